@@ -1,0 +1,83 @@
+/** Consume-queue entries: position 8, size 4, tag code 8; big-endian. */
+import { ENTRY_BYTES, ENTRY_SIZE, ENTRY_TAG_CODE, readI32, readI64, writeI32, writeI64 } from "./layout";
+import { findByte, javaHash } from "./utf8";
+
+/** "TAGS", read as a little-endian word. */
+const TAGS: u32 = 0x53474154;
+const TAGS_BYTES: usize = 4;
+const NAME_END: u8 = 1;
+const VALUE_END: u8 = 2;
+/** No int32 widens to this. */
+const FREE: i64 = i64.MIN_VALUE;
+
+/** The tag code of a record's properties: the Java hash of the last usable TAGS, 0 without one. */
+export function tagCode(at: usize, end: usize): i64 {
+  let code: i64 = 0;
+  while (at < end) {
+    const entryEnd = findByte(at, end, VALUE_END);
+    const value = at + TAGS_BYTES + 1;
+    if (value < entryEnd && load<u32>(at) == TAGS && load<u8>(at, TAGS_BYTES) == NAME_END) {
+      code = <i64>javaHash(value, entryEnd);
+    }
+    at = entryEnd + 1;
+  }
+  return code;
+}
+
+export function writeEntry(at: usize, position: i64, size: i32, code: i64): void {
+  writeI64(at, 0, position);
+  writeI32(at, ENTRY_SIZE, size);
+  writeI64(at, ENTRY_TAG_CODE, code);
+}
+
+/** Slots of the code set: a power of two that leaves at least half of them free. */
+function slotCount(codeCount: i32): u32 {
+  let slots: u32 = 2;
+  while (slots < <u32>codeCount * 2) slots <<= 1;
+  return slots;
+}
+
+/** Bytes that `match` needs for its set of codes. */
+export function codeSetBytes(codeCount: i32): usize {
+  return <usize>slotCount(codeCount) << 3;
+}
+
+function slotOf(set: usize, code: i64, mask: u32): usize {
+  // Fibonacci hashing: the upper half of the product is well mixed, and any 32 bits of `code` may differ.
+  let slot = <u32>((code * 0x9e3779b97f4a7c15) >>> 32) & mask;
+  while (true) {
+    const at = set + ((<usize>slot) << 3);
+    const held = load<i64>(at);
+    if (held == code || held == FREE) return at;
+    slot = (slot + 1) & mask;
+  }
+}
+
+/**
+ * Writes the numbers of matching entries to `found` (i32, room for `max`) and returns how many there are.
+ * `codeCount` -1 = any code. `set` has codeSetBytes(codeCount), 8-aligned.
+ */
+export function match(entries: usize, count: i32, codes: usize, codeCount: i32, set: usize, max: i32, found: usize): i32 {
+  const any = codeCount < 0;
+  let mask: u32 = 0;
+  if (!any) {
+    const slots = slotCount(codeCount);
+    mask = slots - 1;
+    for (let slot: u32 = 0; slot < slots; slot++) store<i64>(set + ((<usize>slot) << 3), FREE);
+    for (let i = 0; i < codeCount; i++) {
+      const code = <i64>load<i32>(codes + ((<usize>i) << 2));
+      store<i64>(slotOf(set, code, mask), code);
+    }
+  }
+  let hits = 0;
+  for (let i = 0; i < count && hits < max; i++) {
+    const entry = entries + <usize>i * ENTRY_BYTES;
+    if (readI32(entry, ENTRY_SIZE) <= 0) continue;
+    const code = readI64(entry, ENTRY_TAG_CODE);
+    if (any || (code != FREE && load<i64>(slotOf(set, code, mask)) == code)) {
+      store<i32>(found + ((<usize>hits) << 2), i);
+      hits++;
+    }
+  }
+  return hits;
+}

@@ -1,0 +1,143 @@
+import { parseTagExpression } from "../filter/tag-expression.ts";
+import { MQError } from "../model/errors.ts";
+import { FETCH_TARGET_BYTES, LONG_POLL } from "../model/limits.ts";
+import { queueKey } from "../model/queue.ts";
+import type { Timers } from "../platform/timers.ts";
+import type { FetchReply, FetchRequest, HeldQueue, PullReply, PullRequest } from "../protocol/api.ts";
+import type { ConsumeQueue } from "../storage/consume-queue.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { Groups } from "./groups.ts";
+import type { Member } from "./member.ts";
+import { concat, type QueueReader } from "./queue-reader.ts";
+import { checkReadable, type Topics } from "./topics.ts";
+
+const EMPTY = new Uint8Array(0);
+const EVERYTHING = parseTagExpression("*");
+
+/**
+ * Answers consumers. A fetch with nothing to give waits: for a message in one of its queues, for a new assignment,
+ * for a newer fetch of the same member, or for its time to be up.
+ */
+export class FetchService {
+  readonly #groups: Groups;
+  readonly #queues: ConsumeQueueStore;
+  readonly #topics: Topics;
+  readonly #reader: QueueReader;
+  readonly #timers: Timers;
+  /** Who waits for a queue. */
+  readonly #waiting = new Map<string, Set<{ member: Member }>>();
+  #stopped = false;
+
+  constructor(services: { groups: Groups; queues: ConsumeQueueStore; topics: Topics; reader: QueueReader; timers: Timers }) {
+    this.#groups = services.groups;
+    this.#queues = services.queues;
+    this.#topics = services.topics;
+    this.#reader = services.reader;
+    this.#timers = services.timers;
+  }
+
+  async fetch(member: Member, request: FetchRequest): Promise<FetchReply> {
+    const turn = ++member.fetches;
+    member.wake();
+    this.#groups.heard(member, request.generation, request.held);
+    let isLate = request.wait === 0;
+    const cancel = this.#timers.after(Math.min(request.wait, LONG_POLL), () => {
+      isLate = true;
+      member.wake();
+    });
+    const cursors = request.held.map((queue) => ({ ...queue }));
+    const isOver = (): boolean =>
+      isLate || this.#stopped || turn !== member.fetches || request.generation !== member.generation;
+    try {
+      for (;;) {
+        const records = isOver() && !isLate ? EMPTY : await this.#collect(member, cursors);
+        if (records.byteLength > 0 || isOver()) return this.#reply(member, request, cursors, records);
+        // Nothing was awaited since `isOver` looked, so nothing can slip between the look and the sleep.
+        if (!cursors.some((cursor) => this.#isOpen(member, cursor))) await this.#sleep(member, cursors);
+      }
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Reads once and does not wait; `offset` outside the queue is answered, not refused. */
+  async pull(request: PullRequest): Promise<PullReply> {
+    const config = this.#topics.get(request.topic);
+    checkReadable(config);
+    if (request.queueId >= config.readQueueNums) {
+      throw new MQError("INVALID_PARAMETER", `Topic "${request.topic}" has no queue ${request.queueId}.`, { field: "queueId" });
+    }
+    const filter = parseTagExpression(request.expression);
+    const queue = this.#queues.open(request.topic, request.queueId);
+    const { minOffset, maxOffset } = queue;
+    const at = Math.min(Math.max(request.offset, minOffset), maxOffset);
+    if (at !== request.offset) return { status: "OFFSET_ILLEGAL", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
+    if (at === maxOffset) return { status: "NO_NEW_MSG", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
+    const { records, nextOffset } = await this.#reader.read(queue, at, filter, request.max, FETCH_TARGET_BYTES);
+    const status = records.byteLength > 0 ? "FOUND" : "NO_MATCHED_MSG";
+    return { status, nextBeginOffset: nextOffset, minOffset, maxOffset: queue.maxOffset, records };
+  }
+
+  /** New messages are visible in these queues. */
+  published(queues: Iterable<ConsumeQueue>): void {
+    for (const queue of queues) {
+      const waiting = this.#waiting.get(queueKey(queue.topic, queue.queueId));
+      if (waiting !== undefined) for (const { member } of waiting) member.wake();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const waiting of this.#waiting.values()) for (const { member } of waiting) member.wake();
+  }
+
+  #reply(member: Member, request: FetchRequest, cursors: HeldQueue[], records: Uint8Array): FetchReply {
+    const progress = cursors.filter(({ nextOffset }, at) => nextOffset !== request.held[at]!.nextOffset);
+    const reply: FetchReply = {
+      generation: member.generation,
+      progress: progress.map(({ topic, queueId, nextOffset }) => ({ topic, queueId, nextOffset })),
+      records,
+    };
+    if (member.generation !== request.generation) reply.assignment = this.#groups.assignment(member);
+    return reply;
+  }
+
+  /** One round over the queues, each getting its share, so that a full one does not starve the others. */
+  async #collect(member: Member, cursors: HeldQueue[]): Promise<Uint8Array> {
+    const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
+    const share = Math.floor(FETCH_TARGET_BYTES / Math.max(1, open.length));
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (const cursor of open) {
+      const filter = member.subscriptions.get(cursor.topic) ?? EVERYTHING;
+      const queue = this.#queues.open(cursor.topic, cursor.queueId);
+      const read = await this.#reader.read(queue, Math.max(cursor.nextOffset, queue.minOffset), filter, cursor.want, share);
+      cursor.nextOffset = read.nextOffset;
+      parts.push(read.records);
+      bytes += read.records.byteLength;
+    }
+    return concat(parts, bytes);
+  }
+
+  /** Is there something to read for this member? */
+  #isOpen(member: Member, { topic, queueId, want, nextOffset }: HeldQueue): boolean {
+    if (want === 0 || !this.#groups.mayRead(member, topic, queueId)) return false;
+    return nextOffset < (this.#queues.find(topic, queueId)?.maxOffset ?? 0);
+  }
+
+  /** Sleeps until a message arrives in one of the queues or somebody wakes the member. */
+  async #sleep(member: Member, cursors: HeldQueue[]): Promise<void> {
+    const keys = cursors.filter(({ want }) => want > 0).map(({ topic, queueId }) => queueKey(topic, queueId));
+    const ticket = { member };
+    for (const key of keys) {
+      const tickets = this.#waiting.get(key) ?? new Set();
+      this.#waiting.set(key, tickets.add(ticket));
+    }
+    await member.sleep();
+    for (const key of keys) {
+      const tickets = this.#waiting.get(key);
+      tickets?.delete(ticket);
+      if (tickets?.size === 0) this.#waiting.delete(key);
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { expose, transfer } from "comlink";
+import { errorToData, MQError } from "../model/errors.ts";
+import {
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER,
+} from "../model/limits.ts";
+import { checkClientTopic, checkGroup } from "../model/names.ts";
+import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
+import { BROKER_METHODS } from "../protocol/api.ts";
+import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { guardBroker } from "../protocol/guarded-endpoint.ts";
+import type { Check } from "../protocol/validate.ts";
+import { boolean, integer, list, named, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
+import type { Broker } from "./broker.ts";
+import type { Session } from "./session.ts";
+
+const MAX_HELD_QUEUES = 8192;
+
+const topic = named(checkClientTopic);
+const group = named(checkGroup);
+const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
+const queue = { topic, queueId };
+const memberId = text(256);
+
+const joinRequest = record({
+  group,
+  subscriptions: list(pair(topic, text(MAX_EXPRESSION_LENGTH)), MAX_SUBSCRIPTIONS_PER_MEMBER),
+  queues: list(record(queue), MAX_HELD_QUEUES),
+  consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+});
+
+const heldQueue = record({
+  ...queue,
+  commitOffset: integer(-1, Number.MAX_SAFE_INTEGER),
+  nextOffset: offset,
+  want: integer(0, MAX_PULL_BATCH),
+});
+
+const fetchRequest = record({
+  memberId,
+  generation: offset,
+  held: list(heldQueue, MAX_HELD_QUEUES),
+  wait: integer(0, LONG_POLL),
+});
+
+const quitRequest = record({ memberId, commits: list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES) });
+
+const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
+
+const queueCount = integer(1, MAX_QUEUES_PER_TOPIC);
+const topicSpec = record({
+  topic,
+  readQueueNums: optional(queueCount),
+  writeQueueNums: optional(queueCount),
+  perm: optional(oneOfNumbers(2, 4, 6)),
+  messageType: optional(oneOf("NORMAL", "FIFO", "MIXED")),
+});
+
+/** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
+export interface Connection {
+  /** The epoch for answers, 0 before there is a broker. */
+  epoch(): number;
+  hello(request: unknown): Promise<HelloReply>;
+  /** The broker and session of this port; throws SESSION_UNKNOWN before hello and after the broker's end. */
+  open(): { broker: Broker; session: Session };
+  leave(): void;
+  violation(): void;
+}
+
+/**
+ * The broker's side of one port. Everything that arrives is unknown until it is checked here; everything that goes
+ * out is an Answer. Behind this wall nothing is checked twice.
+ */
+export function serve(port: PortLike, connection: Connection): void {
+  const answer = async <T>(work: () => T | Promise<T>): Promise<Answer<T>> => {
+    try {
+      const value = await work();
+      return { ok: true, epoch: connection.epoch(), value };
+    } catch (error) {
+      return { ok: false, epoch: connection.epoch(), error: errorToData(error) };
+    }
+  };
+
+  const api: Record<keyof BrokerApi, (...given: unknown[]) => Promise<Answer<unknown>>> = {
+    hello: (request) => answer(() => connection.hello(request)),
+    leave: () => answer(() => (connection.leave(), null)),
+    ping: () => answer(() => (connection.open(), null)),
+    send: (frame) =>
+      answer(async () => {
+        const reply = await connection.open().broker.send.send(frame);
+        return transfer(reply, [reply.queueOffsets.buffer, reply.positions.buffer]);
+      }),
+    route: (name, create) =>
+      answer(() => {
+        const { broker } = connection.open();
+        const checked = topic(name, "topic");
+        return boolean(create, "create") ? broker.topics.forSending(checked) : broker.topics.get(checked);
+      }),
+    join: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        return { memberId: broker.groups.join(session, joinRequest(request, "join")).id };
+      }),
+    fetch: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = fetchRequest(request, "fetch");
+        return broker.fetches.fetch(broker.groups.memberOf(session, checked.memberId), checked);
+      }),
+    quit: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        broker.groups.quit(session, quitRequest(request, "quit"));
+        return null;
+      }),
+    pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
+    createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
+    topics: () => answer(() => connection.open().broker.topics.list()),
+    topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
+    consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
+    diagnostics: () => answer(() => connection.open().broker.diagnostics()),
+  };
+
+  const facade = Object.freeze(Object.assign(Object.create(null) as object, api));
+  const endpoint = guardBroker(port, {
+    methods: BROKER_METHODS,
+    maxCalls: MAX_CALLS_PER_SESSION,
+    onViolation: () => connection.violation(),
+    epoch: () => connection.epoch(),
+  });
+  expose(facade, endpoint);
+}
+
+function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length !== 2) {
+      throw new MQError("INVALID_PARAMETER", `${field} must be a pair.`, { field });
+    }
+    return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`)];
+  };
+}
+
+function oneOfNumbers(...values: number[]): Check<number> {
+  return (value, field) => {
+    if (typeof value === "number" && values.includes(value)) return value;
+    throw new MQError("INVALID_PARAMETER", `${field} must be ${values.join(", ")}, not ${String(value)}.`, { field });
+  };
+}

@@ -1,0 +1,283 @@
+import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
+import { allocateAveragely } from "../model/allocation.ts";
+import { MQError } from "../model/errors.ts";
+import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
+import type { MessageQueue } from "../model/queue.ts";
+import { compareQueues, queueKey } from "../model/queue.ts";
+import { assert } from "../platform/assert.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import type { AssignedQueue, ConsumeFromWhere, HeldQueue, JoinRequest, QuitRequest } from "../protocol/api.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import { Member } from "./member.ts";
+import type { Offsets } from "./offsets.ts";
+import type { RateMeter } from "./rate-meter.ts";
+import { newRateMeter } from "./rate-meter.ts";
+import type { Session } from "./session.ts";
+import type { Topics } from "./topics.ts";
+
+/**
+ * A consumer group and who holds which queue. A queue changes hands in two steps: the assignment says whom it is
+ * for (`target`), but its holder (`owner`) keeps it until it has let go, died or expired. So two members never work
+ * on one queue, and a rebalance makes no duplicates among members that live.
+ */
+export class ConsumerGroup {
+  readonly name: string;
+  readonly members = new Map<string, Member>();
+  readonly target = new Map<string, Member>();
+  readonly owner = new Map<string, Member>();
+  readonly rate: RateMeter;
+
+  constructor(name: string, clock: Clock) {
+    this.name = name;
+    this.rate = newRateMeter(clock);
+  }
+
+  /** Members that share queues, in the order the strategy wants. */
+  sharing(): Member[] {
+    return [...this.members.values()].filter((member) => member.picked === null).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+}
+
+export interface GroupServices {
+  topics: Topics;
+  queues: ConsumeQueueStore;
+  offsets: Offsets;
+  clock: Clock;
+  timers: Timers;
+}
+
+/** The coordinator of all consumer groups. */
+export class Groups {
+  readonly #groups = new Map<string, ConsumerGroup>();
+  readonly #members = new Map<string, Member>();
+  readonly #services: GroupServices;
+  #nextMember = 1;
+  #cancelExpiry: Cancel | null = null;
+
+  constructor(services: GroupServices) {
+    this.#services = services;
+  }
+
+  find(group: string): ConsumerGroup | undefined {
+    return this.#groups.get(group);
+  }
+
+  join(session: Session, request: JoinRequest): Member {
+    if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
+      throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
+    }
+    const subscriptions = new Map<string, TagExpression>();
+    for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
+    const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
+    const picked = request.queues.length > 0 ? request.queues : null;
+    if (picked === null) checkConsistent(group, subscriptions);
+    this.#groups.set(group.name, group);
+    const member = new Member({
+      id: `${session.clientId}#${this.#nextMember++}`,
+      clientId: session.clientId,
+      group,
+      subscriptions,
+      picked,
+    });
+    group.members.set(member.id, member);
+    this.#members.set(member.id, member);
+    session.members.add(member);
+    const begun = picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic);
+    for (const topic of new Set(begun)) this.#beginAt(group.name, topic, request.consumeFromWhere);
+    this.#rebalance(group);
+    this.#watchExpiry();
+    return member;
+  }
+
+  /** The member behind an id that came over a port: it must be the session's own. */
+  memberOf(session: Session, memberId: string): Member {
+    const member = this.#members.get(memberId);
+    if (member !== undefined && session.members.has(member)) return member;
+    throw new MQError("STALE_GENERATION", "The group has moved on without this consumer; it has to join again.");
+  }
+
+  quit(session: Session, request: QuitRequest): void {
+    const member = this.memberOf(session, request.memberId);
+    for (const commit of request.commits) this.#commit(member, commit);
+    this.remove(session, member);
+  }
+
+  /** Gone for good: its queues are free at once. */
+  remove(session: Session, member: Member): void {
+    session.members.delete(member);
+    this.#members.delete(member.id);
+    const { group } = member;
+    group.members.delete(member.id);
+    for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
+    member.changed();
+    this.#rebalance(group);
+    if (group.members.size === 0) this.#groups.delete(group.name);
+  }
+
+  /** Takes in what a fetch says: progress, and which queues the member has let go. */
+  heard(member: Member, generation: number, held: HeldQueue[]): void {
+    member.silentTicks = 0;
+    member.held = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue]));
+    for (const queue of held) if (queue.commitOffset >= 0) this.#commit(member, queue);
+    // Only a member that knows its newest assignment means something by not holding a queue.
+    if (member.picked === null && generation === member.generation) this.#handOver(member);
+  }
+
+  /** What the member is to hold, and where each queue begins. */
+  assignment(member: Member): AssignedQueue[] {
+    const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
+    return queues.map(({ topic, queueId }) => ({ topic, queueId, offset: this.startOffset(member.group.name, topic, queueId) }));
+  }
+
+  /** May this member be given messages of the queue now? */
+  mayRead(member: Member, topic: string, queueId: number): boolean {
+    if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
+    const key = queueKey(topic, queueId);
+    return member.group.owner.get(key) === member && member.group.target.get(key) === member;
+  }
+
+  startOffset(group: string, topic: string, queueId: number): number {
+    const { queues, offsets } = this.#services;
+    const queue = queues.find(topic, queueId);
+    const stored = offsets.get(group, topic, queueId) ?? 0;
+    return Math.min(Math.max(stored, queue?.minOffset ?? 0), queue?.maxOffset ?? 0);
+  }
+
+  /** A topic appeared or got more queues: the groups that want it share anew. */
+  topicChanged(topic: string): void {
+    for (const group of this.#services.offsets.groupsAt(topic)) this.#beginAt(group, topic, "CONSUME_FROM_FIRST_OFFSET");
+    for (const group of this.#groups.values()) {
+      if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalance(group);
+    }
+  }
+
+  stop(): void {
+    this.#cancelExpiry?.();
+    for (const member of this.#members.values()) member.changed();
+  }
+
+  /**
+   * A group begins at a topic: each queue it has no offset for gets one now. Exact: what is sent from here on is
+   * consumed, also in queues and topics that come into being later, which begin at their first message.
+   */
+  #beginAt(group: string, topic: string, where: ConsumeFromWhere): void {
+    const { topics, queues, offsets } = this.#services;
+    const count = topics.find(topic)?.readQueueNums ?? 0;
+    for (let queueId = 0; queueId < count; queueId++) {
+      if (offsets.get(group, topic, queueId) !== undefined) continue;
+      const queue = queues.find(topic, queueId);
+      const { minOffset, maxOffset } = queue ?? { minOffset: 0, maxOffset: 0 };
+      offsets.commit(group, topic, queueId, where === "CONSUME_FROM_LAST_OFFSET" ? maxOffset : minOffset, maxOffset);
+    }
+  }
+
+  #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
+    const { offsets, queues } = this.#services;
+    const key = queueKey(queue.topic, queue.queueId);
+    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, queue.topic, queue.queueId);
+    if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
+    const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
+    offsets.commit(member.group.name, queue.topic, queue.queueId, queue.commitOffset, queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0);
+    member.group.rate.add(Math.max(0, queue.commitOffset - before));
+  }
+
+  #rebalance(group: ConsumerGroup): void {
+    const members = group.sharing();
+    const before = new Map(group.target);
+    group.target.clear();
+    const topics = new Set(members.flatMap((member) => [...member.subscriptions.keys()]));
+    for (const topic of topics) {
+      const queues = this.#queuesOf(topic);
+      if (queues.length === 0) continue;
+      const takers = members.filter((member) => member.subscriptions.has(topic)).map((member) => member.id);
+      for (const taker of takers) {
+        for (const queue of allocateAveragely(taker, takers, queues)) group.target.set(keyOf(queue), this.#members.get(taker)!);
+      }
+    }
+    const affected = new Set<Member>();
+    for (const key of new Set([...before.keys(), ...group.target.keys()])) {
+      const was = before.get(key);
+      const now = group.target.get(key);
+      if (now !== undefined && !group.owner.has(key)) {
+        group.owner.set(key, now);
+        affected.add(now);
+      }
+      if (was === now) continue;
+      const owner = group.owner.get(key);
+      if (owner !== undefined) affected.add(owner);
+      if (was !== undefined) affected.add(was);
+    }
+    for (const member of affected) member.changed();
+  }
+
+  /** Queues that are meant for somebody else and that this member no longer holds go to whom they are meant for. */
+  #handOver(member: Member): void {
+    const { owner, target } = member.group;
+    for (const [key, holder] of owner) {
+      const next = target.get(key);
+      if (holder !== member || next === member || member.held.has(key)) continue;
+      if (next === undefined) {
+        owner.delete(key);
+      } else {
+        owner.set(key, next);
+        next.changed();
+      }
+    }
+  }
+
+  #targets(member: Member): MessageQueue[] {
+    const queues = [...member.subscriptions.keys()].flatMap((topic) => this.#queuesOf(topic));
+    return queues.filter((queue) => member.group.target.get(keyOf(queue)) === member);
+  }
+
+  #queuesOf(topic: string): MessageQueue[] {
+    const config = this.#services.topics.find(topic);
+    if (config === undefined) return [];
+    const { brokerName, readQueueNums } = config;
+    return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })).sort(compareQueues);
+  }
+
+  /**
+   * A frozen tab keeps its lock but does not fetch: after a while its queues go to the others. Counted in ticks of a
+   * timer, not by the clock: a clock that jumps or a machine that sleeps must not expire everybody at once.
+   */
+  #watchExpiry(): void {
+    if (this.#cancelExpiry !== null || this.#members.size === 0) return;
+    this.#cancelExpiry = this.#services.timers.after(MEMBER_EXPIRY / EXPIRY_TICKS, () => {
+      this.#cancelExpiry = null;
+      for (const member of this.#members.values()) if (++member.silentTicks > EXPIRY_TICKS) this.onExpired(member);
+      this.#watchExpiry();
+    });
+  }
+
+  /** Set by the composition root: which session a member belongs to is not the groups' business. */
+  onExpired: (member: Member) => void = () => assert(false, "onExpired is wired");
+}
+
+const EXPIRY_TICKS = 3;
+
+function keyOf({ topic, queueId }: { topic: string; queueId: number }): string {
+  return queueKey(topic, queueId);
+}
+
+/** RocketMQ lets the last member's subscription win, and the others lose messages without a word. We refuse. */
+function checkConsistent(group: ConsumerGroup, subscriptions: Map<string, TagExpression>): void {
+  const [other] = group.sharing();
+  if (other === undefined) return;
+  for (const topic of new Set([...other.subscriptions.keys(), ...subscriptions.keys()])) {
+    const theirs = describe(other.subscriptions.get(topic));
+    const ours = describe(subscriptions.get(topic));
+    if (theirs === ours) continue;
+    throw new MQError(
+      "SUBSCRIPTION_INCONSISTENT",
+      `Group "${group.name}" subscribes to topic "${topic}" with ${theirs}; this consumer asks for ${ours}. All members of a group need the same subscriptions.`,
+      { field: "subscriptions" },
+    );
+  }
+}
+
+function describe(expression: TagExpression | undefined): string {
+  if (expression === undefined) return "nothing";
+  return expression.all ? `"*"` : `"${expression.tags.join(" || ")}"`;
+}

@@ -1,0 +1,215 @@
+import { errorToData, MQError } from "../model/errors.ts";
+import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
+import { checkClientId, checkNamespace } from "../model/names.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Locks } from "../platform/locks.ts";
+import { randomName, type Random } from "../platform/random.ts";
+import { sleep, type Timers } from "../platform/timers.ts";
+import type { BrokerSettings, HelloReply, StorageKind } from "../protocol/api.ts";
+import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
+import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { boolean, integer, list, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import type { BlockStore } from "../storage/block-store.ts";
+import type { Indexer } from "../storage/indexer.ts";
+import { Broker } from "./broker.ts";
+import { serve } from "./gateway.ts";
+import { acquireLease, brokerLock } from "./lease.ts";
+import { Session } from "./session.ts";
+import { BROKER_NAME } from "./topics.ts";
+
+export interface HostEnvironment {
+  locks: Locks;
+  clock: Clock;
+  timers: Timers;
+  random: Random;
+  openStore(kind: StorageKind, namespace: string): BlockStore;
+  loadIndexer(): Promise<Indexer>;
+}
+
+/** How long a hello waits for the broker before it is answered "not yet". */
+const HELLO_PATIENCE = 1000;
+const RESTART_DELAY_MIN = 100;
+const RESTART_DELAY_MAX = 5000;
+
+const helloRequest = record({
+  namespace: named(checkNamespace),
+  clientId: named(checkClientId),
+  lockName: text(256),
+  protocol: list(integer(1, 1_000_000), 2),
+  lib: text(64),
+  storage: oneOf("indexeddb", "memory"),
+  settings: record({
+    defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
+    autoCreateTopicEnable: optional(boolean),
+    maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
+  }),
+});
+type Hello = ReturnType<typeof helloRequest>;
+
+/**
+ * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
+ * go on is given up whole and a new one recovers from the store: one way back for every kind of failure.
+ */
+export class BrokerHost {
+  readonly #environment: HostEnvironment;
+  #namespace: string | null = null;
+  #storage: StorageKind = "indexeddb";
+  #broker: Broker | null = null;
+  #status: "waiting" | "recovering" = "waiting";
+  #lastError: MQError | null = null;
+  #onBroker = new Set<() => void>();
+
+  constructor(environment: HostEnvironment) {
+    this.#environment = environment;
+  }
+
+  get broker(): Broker | null {
+    return this.#broker;
+  }
+
+  /** A client has connected. */
+  accept(port: PortLike): void {
+    let opened: { broker: Broker; session: Session } | null = null;
+    const isOpen = (): boolean => opened !== null && opened.broker === this.#broker && !opened.session.closed;
+    serve(port, {
+      epoch: () => this.#broker?.epoch ?? 0,
+      hello: async (request) => {
+        const hello = helloRequest(request, "hello");
+        const broker = await this.#brokerFor(hello);
+        if (broker === null) return { status: this.#status };
+        if (opened === null || !isOpen()) opened = { broker, session: this.#openSession(broker, hello) };
+        return serving(broker, hello, this.#lockOf(broker));
+      },
+      open: () => {
+        if (opened !== null && isOpen()) return opened;
+        throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
+      },
+      leave: () => {
+        if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
+        opened = null;
+      },
+      violation: () => {
+        if (this.#broker !== null) this.#broker.violations++;
+      },
+    });
+  }
+
+  /** The running broker, waited for a moment; null = not yet. */
+  async #brokerFor(hello: Hello): Promise<Broker | null> {
+    const [min = 0, max = 0] = hello.protocol;
+    if (max < PROTOCOL_RANGE[0] || min > PROTOCOL_RANGE[1]) {
+      throw new MQError("UPGRADE_REQUIRED", `This broker speaks protocol ${PROTOCOL_RANGE.join(" to ")}, the client ${min} to ${max}. Reload the older tab.`);
+    }
+    if (this.#namespace === null) {
+      this.#namespace = hello.namespace;
+      this.#storage = hello.storage;
+      void this.#run(hello);
+    }
+    if (this.#namespace !== hello.namespace || this.#storage !== hello.storage) {
+      throw new MQError("INVALID_PARAMETER", `This worker serves namespace "${this.#namespace}" (${this.#storage}), not "${hello.namespace}" (${hello.storage}).`, {
+        field: "hello.namespace",
+      });
+    }
+    if (this.#broker === null) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#environment.timers.after(HELLO_PATIENCE, done);
+        const waiting = this.#onBroker;
+        waiting.add(done);
+        function done(): void {
+          cancel();
+          waiting.delete(done);
+          resolve();
+        }
+      });
+    }
+    if (this.#broker === null && this.#lastError !== null) throw this.#lastError;
+    return this.#broker;
+  }
+
+  #openSession(broker: Broker, { clientId, lockName }: Hello): Session {
+    for (const other of broker.sessions) {
+      if (other.clientId !== clientId) continue;
+      // The same tab again (it came back from the back-forward cache, say): its old session is history.
+      if (other.lockName === lockName) broker.endSession(other);
+      else throw new MQError("INVALID_PARAMETER", `Another tab is connected as "${clientId}"; client ids are unique.`, { field: "connect.clientId" });
+    }
+    const session = new Session(clientId, lockName);
+    broker.sessions.add(session);
+    // Being granted the client's lock means that its tab is gone, however it went.
+    const watch = new AbortController();
+    session.onEnd = () => watch.abort();
+    void this.#environment.locks.acquire(lockName, { signal: watch.signal }).then((lock) => {
+      lock?.release();
+      if (lock !== null && !session.closed) broker.endSession(session);
+    });
+    return session;
+  }
+
+  #lockOf(broker: Broker): string {
+    return brokerLock(this.#namespace!, broker.incarnation);
+  }
+
+  /** The life of this worker: one broker after the other, as long as there is a store to serve. */
+  async #run(hello: Hello): Promise<never> {
+    const { timers } = this.#environment;
+    for (let delay = RESTART_DELAY_MIN; ; delay = Math.min(delay * 2, RESTART_DELAY_MAX)) {
+      try {
+        await this.#serveOnce(hello, () => (delay = RESTART_DELAY_MIN));
+      } catch (error) {
+        this.#lastError =
+          error instanceof MQError
+            ? error
+            : new MQError("STORAGE_UNAVAILABLE", `The broker cannot start: ${errorToData(error).message}`, { cause: error });
+      }
+      await sleep(timers, delay);
+    }
+  }
+
+  /** From the writer lock to the end of one broker. */
+  async #serveOnce({ namespace, storage, settings }: Hello, onServing: () => void): Promise<void> {
+    const { locks, clock, timers, random, openStore, loadIndexer } = this.#environment;
+    this.#status = "waiting";
+    // Nothing outlives a memory store, so there is nothing that two of them could fight over.
+    const lease = storage === "memory" ? null : await acquireLease(locks, namespace);
+    this.#status = "recovering";
+    const incarnation = randomName(random);
+    const alive = await locks.acquire(brokerLock(namespace, incarnation));
+    const store = openStore(storage, namespace);
+    try {
+      const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
+      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged });
+      const end = new Promise<MQError>((resolve) => {
+        broker.onFatal = resolve;
+        void lease?.lost.then(() => resolve(new MQError("FENCED", "Another host took the writer lock.")));
+      });
+      this.#broker = broker;
+      this.#lastError = null;
+      onServing();
+      for (const ready of [...this.#onBroker]) ready();
+      const error = await end;
+      this.#lastError = error;
+      this.#broker = null;
+      broker.abandon(error);
+    } finally {
+      this.#broker = null;
+      store.close();
+      alive?.release();
+      lease?.release();
+    }
+  }
+}
+
+function serving(broker: Broker, { settings, protocol }: Hello, lock: string): HelloReply {
+  const running: Record<string, unknown> = { ...broker.settings };
+  const asked = Object.entries(settings).filter(([name, value]) => value !== running[name]);
+  return {
+    status: "serving",
+    protocol: Math.min(PROTOCOL_VERSION, protocol[1] ?? PROTOCOL_VERSION),
+    incarnation: broker.incarnation,
+    brokerLock: lock,
+    brokerName: BROKER_NAME,
+    settings: broker.settings,
+    ignored: asked.map(([name, value]) => ({ name, asked: value, running: running[name] })),
+    recovery: broker.recovery,
+  };
+}

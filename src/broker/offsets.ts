@@ -1,0 +1,64 @@
+import { MQError } from "../model/errors.ts";
+import type { DurableState } from "../storage/durable-state.ts";
+
+const PREFIX = "offset/";
+
+/** How far each group has come: for each queue, the offset before which everything is consumed. */
+export class Offsets {
+  /** group -> topic -> offset by queue id */
+  readonly #offsets = new Map<string, Map<string, Record<number, number>>>();
+  readonly #state: DurableState;
+
+  constructor(state: DurableState) {
+    this.#state = state;
+  }
+
+  restore(): void {
+    for (const [key, value] of this.#state.startingWith(PREFIX)) {
+      const [group = "", topic = ""] = key.split("/");
+      this.#topics(group).set(topic, { ...(value as Record<number, number>) });
+    }
+  }
+
+  /** undefined = the group has never been at this queue. */
+  get(group: string, topic: string, queueId: number): number | undefined {
+    return this.#offsets.get(group)?.get(topic)?.[queueId];
+  }
+
+  /** `maxOffset` is the queue's end: nobody has consumed what does not exist. */
+  commit(group: string, topic: string, queueId: number, offset: number, maxOffset: number): void {
+    if (offset > maxOffset) {
+      throw new MQError("INVALID_PARAMETER", `Offset ${offset} lies behind the end of ${topic}:${queueId}, which is ${maxOffset}.`, {
+        field: "commitOffset",
+      });
+    }
+    const topics = this.#topics(group);
+    const queues = topics.get(topic) ?? {};
+    if (queues[queueId] === offset) return;
+    queues[queueId] = offset;
+    topics.set(topic, queues);
+    this.#state.set(`${PREFIX}${group}/${topic}`, queues);
+  }
+
+  groups(): string[] {
+    return [...this.#offsets.keys()];
+  }
+
+  topicsOf(group: string): string[] {
+    return [...(this.#offsets.get(group)?.keys() ?? [])];
+  }
+
+  /** Groups that have been at this topic. */
+  groupsAt(topic: string): string[] {
+    return this.groups().filter((group) => this.#offsets.get(group)?.has(topic));
+  }
+
+  #topics(group: string): Map<string, Record<number, number>> {
+    let topics = this.#offsets.get(group);
+    if (topics === undefined) {
+      topics = new Map();
+      this.#offsets.set(group, topics);
+    }
+    return topics;
+  }
+}

@@ -1,0 +1,16 @@
+import type { Member } from "./member.ts";
+
+/** One connected client. It lives until it leaves or its lock is free, which means that its tab is gone. */
+export class Session {
+  readonly clientId: string;
+  readonly lockName: string;
+  readonly members = new Set<Member>();
+  closed = false;
+  /** Called once, when the session ends. */
+  onEnd: () => void = () => {};
+
+  constructor(clientId: string, lockName: string) {
+    this.clientId = clientId;
+    this.lockName = lockName;
+  }
+}

@@ -1,0 +1,77 @@
+import { queueKey } from "../model/queue.ts";
+import { readInt64, RECORD } from "../model/record.ts";
+import { parseTagExpression } from "../filter/tag-expression.ts";
+import type { ConsumeStats, QueueConsumeStats, QueueStats, TopicStats } from "../protocol/api.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { Groups } from "./groups.ts";
+import type { Offsets } from "./offsets.ts";
+import type { QueueReader } from "./queue-reader.ts";
+import { BROKER_NAME, type Topics } from "./topics.ts";
+
+const EVERYTHING = parseTagExpression("*");
+
+/** Answers the questions of an operator. */
+export class Stats {
+  readonly #services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; reader: QueueReader };
+
+  constructor(services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; reader: QueueReader }) {
+    this.#services = services;
+  }
+
+  async topic(topic: string): Promise<TopicStats> {
+    const { topics, queues } = this.#services;
+    const { readQueueNums } = topics.get(topic);
+    const rows: QueueStats[] = [];
+    for (let queueId = 0; queueId < readQueueNums; queueId++) {
+      const { minOffset, maxOffset } = queues.find(topic, queueId) ?? { minOffset: 0, maxOffset: 0 };
+      const lastUpdate = await this.#storeTime(topic, queueId, maxOffset - 1);
+      rows.push({ topic, brokerName: BROKER_NAME, queueId, minOffset, maxOffset, lastUpdate });
+    }
+    return { topic, queues: rows };
+  }
+
+  /** A group that is not known has consumed nothing: an empty answer, not an error. */
+  async consume(group: string): Promise<ConsumeStats> {
+    const { groups, offsets, topics } = this.#services;
+    const live = groups.find(group);
+    const names = new Set(offsets.topicsOf(group));
+    for (const member of live?.members.values() ?? []) for (const topic of member.subscriptions.keys()) names.add(topic);
+    const rows: QueueConsumeStats[] = [];
+    for (const topic of [...names].sort()) {
+      const count = topics.find(topic)?.readQueueNums ?? 0;
+      for (let queueId = 0; queueId < count; queueId++) rows.push(await this.#queue(group, topic, queueId));
+    }
+    const diffTotal = rows.reduce((sum, row) => sum + row.diff, 0);
+    return { group, queues: rows, diffTotal, consumeTps: live?.rate.perSecond() ?? 0 };
+  }
+
+  async #queue(group: string, topic: string, queueId: number): Promise<QueueConsumeStats> {
+    const { groups, offsets, queues } = this.#services;
+    const brokerOffset = queues.find(topic, queueId)?.maxOffset ?? 0;
+    const consumerOffset = offsets.get(group, topic, queueId) ?? 0;
+    const key = queueKey(topic, queueId);
+    const owner = groups.find(group)?.owner.get(key);
+    const received = owner?.held.get(key)?.nextOffset ?? consumerOffset;
+    return {
+      topic,
+      brokerName: BROKER_NAME,
+      queueId,
+      brokerOffset,
+      consumerOffset,
+      diff: brokerOffset - consumerOffset,
+      inflight: Math.max(0, received - consumerOffset),
+      lastTimestamp: await this.#storeTime(topic, queueId, consumerOffset - 1),
+      ...(owner === undefined ? {} : { clientId: owner.clientId }),
+    };
+  }
+
+  /** Store time of the message at an offset, ms; 0 when there is none. */
+  async #storeTime(topic: string, queueId: number, offset: number): Promise<number> {
+    const queue = this.#services.queues.find(topic, queueId);
+    if (queue === undefined || offset < queue.minOffset) return 0;
+    if (offset === queue.maxOffset - 1 && queue.lastUpdate > 0) return queue.lastUpdate;
+    const { records } = await this.#services.reader.read(queue, offset, EVERYTHING, 1, 1);
+    if (records.byteLength === 0) return 0;
+    return readInt64(new DataView(records.buffer, records.byteOffset), RECORD.storeTimestamp);
+  }
+}

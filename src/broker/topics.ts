@@ -1,0 +1,124 @@
+import { MQError } from "../model/errors.ts";
+import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
+import { checkSendable, isSystemTopic } from "../model/names.ts";
+import type { BrokerSettings, TopicConfig, TopicSpec } from "../protocol/api.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { DurableState } from "../storage/durable-state.ts";
+
+export const BROKER_NAME = "broker-a";
+const PREFIX = "topic/";
+const PERM_READ = 4;
+const PERM_WRITE = 2;
+
+/** The topics of this broker: what they are called, how many queues they have, who may read and write. */
+export class Topics {
+  readonly #topics = new Map<string, TopicConfig>();
+  readonly #state: DurableState;
+  readonly #settings: BrokerSettings;
+  /** A topic is new, or has other queues than before. */
+  onChanged: (topic: string) => void = () => {};
+
+  constructor(state: DurableState, settings: BrokerSettings) {
+    this.#state = state;
+    this.#settings = settings;
+  }
+
+  /** Topics as stored, and those of which only records are left. */
+  restore(queues: ConsumeQueueStore): void {
+    for (const [topic, config] of this.#state.startingWith(PREFIX)) this.#topics.set(topic, config as TopicConfig);
+    for (const { topic, queueId } of queues.all()) {
+      const known = this.#topics.get(topic) ?? this.#describe({ topic });
+      const needed = Math.max(queueId + 1, known.readQueueNums);
+      if (this.#topics.get(topic)?.readQueueNums !== needed) void this.#put({ ...known, readQueueNums: needed }).catch(() => {});
+    }
+  }
+
+  find(topic: string): TopicConfig | undefined {
+    return this.#topics.get(topic);
+  }
+
+  get(topic: string): TopicConfig {
+    const config = this.#topics.get(topic);
+    if (config !== undefined) return config;
+    throw new MQError("TOPIC_NOT_EXIST", `There is no topic "${topic}".`, { field: "topic" });
+  }
+
+  list(): TopicConfig[] {
+    return [...this.#topics.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1));
+  }
+
+  /** Creates the topic or changes it; resolves when that is durable. */
+  async create(spec: TopicSpec): Promise<TopicConfig> {
+    checkSendable(spec.topic, "topic");
+    if (isSystemTopic(spec.topic)) throw new MQError("NO_PERMISSION", `"${spec.topic}" is a system topic.`, { field: "topic" });
+    const before = this.#topics.get(spec.topic);
+    const config = { ...(before ?? this.#describe(spec)), ...spec };
+    if (before !== undefined && config.readQueueNums < before.readQueueNums) {
+      // Messages may wait in the queues that would vanish from the consumers' sight.
+      throw new MQError("INVALID_PARAMETER", `readQueueNums of "${spec.topic}" cannot shrink from ${before.readQueueNums}.`, {
+        field: "readQueueNums",
+      });
+    }
+    if (config.writeQueueNums > config.readQueueNums) {
+      throw new MQError("INVALID_PARAMETER", `writeQueueNums (${config.writeQueueNums}) exceeds readQueueNums (${config.readQueueNums}): nobody could read the rest.`, {
+        field: "writeQueueNums",
+      });
+    }
+    await this.#put(config);
+    return config;
+  }
+
+  /** The topic a producer wants to send to, made on the fly where the settings allow it. */
+  forSending(topic: string): TopicConfig {
+    const known = this.#topics.get(topic);
+    if (known !== undefined) return known;
+    checkSendable(topic);
+    if (!this.#settings.autoCreateTopicEnable) {
+      throw new MQError("TOPIC_NOT_EXIST", `There is no topic "${topic}", and autoCreateTopicEnable is off.`, { field: "topic" });
+    }
+    const config = this.#describe({ topic });
+    // The row travels in the same commit as the first message, or in an earlier one: nobody has to wait for it.
+    this.#put(config).catch(() => {});
+    return config;
+  }
+
+  #put(config: TopicConfig): Promise<void> {
+    if (!this.#topics.has(config.topic) && this.#topics.size >= MAX_TOPICS) {
+      throw new MQError("FLOW_CONTROL", `The broker holds ${MAX_TOPICS} topics already.`, { field: "topic" });
+    }
+    this.#topics.set(config.topic, config);
+    this.onChanged(config.topic);
+    return this.#state.save(`${PREFIX}${config.topic}`, config);
+  }
+
+  #describe(spec: TopicSpec): TopicConfig {
+    const queues = Math.min(this.#settings.defaultTopicQueueNums, MAX_QUEUES_PER_TOPIC);
+    const write = spec.writeQueueNums ?? Math.min(queues, spec.readQueueNums ?? queues);
+    return {
+      topic: spec.topic,
+      brokerName: BROKER_NAME,
+      readQueueNums: spec.readQueueNums ?? Math.max(queues, write),
+      writeQueueNums: write,
+      perm: spec.perm ?? PERM_READ | PERM_WRITE,
+      messageType: spec.messageType ?? "MIXED",
+    };
+  }
+}
+
+/** Why a record for this queue is refused; undefined when it is welcome. */
+export function reasonToRefuse(config: TopicConfig | undefined, topic: string, queueId: number): MQError | undefined {
+  if (config === undefined) return new MQError("TOPIC_NOT_EXIST", `There is no topic "${topic}".`, { field: "topic" });
+  if ((config.perm & PERM_WRITE) === 0) return new MQError("NO_PERMISSION", `Topic "${topic}" is not writable.`, { field: "topic" });
+  if (queueId >= config.writeQueueNums) {
+    return new MQError("INVALID_PARAMETER", `Topic "${topic}" has ${config.writeQueueNums} queues to write to; queueId ${queueId} is none of them.`, {
+      field: "queueId",
+    });
+  }
+  return undefined;
+}
+
+export function checkReadable(config: TopicConfig): void {
+  if ((config.perm & PERM_READ) === 0) {
+    throw new MQError("NO_PERMISSION", `Topic "${config.topic}" is not readable.`, { field: "topic" });
+  }
+}

@@ -1,0 +1,35 @@
+/// <reference lib="webworker" />
+import indexerWasm from "virtual:indexer-wasm";
+import { systemClock } from "../platform/clock.ts";
+import { webLocks } from "../platform/locks.ts";
+import { systemRandom } from "../platform/random.ts";
+import { systemTimers } from "../platform/timers.ts";
+import { IdbStore } from "../storage/idb-store.ts";
+import type { Indexer } from "../storage/indexer.ts";
+import { MemoryStore } from "../storage/memory-store.ts";
+import { TsIndexer } from "../storage/ts-indexer.ts";
+import { WasmIndexer } from "../storage/wasm-indexer.ts";
+import { BrokerHost } from "./host.ts";
+
+/** The script of the SharedWorker: the broker with everything real. */
+const host = new BrokerHost({
+  locks: webLocks(navigator.locks),
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+  openStore: (kind, namespace) => (kind === "memory" ? new MemoryStore() : new IdbStore(namespace)),
+  loadIndexer,
+});
+
+/** Where the worker's own CSP forbids WebAssembly, the TypeScript twin does the same work, slower. */
+async function loadIndexer(): Promise<Indexer> {
+  try {
+    return await WasmIndexer.load(Uint8Array.from(atob(indexerWasm), (character) => character.charCodeAt(0)));
+  } catch {
+    return new TsIndexer();
+  }
+}
+
+(self as unknown as SharedWorkerGlobalScope).onconnect = ({ ports: [port] }) => {
+  if (port !== undefined) host.accept(port);
+};

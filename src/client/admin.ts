@@ -1,0 +1,56 @@
+import { checkClientTopic, checkGroup } from "../model/names.ts";
+import type { MessageQueue } from "../model/queue.ts";
+import type { ConsumeStats, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import { named } from "../protocol/validate.ts";
+import { MQError } from "../model/errors.ts";
+import type { Connection } from "./connection.ts";
+import { queueRef } from "./pull-consumer.ts";
+
+const topicName = named(checkClientTopic);
+const groupName = named(checkGroup);
+
+/** Looks after topics and tells how things stand. `mq.admin`. */
+export class Admin {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Creates the topic, or changes the one there is; resolves when that is durable. Default: 4 queues, readable and writable. */
+  createTopic(spec: TopicSpec): Promise<TopicConfig> {
+    return this.#connection.call("createTopic", [spec]);
+  }
+
+  /** All topics, by name. */
+  topics(): Promise<TopicConfig[]> {
+    return this.#connection.call("topics", []);
+  }
+
+  async topicStats(topic: string): Promise<TopicStats> {
+    return this.#connection.call("topicStats", [topicName(topic, "topic")]);
+  }
+
+  /** Of a group nobody knows: no queues, no backlog. */
+  async consumeStats(group: string): Promise<ConsumeStats> {
+    return this.#connection.call("consumeStats", [groupName(group, "group")]);
+  }
+
+  /** The oldest offset that can still be read. */
+  async minOffset(queue: MessageQueue): Promise<number> {
+    return (await this.#queue(queue)).minOffset;
+  }
+
+  /** The offset that the next message gets. */
+  async maxOffset(queue: MessageQueue): Promise<number> {
+    return (await this.#queue(queue)).maxOffset;
+  }
+
+  async #queue(queue: MessageQueue): Promise<QueueStats> {
+    const { topic, queueId } = queueRef(queue, "queue");
+    const { queues } = await this.topicStats(topic);
+    const row = queues[queueId];
+    if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has ${queues.length} queues; ${queueId} is none of them.`, { field: "queue.queueId" });
+    return row;
+  }
+}

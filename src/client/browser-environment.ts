@@ -1,0 +1,64 @@
+import { MQError } from "../model/errors.ts";
+import { systemClock } from "../platform/clock.ts";
+import { webLocks } from "../platform/locks.ts";
+import { systemRandom } from "../platform/random.ts";
+import { systemTimers } from "../platform/timers.ts";
+import { PROTOCOL_VERSION } from "../protocol/api.ts";
+import type { BrokerPort, ClientEnvironment } from "./environment.ts";
+
+/** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
+interface SharedWorkerOptions extends WorkerOptions {
+  extendedLifetime?: boolean;
+}
+
+export function browserEnvironment(namespace: string, storage: string, createWorker?: () => SharedWorker): ClientEnvironment {
+  const missing = ["SharedWorker", "indexedDB", "MessageChannel"].filter((name) => !(name in globalThis));
+  if (typeof navigator === "undefined" || !("locks" in navigator)) missing.push("navigator.locks (needs https or localhost)");
+  if (missing.length > 0) {
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with SharedWorker, IndexedDB and Web Locks; missing here: ${missing.join(", ")}.`);
+  }
+  return {
+    locks: webLocks(navigator.locks),
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    openBroker: () => openBroker(createWorker ?? (() => startWorker(namespace, storage))),
+    page: {
+      onHide: (listener) => listen("pagehide", listener),
+      onShow: (listener) => listen("pageshow", listener),
+    },
+  };
+}
+
+/**
+ * The expression below is literal and stays so: bundlers find a worker by its shape, and break when the URL or the
+ * constructor is taken apart. The name carries everything that must not be mixed: two workers of one URL and name
+ * with different options are an error in Chromium.
+ */
+function startWorker(namespace: string, storage: string): SharedWorker {
+  return new SharedWorker(new URL("../broker/worker.ts", import.meta.url), {
+    type: "module",
+    name: `tabmq/${PROTOCOL_VERSION}/${namespace}/${storage}/xl1`,
+    extendedLifetime: true,
+  } as SharedWorkerOptions);
+}
+
+function openBroker(createWorker: () => SharedWorker): BrokerPort {
+  let worker: SharedWorker;
+  try {
+    worker = createWorker();
+  } catch (cause) {
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
+  }
+  const opened: BrokerPort = { port: worker.port, onError: () => {} };
+  worker.addEventListener("error", (event) => {
+    const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
+    opened.onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`));
+  });
+  return opened;
+}
+
+function listen(event: "pagehide" | "pageshow", listener: () => void): () => void {
+  globalThis.addEventListener(event, listener);
+  return () => globalThis.removeEventListener(event, listener);
+}

@@ -1,0 +1,82 @@
+import type { Endpoint, Remote } from "comlink";
+import { transfer, wrap } from "comlink";
+import type { ErrorData } from "../model/errors.ts";
+import { errorFromData, MQError } from "../model/errors.ts";
+import type { Answer, BrokerApi } from "../protocol/api.ts";
+import type { PortLike } from "../protocol/guarded-endpoint.ts";
+
+/** The broker is gone, or does not know this session any more: what was asked has to be asked again elsewhere. */
+export class BrokerGone extends MQError {
+  constructor(message = "The broker went away before it answered.") {
+    super("STORAGE_UNAVAILABLE", message, { outcome: "unknown" });
+  }
+}
+
+export type BrokerMethod = keyof BrokerApi;
+export type BrokerValue<M extends BrokerMethod> = Awaited<ReturnType<BrokerApi[M]>> extends Answer<infer T> ? T : never;
+
+/**
+ * Calls over one port. comlink never settles a call whose other side has died; here every pending call is rejected
+ * when `fail` is called. The root proxy is kept in a field: a collected proxy would take its calls along.
+ */
+export class Channel {
+  readonly #port: PortLike;
+  readonly #broker: Remote<BrokerApi>;
+  readonly #pending = new Set<(error: MQError) => void>();
+  #failed: MQError | null = null;
+
+  constructor(port: PortLike) {
+    this.#port = port;
+    this.#broker = wrap<BrokerApi>(guardClient(port));
+  }
+
+  call<M extends BrokerMethod>(method: M, args: Parameters<BrokerApi[M]>, transfers: Transferable[] = []): Promise<BrokerValue<M>> {
+    return new Promise((resolve, reject) => {
+      if (this.#failed !== null) return reject(this.#failed);
+      const settle = (run: () => void): void => {
+        if (this.#pending.delete(reject)) run();
+      };
+      this.#pending.add(reject);
+      const given = args.map((argument, at) => (at === 0 && transfers.length > 0 ? transfer(argument as object, transfers) : argument));
+      const remote = this.#broker[method] as unknown as (...given: unknown[]) => Promise<Answer<BrokerValue<M>>>;
+      remote(...given).then(
+        (answer) => settle(() => (answer.ok ? resolve(answer.value) : reject(errorOf(answer.error)))),
+        (cause: unknown) => settle(() => reject(new MQError("INTERNAL_ERROR", "The call could not be made.", { cause, outcome: "unknown" }))),
+      );
+    });
+  }
+
+  /** Rejects what is pending and everything later. */
+  fail(error: MQError): void {
+    this.#failed ??= error;
+    for (const reject of this.#pending) reject(error);
+    this.#pending.clear();
+    this.#port.close();
+  }
+}
+
+function errorOf(data: ErrorData): MQError {
+  return data.code === "SESSION_UNKNOWN" || data.code === "FENCED" ? new BrokerGone(data.message) : errorFromData(data);
+}
+
+/** Lets answers through and nothing else: no proxies, no transfer handlers. */
+function guardClient(port: PortLike): Endpoint {
+  return {
+    start: () => port.start(),
+    postMessage: (message: unknown, transfers?: Transferable[]) => port.postMessage(message, transfers ?? []),
+    addEventListener: (_type: string, listener: EventListenerOrEventListenerObject) => {
+      port.addEventListener("message", (event) => {
+        const data = event.data as { id?: unknown; type?: unknown } | null;
+        if (typeof data?.id !== "string") return;
+        const isAnswer = data.type === "RAW";
+        (listener as (event: MessageEvent) => void)(isAnswer ? event : strange(data.id));
+      });
+    },
+    removeEventListener: () => {},
+  };
+}
+
+function strange(id: string): MessageEvent {
+  const error: ErrorData = { code: "PROTOCOL_VIOLATION", message: "The broker gave an answer that is none.", outcome: "unknown" };
+  return { data: { id, type: "RAW", value: { ok: false, epoch: 0, error } } } as MessageEvent;
+}

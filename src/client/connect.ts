@@ -1,0 +1,66 @@
+import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
+import { checkClientId, checkNamespace } from "../model/names.ts";
+import { randomName } from "../platform/random.ts";
+import type { BrokerSettings } from "../protocol/api.ts";
+import { boolean, callable, instance, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
+import { browserEnvironment } from "./browser-environment.ts";
+import { Connection } from "./connection.ts";
+import type { ClientEnvironment } from "./environment.ts";
+import { TabMQ } from "./tabmq.ts";
+
+export interface ConnectOptions {
+  /** Its own broker, lock and database. Default "default". */
+  namespace?: string;
+  /** `auto` and `shared`: a SharedWorker over IndexedDB. `memory`: a SharedWorker that keeps nothing. */
+  host?: "auto" | "shared" | "memory";
+  /** Makes the SharedWorker, where a bundler or a Content-Security-Policy needs it done in a special way. */
+  worker?: () => SharedWorker;
+  /** Settings for the broker. The first client's are taken; `configIgnored` tells a later one what it did not get. */
+  broker?: Partial<BrokerSettings>;
+  /** Unique per connection; default random. */
+  clientId?: string;
+  /** Aborts the attempt. */
+  signal?: AbortSignal;
+}
+
+const optionsCheck = record({
+  namespace: optional(named(checkNamespace)),
+  host: optional(oneOf("auto", "shared", "memory")),
+  worker: optional(callable<() => SharedWorker>),
+  broker: optional(
+    record({
+      defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
+      autoCreateTopicEnable: optional(boolean),
+      maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
+    }),
+  ),
+  clientId: optional(named(checkClientId)),
+  signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
+});
+
+/**
+ * Connects this tab to the broker of a namespace, starting it if it is not running.
+ * Rejects with MQError: INVALID_PARAMETER, UNSUPPORTED_ENVIRONMENT, UPGRADE_REQUIRED, STORAGE_UNAVAILABLE, or
+ * DEADLINE_EXCEEDED when no broker serves within ten seconds.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
+  return connectWith((namespace, storage, worker) => browserEnvironment(namespace, storage, worker), options);
+}
+
+/** `connect` with everything outside injected: for Node, tests and the simulator. */
+export async function connectWith(
+  environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: () => SharedWorker) => ClientEnvironment,
+  options: ConnectOptions = {},
+): Promise<TabMQ> {
+  const { namespace = "default", host = "auto", worker, broker = {}, clientId, signal } = optionsCheck(options, "connect");
+  const storage = host === "memory" ? "memory" : "indexeddb";
+  const environment = environmentFor(namespace, storage, worker);
+  const connection = await Connection.open(environment, {
+    namespace,
+    clientId: clientId ?? randomName(environment.random),
+    storage,
+    settings: broker,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return new TabMQ(connection);
+}

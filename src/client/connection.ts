@@ -1,0 +1,284 @@
+import { MQError } from "../model/errors.ts";
+import { CALL_TIMEOUT, CONNECT_TIMEOUT } from "../model/limits.ts";
+import type { Deferred } from "../platform/deferred.ts";
+import { deferred } from "../platform/deferred.ts";
+import { Events } from "../platform/events.ts";
+import type { HeldLock } from "../platform/locks.ts";
+import { randomName } from "../platform/random.ts";
+import { sleep } from "../platform/timers.ts";
+import type { BrokerApi, BrokerSettings, DamagedRange, HelloReply, RecoveryReport, StorageKind } from "../protocol/api.ts";
+import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
+import type { BrokerMethod, BrokerValue } from "./channel.ts";
+import { BrokerGone, Channel } from "./channel.ts";
+import { Deadline } from "./deadline.ts";
+import type { ClientEnvironment } from "./environment.ts";
+
+export interface ConnectionOptions {
+  namespace: string;
+  clientId: string;
+  storage: StorageKind;
+  settings: Partial<BrokerSettings>;
+  signal?: AbortSignal;
+}
+
+/** What `mq.on` reports. */
+export interface ClientEvents {
+  /** There is a broker (again). */
+  connected: { epoch: string; recovery: RecoveryReport };
+  /** The broker is gone; TabMQ looks for the next one by itself. */
+  disconnected: { reason: string };
+  /** The running broker has other settings than this client asked for. */
+  configIgnored: { name: string; asked: unknown; running: unknown };
+  /** Stored bytes are not what was written: these messages are skipped. */
+  damaged: { ranges: DamagedRange[] };
+}
+
+type Serving = Extract<HelloReply, { status: "serving" }>;
+
+/** One broker's life as this client sees it. */
+interface Life {
+  channel: Channel;
+  serving: Serving;
+  ended: Deferred<string>;
+}
+
+const HELLO_TIMEOUT = 3000;
+const RETRY_DELAY_MIN = 50;
+const RETRY_DELAY_MAX = 2000;
+
+/** Keeps a session with whatever broker serves the namespace, through crashes, hand-overs and the back-forward cache. */
+export class Connection {
+  readonly events = new Events<ClientEvents>();
+  readonly environment: ClientEnvironment;
+  readonly options: ConnectionOptions;
+  /** Called when a broker serves this session; and when it no longer does. */
+  readonly lifecycle = new Events<{ open: null; lost: null; hide: null }>();
+  #life: Life | null = null;
+  #serving: Serving | null = null;
+  #opened: Deferred<Life> = deferred();
+  #lock: HeldLock | null = null;
+  readonly #lockName: string;
+  #closed: MQError | null = null;
+  #shown: Deferred<void> | null = null;
+  readonly #stopListening: (() => void)[] = [];
+
+  /** Resolves when a broker serves; rejects when none does in time. */
+  static async open(environment: ClientEnvironment, options: ConnectionOptions): Promise<Connection> {
+    const connection = new Connection(environment, options);
+    try {
+      await connection.#connectFirst();
+    } catch (error) {
+      connection.#end(error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
+      throw error;
+    }
+    return connection;
+  }
+
+  private constructor(environment: ClientEnvironment, options: ConnectionOptions) {
+    this.environment = environment;
+    this.options = options;
+    this.#lockName = `tabmq/${options.namespace}/client/${randomName(environment.random)}`;
+    this.#opened.promise.catch(() => {});
+  }
+
+  /** What the broker said when it began to serve. */
+  get serving(): Serving {
+    if (this.#serving === null) throw new MQError("CLOSED", "There is no connection.");
+    return this.#serving;
+  }
+
+  get isOpen(): boolean {
+    return this.#life !== null;
+  }
+
+  /** A call that may be repeated: it finds the next broker when the present one dies, within its timeout. */
+  async call<M extends BrokerMethod>(method: M, args: Parameters<BrokerApi[M]>, timeout = CALL_TIMEOUT): Promise<BrokerValue<M>> {
+    const deadline = new Deadline(this.environment.timers, timeout, `The call "${method}"`);
+    try {
+      for (;;) {
+        const life = await deadline.race(this.#current());
+        try {
+          return await deadline.race(life.channel.call(method, args));
+        } catch (error) {
+          if (!(error instanceof BrokerGone)) throw error;
+          this.#lose(life, error.message);
+        }
+      }
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /** A call to the present broker only; BrokerGone when it dies or does not know us. */
+  async callOnce<M extends BrokerMethod>(
+    method: M,
+    args: Parameters<BrokerApi[M]>,
+    { timeout, transfers = [] }: { timeout?: number; transfers?: Transferable[] } = {},
+  ): Promise<BrokerValue<M>> {
+    const life = this.#life;
+    if (life === null) throw this.#closed ?? new BrokerGone("There is no broker at the moment.");
+    const deadline = timeout === undefined ? null : new Deadline(this.environment.timers, timeout, `The call "${method}"`);
+    try {
+      const call = life.channel.call(method, args, transfers);
+      return await (deadline?.race(call) ?? call);
+    } catch (error) {
+      if (error instanceof BrokerGone) this.#lose(life, error.message);
+      throw error;
+    } finally {
+      deadline?.clear();
+    }
+  }
+
+  /** The present broker has shown that it is no good: look for the next. */
+  abandonBroker(reason: string): void {
+    if (this.#life !== null) this.#lose(this.#life, reason);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed !== null) return;
+    if (this.#life !== null) await this.callOnce("leave", [], { timeout: 1000 }).catch(() => {});
+    this.#end(new MQError("CLOSED", "The connection is closed."));
+  }
+
+  #current(): Promise<Life> {
+    if (this.#closed !== null) return Promise.reject(this.#closed);
+    return this.#life === null ? this.#opened.promise : Promise.resolve(this.#life);
+  }
+
+  async #connectFirst(): Promise<void> {
+    const { signal } = this.options;
+    const { page, timers } = this.environment;
+    if (signal?.aborted) throw aborted(signal);
+    let reason: unknown = null;
+    const onFailure = (error: unknown): void => void (reason = error);
+    const done = deferred<void>();
+    const onAbort = (): void => done.reject(aborted(signal!));
+    signal?.addEventListener("abort", onAbort);
+    const cancel = timers.after(CONNECT_TIMEOUT, () => {
+      done.reject(reason instanceof MQError && reason.code !== "DEADLINE_EXCEEDED" ? reason : notServed(this.options.namespace, this.#lastStatus));
+    });
+    this.#opened.promise.then(() => done.resolve(), () => {});
+    this.#stopListening.push(page.onHide(() => this.#hide()), page.onShow(() => this.#shown?.resolve()));
+    void this.#keepConnected((error) => {
+      onFailure(error);
+      // A worker that cannot start, or a broker that speaks another language, will not change its mind.
+      if (error.code === "UNSUPPORTED_ENVIRONMENT" || error.code === "UPGRADE_REQUIRED" || error.code === "INVALID_PARAMETER") done.reject(error);
+    });
+    try {
+      await done.promise;
+    } finally {
+      cancel();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #lastStatus: string | null = null;
+
+  /** One broker after the other until the end. */
+  async #keepConnected(onFailure: (error: MQError) => void): Promise<void> {
+    const { timers } = this.environment;
+    let delay = RETRY_DELAY_MIN;
+    while (this.#closed === null) {
+      try {
+        await this.#shown?.promise;
+        this.#lock ??= await this.environment.locks.acquire(this.#lockName);
+        const life = await this.#sayHello();
+        delay = RETRY_DELAY_MIN;
+        await this.#live(life);
+      } catch (error) {
+        onFailure(error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
+        await sleep(timers, delay);
+        delay = Math.min(delay * 2, RETRY_DELAY_MAX);
+      }
+    }
+  }
+
+  /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
+  async #sayHello(): Promise<Life> {
+    const { namespace, clientId, storage, settings } = this.options;
+    const opened = this.environment.openBroker();
+    const channel = new Channel(opened.port);
+    opened.onError = (error) => channel.fail(error);
+    const request = { namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings };
+    try {
+      for (;;) {
+        if (this.#closed !== null) throw this.#closed;
+        const deadline = new Deadline(this.environment.timers, HELLO_TIMEOUT, "The broker's greeting");
+        const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
+        if (reply.status === "serving") return { channel, serving: reply, ended: deferred() };
+        this.#lastStatus = reply.status;
+      }
+    } catch (error) {
+      channel.fail(error instanceof MQError ? error : new BrokerGone());
+      throw error;
+    }
+  }
+
+  /** From the first call to the end of one broker. */
+  async #live(life: Life): Promise<void> {
+    const { serving, channel } = life;
+    if (this.#closed !== null) return channel.fail(this.#closed);
+    const watch = new AbortController();
+    // The broker holds this lock as long as it lives. Nobody else tells us that it has died.
+    void this.environment.locks.acquire(serving.brokerLock, { signal: watch.signal }).then((lock) => {
+      lock?.release();
+      if (lock !== null) life.ended.resolve("the broker died");
+    });
+    this.#life = life;
+    this.#serving = serving;
+    this.#opened.resolve(life);
+    this.events.emit("connected", { epoch: serving.incarnation, recovery: serving.recovery });
+    if (serving.recovery.damaged.length > 0) this.events.emit("damaged", { ranges: serving.recovery.damaged });
+    for (const ignored of serving.ignored) this.events.emit("configIgnored", ignored);
+    this.lifecycle.emit("open", null);
+    const reason = await life.ended.promise;
+    watch.abort();
+    this.#life = null;
+    this.#opened = deferred();
+    this.#opened.promise.catch(() => {});
+    channel.fail(this.#closed ?? new BrokerGone());
+    this.lifecycle.emit("lost", null);
+    this.events.emit("disconnected", { reason });
+  }
+
+  #lose(life: Life, reason: string): void {
+    life.ended.resolve(reason);
+  }
+
+  /** The page is put aside or closed: say goodbye, and hold no lock, because a page that does is not kept. */
+  #hide(): void {
+    const life = this.#life;
+    if (life === null || this.#shown !== null) return;
+    this.#shown = deferred();
+    void this.#shown.promise.then(() => (this.#shown = null));
+    this.lifecycle.emit("hide", null);
+    void life.channel.call("leave", []).catch(() => {});
+    this.#lose(life, "the page was hidden");
+    this.#lock?.release();
+    this.#lock = null;
+  }
+
+  #end(error: MQError): void {
+    this.#closed ??= error;
+    for (const stop of this.#stopListening.splice(0)) stop();
+    this.#opened.reject(error);
+    this.#life?.ended.resolve("closed");
+    this.#shown?.resolve();
+    this.#lock?.release();
+    this.#lock = null;
+  }
+}
+
+function aborted(signal: AbortSignal): MQError {
+  return new MQError("CLOSED", "connect() was aborted.", { cause: signal.reason });
+}
+
+function notServed(namespace: string, status: string | null): MQError {
+  const why =
+    status === "waiting"
+      ? "another TabMQ worker holds its writer lock: probably another version of this app is open in another tab; close it or reload it"
+      : status === "recovering"
+        ? "the broker is still recovering its log"
+        : "its worker did not answer";
+  return new MQError("DEADLINE_EXCEEDED", `No broker served the namespace "${namespace}" within ${CONNECT_TIMEOUT} ms: ${why}.`);
+}

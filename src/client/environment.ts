@@ -1,0 +1,30 @@
+import type { MQError } from "../model/errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Locks } from "../platform/locks.ts";
+import type { Random } from "../platform/random.ts";
+import type { Timers } from "../platform/timers.ts";
+import type { PortLike } from "../protocol/guarded-endpoint.ts";
+
+/** Everything from outside that a client needs; a browser's is in browser-environment.ts. */
+export interface ClientEnvironment {
+  locks: Locks;
+  clock: Clock;
+  timers: Timers;
+  random: Random;
+  /** Opens a new port to the worker that serves the namespace, starting it if need be. Throws where that cannot work. */
+  openBroker(): BrokerPort;
+  page: PageLife;
+}
+
+export interface BrokerPort {
+  port: PortLike;
+  /** The worker cannot be started: definite, not a matter of waiting. */
+  onError: (error: MQError) => void;
+}
+
+/** A page may be put aside (back-forward cache) and come back. */
+export interface PageLife {
+  /** Both return how to stop listening. */
+  onHide(listener: () => void): () => void;
+  onShow(listener: () => void): () => void;
+}

@@ -1,0 +1,219 @@
+import { errorFromData, MQError } from "../model/errors.ts";
+import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_UNSENT_BYTES } from "../model/limits.ts";
+import type { MessageDraft } from "../model/message.ts";
+import { recordBytes } from "../model/record-codec.ts";
+import type { Cancel } from "../platform/timers.ts";
+import type { SendReply } from "../protocol/api.ts";
+import { FrameWriter } from "../protocol/frame.ts";
+import { BrokerGone } from "./channel.ts";
+import type { Connection } from "./connection.ts";
+
+/** A record to be written, and who waits for it. */
+export interface OutboxEntry {
+  draft: MessageDraft;
+  topic: Uint8Array;
+  queueId: number;
+  stored(queueOffset: number, position: number): void;
+  refused(error: MQError): void;
+}
+
+/** How records of one batch are sent; records with other rules go into another batch. */
+export interface SendRules {
+  /** The whole send, retries included, ms. */
+  timeout: number;
+  /** Tries after the first, when the outcome of one is unknown. */
+  retries: number;
+}
+
+/** Being filled. */
+interface OpenBatch {
+  writer: FrameWriter;
+  entries: OutboxEntry[];
+  rules: SendRules;
+}
+
+/** Finished: waiting or on its way. */
+interface Batch {
+  frame: ArrayBuffer;
+  entries: OutboxEntry[];
+  rules: SendRules;
+  tries: number;
+  lastError: MQError | null;
+  cancelTimeout: Cancel;
+  settled: boolean;
+}
+
+/**
+ * All that this tab sends. What is sent within one task is packed into one frame and crosses the port in one call;
+ * a bounded number of bytes is on its way, the rest waits here in order. When the broker dies, unanswered frames go
+ * to the next one, in the same order, before anything newer.
+ */
+export class Outbox {
+  readonly #connection: Connection;
+  #open: OpenBatch | null = null;
+  #waiting: Batch[] = [];
+  #inFlight: Batch[] = [];
+  #inFlightBytes = 0;
+  #heldBytes = 0;
+  #flushing = false;
+  #idle: (() => void)[] = [];
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.lifecycle.on("lost", () => this.#takeBack());
+    connection.lifecycle.on("open", () => this.#pump());
+  }
+
+  /** Entries of one call stay together: one frame, one commit. Throws FLOW_CONTROL when the tab holds too much. */
+  add(entries: OutboxEntry[], rules: SendRules): void {
+    const bytes = entries.reduce((sum, { draft, topic }) => sum + recordBytes(draft, topic.byteLength), 0);
+    if (this.#heldBytes + bytes > MAX_UNSENT_BYTES) {
+      throw new MQError("FLOW_CONTROL", `This tab holds ${MAX_UNSENT_BYTES / 2 ** 20} MiB of unanswered messages; await some sends before the next.`);
+    }
+    const open = this.#batchFor(entries.length, bytes, rules);
+    const bornTimestamp = this.#connection.environment.clock.now();
+    for (const entry of entries) {
+      open.writer.write(entry.draft, entry.topic, entry.queueId, bornTimestamp);
+      open.entries.push(entry);
+    }
+    this.#heldBytes += bytes;
+    if (!this.#flushing) this.#flushSoon();
+  }
+
+  /** Resolves when nothing is held any more. */
+  async drained(): Promise<void> {
+    this.#close();
+    if (this.#waiting.length + this.#inFlight.length === 0) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** The batch that is being filled, if the entries fit; else a new one. */
+  #batchFor(count: number, bytes: number, rules: SendRules): OpenBatch {
+    const open = this.#open;
+    const fits =
+      open !== null && open.rules.timeout === rules.timeout && open.rules.retries === rules.retries &&
+      open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + count <= BATCH_MAX_RECORDS;
+    if (fits) return open;
+    this.#close();
+    return (this.#open = { writer: new FrameWriter(), entries: [], rules });
+  }
+
+  /**
+   * At the end of this task. Two turns of the microtask queue: the answers of one frame resume many senders at once,
+   * and what they send next shall share a frame too.
+   */
+  #flushSoon(): void {
+    this.#flushing = true;
+    queueMicrotask(() =>
+      queueMicrotask(() => {
+        this.#flushing = false;
+        this.#close();
+      }),
+    );
+  }
+
+  #close(): void {
+    const open = this.#open;
+    if (open === null) return;
+    this.#open = null;
+    const batch: Batch = {
+      frame: open.writer.finish(),
+      entries: open.entries,
+      rules: open.rules,
+      tries: 0,
+      lastError: null,
+      settled: false,
+      cancelTimeout: this.#connection.environment.timers.after(open.rules.timeout, () => this.#expire(batch)),
+    };
+    this.#waiting.push(batch);
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#connection.isOpen) {
+      const next = this.#waiting[0];
+      if (next === undefined) break;
+      const size = next.frame.byteLength;
+      if (this.#inFlightBytes > 0 && this.#inFlightBytes + size > MAX_IN_FLIGHT_BYTES) break;
+      this.#waiting.shift();
+      this.#inFlight.push(next);
+      this.#inFlightBytes += size;
+      void this.#send(next);
+    }
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    batch.tries++;
+    // The original stays here until it is answered: a broker that dies takes its copy along.
+    const copy = batch.frame.slice(0);
+    try {
+      const reply = await this.#connection.callOnce("send", [copy], { transfers: [copy] });
+      this.#leave(batch);
+      this.#settle(batch, (entry, at) => answer(entry, reply, at));
+    } catch (error) {
+      // `lost` follows and takes back whatever was on its way, in order.
+      if (error instanceof BrokerGone) return;
+      const refusal = error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { outcome: "unknown", cause: error });
+      if (refusal.outcome === "unknown") {
+        // The store failed under this broker, which gives up. `lost` follows here too.
+        batch.lastError = refusal;
+        return this.#connection.abandonBroker(refusal.message);
+      }
+      this.#leave(batch);
+      this.#settle(batch, (entry) => entry.refused(refusal));
+    }
+    this.#pump();
+  }
+
+  /** The broker is gone: what it has not answered goes first to the next one. */
+  #takeBack(): void {
+    const returned = this.#inFlight;
+    this.#inFlight = [];
+    this.#inFlightBytes = 0;
+    const again = returned.filter((batch) => this.#mayRetry(batch));
+    for (const batch of returned) {
+      if (!again.includes(batch)) this.#settle(batch, (entry) => entry.refused(batch.lastError ?? new BrokerGone()));
+    }
+    this.#waiting = [...again, ...this.#waiting];
+  }
+
+  #mayRetry(batch: Batch): boolean {
+    return !batch.settled && batch.tries <= batch.rules.retries;
+  }
+
+  #expire(batch: Batch): void {
+    const wasSent = batch.tries > 0;
+    const error = new MQError(
+      "DEADLINE_EXCEEDED",
+      `The send took longer than ${batch.rules.timeout} ms${wasSent ? "; whether it was stored is not known" : " and was never sent: there is no broker, or too much waits before it"}.`,
+      { outcome: wasSent ? "unknown" : "rejected" },
+    );
+    this.#waiting = this.#waiting.filter((other) => other !== batch);
+    this.#settle(batch, (entry) => entry.refused(error));
+  }
+
+  #leave(batch: Batch): void {
+    const at = this.#inFlight.indexOf(batch);
+    if (at < 0) return;
+    this.#inFlight.splice(at, 1);
+    this.#inFlightBytes -= batch.frame.byteLength;
+  }
+
+  #settle(batch: Batch, each: (entry: OutboxEntry, at: number) => void): void {
+    if (batch.settled) return;
+    batch.settled = true;
+    batch.cancelTimeout();
+    for (const [at, entry] of batch.entries.entries()) {
+      this.#heldBytes -= recordBytes(entry.draft, entry.topic.byteLength);
+      each(entry, at);
+    }
+    if (this.#waiting.length + this.#inFlight.length === 0) for (const idle of this.#idle.splice(0)) idle();
+  }
+}
+
+function answer(entry: OutboxEntry, reply: SendReply, at: number): void {
+  const queueOffset = reply.queueOffsets[at]!;
+  if (queueOffset >= 0) return entry.stored(queueOffset, reply.positions[at]!);
+  const refusal = reply.refused.find(({ index }) => index === at);
+  entry.refused(refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error));
+}

@@ -1,0 +1,249 @@
+import { MQError } from "../model/errors.ts";
+import { BATCH_MEMBER_OVERHEAD, MAX_BODY_BYTES } from "../model/limits.ts";
+import type { Message, MessageDraft } from "../model/message.ts";
+import { draftMessage } from "../model/message.ts";
+import { MessageIdGenerator, offsetMsgId } from "../model/message-id.ts";
+import { checkGroup, RETRY_TOPIC_PREFIX } from "../model/names.ts";
+import type { MessageQueue, MessageQueueSelector } from "../model/queue.ts";
+import { queueOfMessageGroup, RoundRobin } from "../model/queue.ts";
+import { BROKER_ADDRESS } from "../model/record-codec.ts";
+import { randomUint32 } from "../platform/random.ts";
+import type { TopicConfig } from "../protocol/api.ts";
+import { callable, instance, integer, named, optional, record } from "../protocol/validate.ts";
+import type { Connection } from "./connection.ts";
+import type { Outbox, SendRules } from "./outbox.ts";
+import type { Route, Routes } from "./routes.ts";
+
+export interface ProducerOptions {
+  producerGroup: string;
+  /** The whole send with its retries, ms. Default 3000. */
+  sendMsgTimeout?: number;
+  /** Tries after the first when a try's outcome is unknown. Default 2. */
+  retryTimesWhenSendFailed?: number;
+}
+
+export interface SendOptions {
+  /** Instead of the producer's sendMsgTimeout, ms. */
+  timeout?: number;
+  /** Exactly this queue. */
+  queue?: MessageQueue;
+  /** Chooses the queue; gets `arg`. */
+  selector?: MessageQueueSelector<Message>;
+  arg?: unknown;
+  /** Stops the waiting; a message already on its way may still be stored (outcome "unknown"). */
+  signal?: AbortSignal;
+}
+
+export interface SendResult {
+  /** Durable: committed with a flush to the device. */
+  sendStatus: "SEND_OK";
+  /** Of a batch: all ids, joined by commas. */
+  msgId: string;
+  offsetMsgId: string;
+  messageQueue: MessageQueue;
+  /** Of a batch: the first one's; the others follow without a gap. */
+  queueOffset: number;
+}
+
+const producerOptions = record({
+  producerGroup: named(checkGroup),
+  sendMsgTimeout: optional(integer(1, 2 ** 31 - 1)),
+  retryTimesWhenSendFailed: optional(integer(0, 100)),
+});
+
+const queueCheck = record({
+  topic: (value: unknown) => value as string,
+  brokerName: (value: unknown) => value as string,
+  queueId: integer(0, 2 ** 31 - 1),
+});
+
+const sendOptions = record({
+  timeout: optional(integer(1, 2 ** 31 - 1)),
+  // A row of topicStats is a queue too: only these three of its fields matter here.
+  queue: optional((value: unknown, field: string) => queueCheck(pick(value), field)),
+  selector: optional(callable<MessageQueueSelector<Message>>),
+  arg: optional((value: unknown) => value),
+  signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
+});
+
+interface Parcel {
+  drafts: MessageDraft[];
+  message: Message;
+  options: SendOptions;
+}
+
+/** Sends messages. Made by `mq.createProducer`. */
+export class Producer {
+  readonly producerGroup: string;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #routes: Routes;
+  readonly #rules: SendRules;
+  readonly #ids: MessageIdGenerator;
+  readonly #roundRobin: RoundRobin;
+  readonly #onShutdown: (producer: Producer) => void;
+  #pending = 0;
+  #idle: (() => void)[] = [];
+  #isShut = false;
+
+  constructor(
+    parts: { connection: Connection; outbox: Outbox; routes: Routes; onShutdown: (producer: Producer) => void },
+    options: ProducerOptions,
+  ) {
+    const checked = producerOptions(options, "producer");
+    const { random, clock } = parts.connection.environment;
+    this.producerGroup = checked.producerGroup;
+    this.#connection = parts.connection;
+    this.#outbox = parts.outbox;
+    this.#routes = parts.routes;
+    this.#onShutdown = parts.onShutdown;
+    this.#rules = { timeout: checked.sendMsgTimeout ?? 3000, retries: checked.retryTimesWhenSendFailed ?? 2 };
+    this.#ids = new MessageIdGenerator((count) => random.bytes(count), () => clock.now());
+    this.#roundRobin = new RoundRobin(randomUint32(random));
+  }
+
+  /** Sends one message, or several as a batch (one topic, one queue); resolves when they are durable. */
+  async send(message: Message | Message[], options?: SendOptions): Promise<SendResult> {
+    this.#checkOpen();
+    const parcel = this.#pack(message, options);
+    const { signal } = parcel.options;
+    if (signal?.aborted) throw aborted(signal, "rejected");
+    const sent = this.#dispatch(parcel);
+    if (signal === undefined) return sent;
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(aborted(signal, "unknown")), { once: true });
+      sent.then(resolve, reject);
+    });
+  }
+
+  /** Sends and forgets. Throws at once when the message is illegal; what happens later is not told. */
+  sendOneway(message: Message, options?: SendOptions): void {
+    this.#checkOpen();
+    this.#dispatch(this.#pack(message, options)).catch(() => {});
+  }
+
+  /** Waits for what was sent, then ends. */
+  async shutdown(): Promise<void> {
+    if (this.#isShut) return;
+    this.#isShut = true;
+    if (this.#pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#onShutdown(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  #checkOpen(): void {
+    if (this.#isShut) throw new MQError("CLOSED", `The producer of group "${this.producerGroup}" is shut down.`);
+  }
+
+  #pack(message: Message | Message[], options: SendOptions | undefined): Parcel {
+    const checked = options === undefined ? {} : (sendOptions(options, "send") as SendOptions);
+    if (!Array.isArray(message)) return { drafts: [this.#draft(message)], message, options: checked };
+    const [first] = message;
+    if (first === undefined) throw new MQError("MESSAGE_ILLEGAL", "The batch is empty.", { field: "messages" });
+    const drafts = message.map((member) => this.#draft(member));
+    checkBatch(drafts);
+    return { drafts, message: first, options: checked };
+  }
+
+  #draft(message: Message): MessageDraft {
+    return draftMessage(message, this.#ids.next(), this.#connection.serving.settings.maxMessageSize);
+  }
+
+  #dispatch(parcel: Parcel): Promise<SendResult> {
+    this.#pending++;
+    const { topic } = parcel.drafts[0]!;
+    // The route has to be asked for: until then the caller may change the bytes it gave us.
+    if (!this.#routes.isKnown(topic)) for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    const sent = new Promise<SendResult>((resolve, reject) => {
+      this.#routes.with(topic, (route) => this.#enqueue(parcel, route, resolve, reject), reject);
+    });
+    const settled = (): void => {
+      if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
+    };
+    sent.then(settled, settled);
+    return sent;
+  }
+
+  #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
+    const { drafts, options } = parcel;
+    try {
+      const messageQueue = this.#chooseQueue(parcel, route.config);
+      const last = drafts.length - 1;
+      let queueOffset = -1;
+      let offsetMsgIds = "";
+      const entries = drafts.map((draft, at) => ({
+        draft,
+        topic: route.topicBytes,
+        queueId: messageQueue.queueId,
+        stored: (offset: number, position: number) => {
+          if (at === 0) queueOffset = offset;
+          offsetMsgIds += (at === 0 ? "" : ",") + offsetMsgId(BROKER_ADDRESS.ip, BROKER_ADDRESS.port, position);
+          if (at < last) return;
+          const msgId = last === 0 ? draft.msgId : drafts.map((member) => member.msgId).join(",");
+          resolve({ sendStatus: "SEND_OK", msgId, offsetMsgId: offsetMsgIds, messageQueue, queueOffset });
+        },
+        refused: (error: MQError) => {
+          if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
+          reject(error);
+        },
+      }));
+      this.#outbox.add(entries, options.timeout === undefined ? this.#rules : { ...this.#rules, timeout: options.timeout });
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #chooseQueue({ drafts, message, options }: Parcel, { topic, brokerName, writeQueueNums }: TopicConfig): MessageQueue {
+    const { queue, selector, arg } = options;
+    const group = drafts[0]!.messageGroup;
+    if (queue !== undefined) {
+      if (queue.topic !== topic || queue.brokerName !== brokerName || queue.queueId >= writeQueueNums) throw noSuchQueue(queue, "send.queue", topic, writeQueueNums);
+      return { topic, brokerName, queueId: queue.queueId };
+    }
+    if (selector !== undefined) {
+      const queues = Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId }));
+      const chosen: MessageQueue | undefined = selector(queues, message, arg);
+      const known = queues.find((one) => one.queueId === chosen?.queueId && one.topic === chosen.topic);
+      if (known === undefined) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
+      return known;
+    }
+    const queueId = group === undefined ? this.#roundRobin.next(writeQueueNums) : queueOfMessageGroup(group, writeQueueNums);
+    return { topic, brokerName, queueId };
+  }
+}
+
+function noSuchQueue(queue: MessageQueue | undefined, field: string, topic: string, count: number): MQError {
+  const shown = queue === undefined ? "nothing" : `queue ${queue.queueId} of "${queue.topic}" at "${queue.brokerName}"`;
+  return new MQError("INVALID_PARAMETER", `${field}: topic "${topic}" has the queues 0 to ${count - 1}; ${shown} is none of them.`, { field });
+}
+
+/** RocketMQ's rules for a batch. */
+function checkBatch(drafts: MessageDraft[]): void {
+  const [first] = drafts;
+  let bytes = 0;
+  for (const [at, draft] of drafts.entries()) {
+    const differs = (what: string): MQError =>
+      new MQError("MESSAGE_ILLEGAL", `Messages of a batch share one ${what}; message ${at} has another than message 0.`, { field: `messages[${at}].${what}` });
+    if (draft.topic !== first!.topic) throw differs("topic");
+    if (draft.waitStoreMsgOK !== first!.waitStoreMsgOK) throw differs("waitStoreMsgOK");
+    if (draft.messageGroup !== first!.messageGroup) throw differs("messageGroup");
+    bytes += BATCH_MEMBER_OVERHEAD + draft.body.byteLength + draft.properties.byteLength;
+  }
+  if (first!.topic.startsWith(RETRY_TOPIC_PREFIX)) throw new MQError("MESSAGE_ILLEGAL", "A batch cannot go to a retry topic.", { field: "messages[0].topic" });
+  if (bytes > MAX_BODY_BYTES) {
+    throw new MQError("MESSAGE_ILLEGAL", `The batch has ${bytes} bytes; the limit is ${MAX_BODY_BYTES}.`, { field: "messages" });
+  }
+}
+
+function pick(queue: unknown): unknown {
+  if (typeof queue !== "object" || queue === null) return queue;
+  const { topic, brokerName, queueId } = queue as Partial<MessageQueue>;
+  return { topic, brokerName, queueId };
+}
+
+function aborted(signal: AbortSignal, outcome: "rejected" | "unknown"): MQError {
+  return new MQError("CLOSED", "The send was aborted.", { cause: signal.reason, outcome });
+}

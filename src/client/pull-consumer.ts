@@ -1,0 +1,259 @@
+import type { MessageSelector } from "../filter/tag-expression.ts";
+import { MQError } from "../model/errors.ts";
+import { MAX_PULL_BATCH } from "../model/limits.ts";
+import type { MessageExt } from "../model/message.ts";
+import { checkClientTopic, checkGroup } from "../model/names.ts";
+import type { MessageQueue } from "../model/queue.ts";
+import { compareQueues, queueKey } from "../model/queue.ts";
+import { decodeRecords } from "../model/record-codec.ts";
+import { Events } from "../platform/events.ts";
+import type { ConsumeFromWhere, PullStatus } from "../protocol/api.ts";
+import { boolean, integer, list, named, offset, oneOf, optional, record } from "../protocol/validate.ts";
+import type { Connection } from "./connection.ts";
+import { GroupMember } from "./group-member.ts";
+import type { ProcessQueue } from "./process-queue.ts";
+import type { ConsumerEvents } from "./push-consumer.ts";
+import { selector as checkSelector } from "./push-consumer.ts";
+
+export interface PullConsumerOptions {
+  consumerGroup: string;
+  /** What an earlier `poll` gave counts as consumed when the next one is called. Default true. */
+  autoCommit?: boolean;
+  consumeFromWhere?: ConsumeFromWhere;
+}
+
+export interface PollOptions {
+  /** How long to wait for the first message, ms. Default 5000; 0 = do not wait. */
+  timeout?: number;
+  /** Default 10. */
+  max?: number;
+}
+
+export interface PullResult {
+  status: PullStatus;
+  nextBeginOffset: number;
+  minOffset: number;
+  maxOffset: number;
+  messages: MessageExt[];
+}
+
+const optionsCheck = record({
+  consumerGroup: named(checkGroup),
+  autoCommit: optional(boolean),
+  consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+});
+const pollCheck = record({ timeout: optional(integer(0, 2 ** 31 - 1)), max: optional(integer(1, MAX_PULL_BATCH)) });
+const topicCheck = named(checkClientTopic);
+const max = integer(1, MAX_PULL_BATCH);
+
+/** A message that `poll` may give, or has given. */
+interface Held {
+  processQueue: ProcessQueue;
+  message: MessageExt;
+}
+
+/** Asks for messages when it wants them. Made by `mq.createPullConsumer`; RocketMQ calls it lite pull consumer. */
+export class PullConsumer implements AsyncIterable<MessageExt> {
+  readonly consumerGroup: string;
+  readonly #events = new Events<ConsumerEvents>();
+  readonly #connection: Connection;
+  readonly #autoCommit: boolean;
+  readonly #consumeFromWhere: ConsumeFromWhere;
+  readonly #subscriptions = new Map<string, MessageSelector>();
+  readonly #onShutdown: (consumer: PullConsumer) => void;
+  #member: GroupMember | null = null;
+  #starting: Promise<void> = Promise.resolve();
+  #ready: Held[] = [];
+  #given: Held[] = [];
+  #wake: () => void = () => {};
+  #isShut = false;
+
+  constructor(connection: Connection, options: PullConsumerOptions, onShutdown: (consumer: PullConsumer) => void) {
+    const checked = optionsCheck(options, "pullConsumer");
+    this.consumerGroup = checked.consumerGroup;
+    this.#connection = connection;
+    this.#autoCommit = checked.autoCommit ?? true;
+    this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
+    this.#onShutdown = onShutdown;
+  }
+
+  /** Shares the topic's queues with the group. May be called for several topics, before the first poll. */
+  subscribe(topic: string, selector: string | MessageSelector = "*"): void {
+    this.#checkOpen();
+    if (this.#member !== null) throw new MQError("INVALID_PARAMETER", "subscribe comes before the first poll, and does not go together with assign.", { field: "subscribe" });
+    this.#subscriptions.set(topicCheck(topic, "subscribe.topic"), checkSelector(selector, "subscribe.selector"));
+  }
+
+  /** Takes exactly these queues, whoever else reads them. */
+  assign(queues: MessageQueue[]): void {
+    this.#checkOpen();
+    if (this.#subscriptions.size > 0 || this.#member !== null) throw new MQError("INVALID_PARAMETER", "assign is called once, and does not go together with subscribe.", { field: "assign" });
+    const checked = list((value: unknown, field: string) => queueRef(value, field), 1024)(queues, "assign");
+    if (checked.length === 0) throw new MQError("INVALID_PARAMETER", "assign needs at least one queue.", { field: "assign" });
+    this.#start(checked);
+  }
+
+  /** The next messages: at once if some are there, else as soon as the first arrives; none when the time is up. */
+  async poll(options: PollOptions = {}): Promise<MessageExt[]> {
+    this.#checkOpen();
+    const { timeout = 5000, max: most = 10 } = pollCheck(options, "poll");
+    if (this.#autoCommit) this.#finishGiven();
+    await this.#started();
+    if (this.#ready.length === 0 && timeout > 0) await this.#arrival(timeout);
+    const taken = this.#ready.splice(0, most);
+    for (const { processQueue } of taken) this.#member!.began(processQueue);
+    this.#given.push(...taken);
+    return taken.map(({ message }) => message);
+  }
+
+  /** Message by message, for ever; leave the loop with `break`. What was given before counts as consumed at the next step. */
+  async *[Symbol.asyncIterator](): AsyncIterator<MessageExt> {
+    while (!this.#isShut) {
+      for (const message of await this.poll({ max: 1, timeout: 5000 })) yield message;
+    }
+  }
+
+  /** Goes on at another offset. Messages received and not yet given are forgotten. */
+  async seek(queue: MessageQueue, to: number): Promise<void> {
+    await this.#started();
+    this.#member!.seek(queueRef(queue, "seek.queue"), offset(to, "seek.offset"));
+  }
+
+  async seekToBegin(queue: MessageQueue): Promise<void> {
+    return this.seek(queue, (await this.#limits(queue)).minOffset);
+  }
+
+  async seekToEnd(queue: MessageQueue): Promise<void> {
+    return this.seek(queue, (await this.#limits(queue)).maxOffset);
+  }
+
+  /** Everything that `poll` has given is consumed; resolves when the broker knows. */
+  async commit(): Promise<void> {
+    this.#checkOpen();
+    this.#finishGiven();
+    await this.#started();
+    await this.#member!.commit();
+  }
+
+  /** Fetches nothing more of these queues until `resume`. */
+  pause(queues: MessageQueue[]): void {
+    for (const queue of queues) this.#member?.pause(queueRef(queue, "pause"));
+  }
+
+  resume(queues: MessageQueue[]): void {
+    for (const queue of queues) this.#member?.resume(queueRef(queue, "resume"));
+  }
+
+  assignment(): MessageQueue[] {
+    return this.#member?.assignment() ?? [];
+  }
+
+  /** All queues of a topic. */
+  async fetchQueues(topic: string): Promise<MessageQueue[]> {
+    const { topic: name, brokerName, readQueueNums } = await this.#connection.call("route", [topicCheck(topic, "topic"), false]);
+    return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic: name, brokerName, queueId })).sort(compareQueues);
+  }
+
+  /** One read at an offset, on nobody's account: no group, no assignment, no commit, no waiting. */
+  async pull(queue: MessageQueue, selector: string | MessageSelector, at: number, most: number): Promise<PullResult> {
+    this.#checkOpen();
+    const filter = checkSelector(selector, "pull.selector");
+    const request = { ...queueRef(queue, "pull.queue"), expression: filter.expression, offset: offset(at, "pull.offset"), max: max(most, "pull.max") };
+    const { records, ...rest } = await this.#connection.call("pull", [request]);
+    const messages = decodeRecords(records, this.#connection.serving.brokerName).filter((message) => filter.matches({ tags: message.tags }));
+    const status = rest.status === "FOUND" && messages.length === 0 ? "NO_MATCHED_MSG" : rest.status;
+    return { ...rest, status, messages };
+  }
+
+  on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Commits, if autoCommit is on, and leaves the group. */
+  async shutdown(): Promise<void> {
+    if (this.#isShut) return;
+    if (this.#autoCommit) this.#finishGiven();
+    this.#isShut = true;
+    this.#wake();
+    await this.#starting.catch(() => {});
+    await this.#member?.stop();
+    this.#onShutdown(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  #checkOpen(): void {
+    if (this.#isShut) throw new MQError("CLOSED", `The pull consumer of group "${this.consumerGroup}" is shut down.`);
+  }
+
+  #started(): Promise<void> {
+    if (this.#member === null) {
+      if (this.#subscriptions.size === 0) throw new MQError("INVALID_PARAMETER", "Call subscribe or assign first.", { field: "subscribe" });
+      this.#start([]);
+    }
+    return this.#starting;
+  }
+
+  #start(queues: { topic: string; queueId: number }[]): void {
+    const member = new GroupMember(this.#connection, {
+      group: this.consumerGroup,
+      subscriptions: this.#subscriptions,
+      queues,
+      consumeFromWhere: this.#consumeFromWhere,
+      pullBatchSize: 32,
+      thresholdForQueue: 1000,
+      thresholdSizeForQueue: 16 * 2 ** 20,
+      maxSpan: Infinity,
+    });
+    member.events.on("messages", ({ processQueue, messages }) => {
+      for (const message of messages) this.#ready.push({ processQueue, message });
+      this.#wake();
+    });
+    member.events.on("dropped", (processQueue) => {
+      this.#ready = this.#ready.filter((held) => held.processQueue !== processQueue);
+      // What was given stays with the application, but its offset is another's business now.
+      const lost = this.#given.filter((held) => held.processQueue === processQueue);
+      this.#given = this.#given.filter((held) => held.processQueue !== processQueue);
+      for (const { message } of lost) queueMicrotask(() => member.ended(processQueue, message, false));
+    });
+    member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
+    member.events.on("error", (error) => this.#events.emit("error", error));
+    this.#member = member;
+    this.#starting = member.start().catch((error: unknown) => {
+      this.#member = null;
+      throw error;
+    });
+    this.#starting.catch(() => {});
+  }
+
+  #finishGiven(): void {
+    for (const { processQueue, message } of this.#given.splice(0)) this.#member?.ended(processQueue, message, true);
+  }
+
+  #arrival(timeout: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#connection.environment.timers.after(timeout, done);
+      this.#wake = done;
+      function done(): void {
+        cancel();
+        resolve();
+      }
+    });
+  }
+
+  async #limits(queue: MessageQueue): Promise<{ minOffset: number; maxOffset: number }> {
+    const { topic, queueId } = queueRef(queue, "queue");
+    const { queues } = await this.#connection.call("topicStats", [topic]);
+    const row = queues.find((one) => one.queueId === queueId);
+    if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has no queue ${queueKey(topic, queueId)}.`, { field: "queue" });
+    return row;
+  }
+}
+
+export function queueRef(value: unknown, field: string): { topic: string; queueId: number } {
+  if (typeof value !== "object" || value === null) throw new MQError("INVALID_PARAMETER", `${field} must be a MessageQueue.`, { field });
+  const { topic, queueId } = value as Partial<MessageQueue>;
+  return { topic: topicCheck(topic, `${field}.topic`), queueId: integer(0, 2 ** 31 - 1)(queueId, `${field}.queueId`) };
+}

@@ -1,0 +1,79 @@
+import { MQError } from "../model/errors.ts";
+import { ROUTE_MAX_AGE } from "../model/limits.ts";
+import { encodeTopic } from "../model/record-codec.ts";
+import type { TopicConfig } from "../protocol/api.ts";
+import type { Connection } from "./connection.ts";
+
+export interface Route {
+  config: TopicConfig;
+  /** The topic's name as a record holds it. */
+  topicBytes: Uint8Array;
+  fetchedAt: number;
+}
+
+type Waiter = { run: (route: Route) => void; fail: (error: MQError) => void };
+
+/** Which queues a topic has, asked once and refreshed now and then. */
+export class Routes {
+  readonly #connection: Connection;
+  readonly #known = new Map<string, Route>();
+  readonly #waiting = new Map<string, Waiter[]>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    // The next broker may have another store under it.
+    connection.lifecycle.on("lost", () => this.#known.clear());
+  }
+
+  isKnown(topic: string): boolean {
+    return this.#known.has(topic) && !this.#waiting.has(topic);
+  }
+
+  /**
+   * Runs with the topic's route, now if it is known. Callbacks and not promises: whoever asked first runs first,
+   * and a later caller cannot slip in between, so a tab's sends to one topic keep their order.
+   */
+  with(topic: string, run: Waiter["run"], fail: Waiter["fail"]): void {
+    const waiting = this.#waiting.get(topic);
+    if (waiting !== undefined) return void waiting.push({ run, fail });
+    const route = this.#known.get(topic);
+    if (route === undefined) {
+      this.#waiting.set(topic, [{ run, fail }]);
+      void this.#ask(topic);
+      return;
+    }
+    if (this.#connection.environment.clock.now() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
+    run(route);
+  }
+
+  /** The broker refused what this route said. */
+  forget(topic: string): void {
+    this.#known.delete(topic);
+  }
+
+  async #ask(topic: string): Promise<void> {
+    let outcome: (waiter: Waiter) => void;
+    try {
+      const route = this.#remember(await this.#connection.call("route", [topic, true]));
+      outcome = ({ run }) => run(route);
+    } catch (error) {
+      const reason = error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error });
+      outcome = ({ fail }) => fail(reason);
+    }
+    const waiters = this.#waiting.get(topic) ?? [];
+    for (const waiter of waiters) outcome(waiter);
+    this.#waiting.delete(topic);
+  }
+
+  async #refresh(topic: string): Promise<void> {
+    const route = this.#known.get(topic);
+    if (route !== undefined) route.fetchedAt = this.#connection.environment.clock.now();
+    await this.#connection.call("route", [topic, true]).then((config) => this.#remember(config), () => this.forget(topic));
+  }
+
+  #remember(config: TopicConfig): Route {
+    const route: Route = { config, topicBytes: encodeTopic(config.topic), fetchedAt: this.#connection.environment.clock.now() };
+    this.#known.set(config.topic, route);
+    return route;
+  }
+}

@@ -1,0 +1,124 @@
+import { MQError } from "../model/errors.ts";
+import type { BrokerDiagnostics, BrokerSettings } from "../protocol/api.ts";
+import { Admin } from "./admin.ts";
+import type { ClientEvents, Connection } from "./connection.ts";
+import { Outbox } from "./outbox.ts";
+import type { ProducerOptions } from "./producer.ts";
+import { Producer } from "./producer.ts";
+import type { PullConsumerOptions } from "./pull-consumer.ts";
+import { PullConsumer } from "./pull-consumer.ts";
+import type { PushConsumerOptions } from "./push-consumer.ts";
+import { PushConsumer } from "./push-consumer.ts";
+import { Routes } from "./routes.ts";
+
+export interface Diagnostics {
+  namespace: string;
+  clientId: string;
+  /** Whether messages survive the browser's end: `"strict"` = flushed to the device, `"memory"` = nothing survives. */
+  durability: "strict" | "memory";
+  /** Whether the browser has promised not to evict this origin's data; undefined = it does not say. */
+  persisted?: boolean;
+  /** Bytes, as the browser estimates them. */
+  usage?: number;
+  quota?: number;
+  settings: BrokerSettings;
+  broker: BrokerDiagnostics;
+}
+
+/** A connection to the namespace's broker, and what is made of it. */
+export class TabMQ {
+  readonly clientId: string;
+  readonly namespace: string;
+  readonly admin: Admin;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #routes: Routes;
+  /** Everything that has to be shut down before the connection. */
+  readonly #clients = new Set<{ shutdown(): Promise<void> }>();
+  #isClosed = false;
+
+  constructor(connection: Connection) {
+    this.clientId = connection.options.clientId;
+    this.namespace = connection.options.namespace;
+    this.#connection = connection;
+    this.#outbox = new Outbox(connection);
+    this.#routes = new Routes(connection);
+    this.admin = new Admin(connection);
+  }
+
+  async createProducer(options: ProducerOptions): Promise<Producer> {
+    this.#checkOpen();
+    return this.#keep(
+      new Producer(
+        { connection: this.#connection, outbox: this.#outbox, routes: this.#routes, onShutdown: (client) => this.#clients.delete(client) },
+        options,
+      ),
+    );
+  }
+
+  /** Resolves when the consumer has joined its group and has its queues. */
+  async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
+    this.#checkOpen();
+    const consumer = new PushConsumer(this.#connection, options, (client) => this.#clients.delete(client));
+    await consumer.start();
+    return this.#keep(consumer);
+  }
+
+  /** The consumer joins its group at its first poll. */
+  async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
+    this.#checkOpen();
+    return this.#keep(new PullConsumer(this.#connection, options, (client) => this.#clients.delete(client)));
+  }
+
+  /** What runs where, how durable it is, and what recovery found. */
+  async diagnostics(): Promise<Diagnostics> {
+    const broker = await this.#connection.call("diagnostics", []);
+    const storage = typeof navigator === "undefined" ? undefined : navigator.storage;
+    const [persisted, estimate] = await Promise.all([
+      storage?.persisted?.().catch(() => undefined),
+      storage?.estimate?.().catch(() => undefined),
+    ]);
+    return {
+      namespace: this.namespace,
+      clientId: this.clientId,
+      durability: broker.storage === "memory" ? "memory" : "strict",
+      ...(persisted === undefined ? {} : { persisted }),
+      ...(estimate?.usage === undefined ? {} : { usage: estimate.usage }),
+      ...(estimate?.quota === undefined ? {} : { quota: estimate.quota }),
+      settings: this.#connection.serving.settings,
+      broker,
+    };
+  }
+
+  /** Resolves when every send accepted so far is answered. */
+  flush(): Promise<void> {
+    return this.#outbox.drained();
+  }
+
+  /** Returns the function that stops listening. */
+  on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
+    return this.#connection.events.on(event, listener);
+  }
+
+  /** Shuts down what was created here, consumers first, and leaves the broker. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await Promise.all([...this.#clients].map((client) => client.shutdown()));
+    await this.#outbox.drained();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #keep<Client extends { shutdown(): Promise<void> }>(client: Client): Client {
+    this.#clients.add(client);
+    return client;
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new MQError("CLOSED", `This connection to namespace "${this.namespace}" is closed.`);
+  }
+}

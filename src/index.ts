@@ -1,0 +1,22 @@
+/** TabMQ's public API: everything an application may import, and nothing else. */
+export { connect, type ConnectOptions } from "./client/connect.ts";
+export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
+export type { ClientEvents } from "./client/connection.ts";
+export type { Producer, ProducerOptions, SendOptions, SendResult } from "./client/producer.ts";
+export type {
+  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, PushConsumer, PushConsumerOptions,
+} from "./client/push-consumer.ts";
+export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
+export type { Admin } from "./client/admin.ts";
+export type {
+  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
+  QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
+} from "./protocol/api.ts";
+export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";
+export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
+export {
+  SelectMessageQueueByHash, SelectMessageQueueByRandom, type MessageQueue, type MessageQueueSelector,
+} from "./model/queue.ts";
+export { MessageSelector } from "./filter/tag-expression.ts";
+export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
+export { tagHash } from "./model/hash.ts";

@@ -1,0 +1,96 @@
+/**
+ * The one error type that leaves TabMQ. `code` says what, `field` says where, `outcome` says whether it may have happened.
+ *
+ * Codes keep RocketMQ's names where RocketMQ has one; the rest are our own.
+ */
+export const ERROR_CODES = [
+  // RocketMQ's
+  "TOPIC_NOT_EXIST",
+  "MESSAGE_ILLEGAL",
+  "NO_PERMISSION",
+  "SUBSCRIPTION_PARSE_FAILED",
+  "INVALID_PARAMETER",
+  "FLOW_CONTROL",
+  // ours
+  "STORAGE_FULL",
+  "STORAGE_UNAVAILABLE",
+  "FENCED",
+  "STALE_GENERATION",
+  "SUBSCRIPTION_INCONSISTENT",
+  "UPGRADE_REQUIRED",
+  "DEADLINE_EXCEEDED",
+  "CLOSED",
+  "UNSUPPORTED_ENVIRONMENT",
+  "SESSION_UNKNOWN",
+  "PROTOCOL_VIOLATION",
+  "INTERNAL_ERROR",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** `rejected`: it certainly did not happen. `unknown`: it may have happened; the same call again is safe, its `msgId` stays the same. */
+export type Outcome = "rejected" | "unknown";
+
+/** Codes after which the same call may succeed later without the caller changing anything. */
+const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "FLOW_CONTROL",
+  "STORAGE_UNAVAILABLE",
+  "FENCED",
+  "STALE_GENERATION",
+  "DEADLINE_EXCEEDED",
+  "SESSION_UNKNOWN",
+]);
+
+export interface MQErrorOptions {
+  /** The offending field, as a path: `"message.topic"`, `"connect.namespace"`. */
+  field?: string;
+  /** Where in an expression the fault is: an index of UTF-16 units, 0 is its start. */
+  position?: number;
+  outcome?: Outcome;
+  cause?: unknown;
+}
+
+export class MQError extends Error {
+  readonly code: ErrorCode;
+  readonly retriable: boolean;
+  readonly outcome: Outcome;
+  readonly field: string | undefined;
+  readonly position: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: MQErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "MQError";
+    this.code = code;
+    this.retriable = RETRIABLE.has(code);
+    this.outcome = options.outcome ?? "rejected";
+    this.field = options.field;
+    this.position = options.position;
+  }
+}
+
+/** What of an error crosses a port: structured clone would keep only name, message and stack. */
+export interface ErrorData {
+  code: ErrorCode;
+  message: string;
+  outcome: Outcome;
+  field?: string;
+  position?: number;
+}
+
+export function errorToData(error: unknown): ErrorData {
+  if (error instanceof MQError) {
+    const data: ErrorData = { code: error.code, message: error.message, outcome: error.outcome };
+    if (error.field !== undefined) data.field = error.field;
+    if (error.position !== undefined) data.position = error.position;
+    return data;
+  }
+  return { code: "INTERNAL_ERROR", message: error instanceof Error ? error.message : String(error), outcome: "unknown" };
+}
+
+export function errorFromData(data: ErrorData): MQError {
+  return new MQError(data.code, data.message, {
+    outcome: data.outcome,
+    ...(data.field === undefined ? {} : { field: data.field }),
+    ...(data.position === undefined ? {} : { position: data.position }),
+  });
+}

@@ -1,0 +1,69 @@
+/**
+ * Every limit of TabMQ, in one place. Sizes are bytes, times are milliseconds.
+ * RocketMQ's own limits keep RocketMQ's values; the storage limits follow measured browser behaviour (docs/decisions/0002-storage.md).
+ */
+
+// Names
+export const MAX_TOPIC_LENGTH = 127;
+export const MAX_GROUP_LENGTH = 120;
+export const MAX_CLIENT_ID_LENGTH = 128;
+export const MAX_QUEUES_PER_TOPIC = 128;
+export const MAX_TOPICS = 10_000;
+
+// Messages
+export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+export const MAX_PROPERTIES_BYTES = 32_767;
+export const MAX_MESSAGE_GROUP_LENGTH = 64;
+/** What RocketMQ adds for each member when it sizes a batch. */
+export const BATCH_MEMBER_OVERHEAD = 22;
+/** The longest record: the fixed part, the longest body, topic and properties. */
+export const MAX_RECORD_BYTES = 91 + MAX_BODY_BYTES + MAX_TOPIC_LENGTH + MAX_PROPERTIES_BYTES;
+
+// What crosses the port
+/** A batch is closed when it holds this much; LIMITS of Chromium make larger frames no faster. */
+export const BATCH_TARGET_BYTES = 256 * 1024;
+export const BATCH_MAX_RECORDS = 1024;
+export const RECORD_BATCH_START_BYTES = 4096;
+/** A frame may hold one user batch, whose bodies and properties RocketMQ limits to 4 MiB, plus the records' fixed parts. */
+export const MAX_FRAME_BYTES = 8 * 1024 * 1024;
+export const MAX_FRAME_RECORDS = 32_768;
+/** Unanswered bytes a client keeps at the broker; further batches wait in the tab. */
+export const MAX_IN_FLIGHT_BYTES = 2 * 1024 * 1024;
+/** Accepted but unanswered bytes a tab may hold before `send` is refused with FLOW_CONTROL. */
+export const MAX_UNSENT_BYTES = 256 * 1024 * 1024;
+/** Bytes the broker holds that are not yet committed, over all clients. */
+export const MAX_UNCOMMITTED_BYTES = 64 * 1024 * 1024;
+export const MAX_CALL_ID_LENGTH = 64;
+export const MAX_CALL_ARGUMENTS = 4;
+export const MAX_CALLS_PER_SESSION = 1024;
+
+// Consumers
+export const MAX_MEMBERS_PER_SESSION = 256;
+export const MAX_SUBSCRIPTIONS_PER_MEMBER = 256;
+export const MAX_TAGS_PER_EXPRESSION = 256;
+export const MAX_EXPRESSION_LENGTH = 8192;
+export const MAX_PULL_BATCH = 1024;
+/** Records in one answer to a fetch or pull end after this many bytes (at least one record is always given). */
+export const FETCH_TARGET_BYTES = 256 * 1024;
+/** Queue entries one read looks at before it answers "nothing matched so far". */
+export const MAX_SCANNED_ENTRIES = 8192;
+
+// Storage
+/** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
+export const CHUNK_MAX_BYTES = 60 * 1024;
+/** One commit writes at most about this much; what has gathered beyond waits for the next. */
+export const COMMIT_TARGET_BYTES = 1024 * 1024;
+/** Log bytes between two checkpoints: what a start after a crash replays at most. */
+export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
+export const QUEUE_PAGE_ENTRIES = 1024;
+export const CACHE_BYTES = 64 * 1024 * 1024;
+
+// Times
+export const CONNECT_TIMEOUT = 10_000;
+export const CALL_TIMEOUT = 10_000;
+export const LONG_POLL = 15_000;
+/** How much later than the broker's own limit a client gives a long poll up. */
+export const LONG_POLL_GRACE = 5_000;
+/** A member that has not fetched for this long loses its queues (frozen tab). */
+export const MEMBER_EXPIRY = 30_000;
+export const ROUTE_MAX_AGE = 30_000;

@@ -1,0 +1,211 @@
+import { MQError } from "./errors.ts";
+import { MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
+import { checkClientTopic, checkSendable } from "./names.ts";
+import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
+
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** What an application sends. */
+export interface Message {
+  topic: string;
+  /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty. */
+  body: Uint8Array | ArrayBuffer | string | JsonValue;
+  /** One tag, for filtering. */
+  tags?: string;
+  /** Business keys. A string is split at spaces, as in RocketMQ. */
+  keys?: string | string[];
+  /** A 32-bit integer for the application; the broker does not look at it. */
+  flag?: number;
+  properties?: Record<string, string>;
+  /** Messages of one group go to one queue and so stay in order. */
+  messageGroup?: string;
+  /** Recorded with the message. TabMQ answers every send when it is durable, so `false` waits as well. */
+  waitStoreMsgOK?: boolean;
+}
+
+/** What a consumer, a query or the admin sees. Times are milliseconds since 1970. */
+export interface MessageExt {
+  readonly topic: string;
+  readonly tags: string | undefined;
+  readonly keys: string[];
+  readonly flag: number;
+  /** The application's own properties. */
+  readonly properties: Record<string, string>;
+  readonly body: Uint8Array;
+  /** What the producer gave as body: bytes, text or a JSON value. */
+  readonly bodyKind: BodyKind;
+  /** The body as UTF-8 text. */
+  text(): string;
+  /** The body parsed as JSON; throws a SyntaxError when it is none. */
+  json<T = JsonValue>(): T;
+  /** Given by the producer, the same everywhere and for ever. */
+  readonly msgId: string;
+  /** Where this copy stands in the log. */
+  readonly offsetMsgId: string;
+  readonly brokerName: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  readonly commitLogOffset: number;
+  readonly storeSize: number;
+  readonly sysFlag: number;
+  readonly bodyCRC: number;
+  readonly bornTimestamp: number;
+  readonly bornHost: string;
+  readonly storeTimestamp: number;
+  readonly storeHost: string;
+  readonly reconsumeTimes: number;
+  readonly preparedTransactionOffset: number;
+  readonly messageGroup: string | undefined;
+}
+
+export type BodyKind = "bytes" | "text" | "json";
+
+/** A checked message, ready to be written as a record. */
+export interface MessageDraft {
+  topic: string;
+  body: Uint8Array;
+  flag: number;
+  properties: Uint8Array;
+  msgId: string;
+  messageGroup: string | undefined;
+  waitStoreMsgOK: boolean;
+}
+
+const FIELDS: ReadonlySet<string> = new Set<keyof Message>([
+  "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "waitStoreMsgOK",
+]);
+
+const TRANSIENT_PREFIX = "__RMQ.TRANSIENT.";
+
+const encoder = new TextEncoder();
+
+/**
+ * Checks a message and turns it into bytes. Throws MQError: INVALID_PARAMETER or NO_PERMISSION for the topic,
+ * MESSAGE_ILLEGAL naming the field for the rest.
+ */
+export function draftMessage(message: Message, msgId: string, maxBodyBytes: number = MAX_BODY_BYTES): MessageDraft {
+  if (typeof message !== "object" || message === null) throw illegal("message", "A message is an object with topic and body.");
+  for (const key of Object.keys(message)) {
+    if (!FIELDS.has(key)) throw illegal(`message.${key}`, `A message has no field "${key}". Known fields: ${[...FIELDS].join(", ")}.`);
+  }
+  checkClientTopic(message.topic, "message.topic");
+  checkSendable(message.topic, "message.topic");
+  const { kind, bytes } = encodeBody(message.body);
+  if (bytes.byteLength === 0) throw illegal("message.body", "The body is empty; RocketMQ's rule is at least one byte.");
+  if (bytes.byteLength > maxBodyBytes) {
+    throw illegal("message.body", `The body has ${bytes.byteLength} bytes; the limit is ${maxBodyBytes}.`);
+  }
+  const flag = message.flag ?? 0;
+  if (flag !== (flag | 0)) throw illegal("message.flag", `flag is a 32-bit integer, not ${String(flag)}.`);
+  const waitStoreMsgOK = message.waitStoreMsgOK ?? true;
+  if (typeof waitStoreMsgOK !== "boolean") throw illegal("message.waitStoreMsgOK", "waitStoreMsgOK is true or false.");
+  return {
+    topic: message.topic,
+    body: bytes,
+    flag,
+    properties: draftProperties(message, msgId, kind, waitStoreMsgOK),
+    msgId,
+    messageGroup: message.messageGroup,
+    waitStoreMsgOK,
+  };
+}
+
+function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean): Uint8Array {
+  const all: [string, string][] = [];
+  if (message.properties !== undefined) {
+    if (typeof message.properties !== "object" || message.properties === null) {
+      throw illegal("message.properties", "properties is an object of strings.");
+    }
+    for (const [name, value] of Object.entries(message.properties)) {
+      // RocketMQ's rule: properties with this prefix are for the way through the client and are never stored.
+      if (name.startsWith(TRANSIENT_PREFIX)) continue;
+      checkUserProperty(name, value, `message.properties.${name}`);
+      all.push([name, value]);
+    }
+  }
+  const keys = draftKeys(message.keys);
+  if (keys !== "") all.push([PROPERTY.KEYS, keys]);
+  if (message.tags !== undefined && message.tags !== "") {
+    checkText(message.tags, "message.tags");
+    if (message.tags.includes("||")) throw illegal("message.tags", `A message has one tag; "||" separates tags in a subscription.`);
+    if (message.tags.trim() !== message.tags) {
+      throw illegal("message.tags", `A tag has no white space around it, because no subscription could name it: "${message.tags}".`);
+    }
+    all.push([PROPERTY.TAGS, message.tags]);
+  }
+  if (message.messageGroup !== undefined) {
+    checkText(message.messageGroup, "message.messageGroup");
+    const length = message.messageGroup.length;
+    if (length === 0 || length > MAX_MESSAGE_GROUP_LENGTH) {
+      throw illegal("message.messageGroup", `messageGroup has 1 to ${MAX_MESSAGE_GROUP_LENGTH} characters, not ${length}.`);
+    }
+    all.push([PROPERTY.SHARDING_KEY, message.messageGroup]);
+  }
+  all.push([PROPERTY.UNIQ_KEY, msgId], [PROPERTY.WAIT, String(waitStoreMsgOK)]);
+  if (kind !== "bytes") all.push([PROPERTY.BODY_KIND, kind]);
+  const bytes = encoder.encode(encodeProperties(all));
+  if (bytes.byteLength > MAX_PROPERTIES_BYTES) {
+    throw illegal(
+      "message.properties",
+      `Properties, tags and keys take ${bytes.byteLength} bytes together; a record holds at most ${MAX_PROPERTIES_BYTES}.`,
+    );
+  }
+  return bytes;
+}
+
+function draftKeys(keys: Message["keys"]): string {
+  if (keys === undefined) return "";
+  const list = Array.isArray(keys) ? keys : [keys];
+  for (const key of list) {
+    checkText(key, "message.keys");
+    if (Array.isArray(keys) && (key.trim() === "" || /\s/.test(key))) {
+      throw illegal("message.keys", `A key is not blank and holds no white space (keys are joined by spaces): "${key}".`);
+    }
+  }
+  return list.join(" ").trim();
+}
+
+/** Values that end up in the property string may not hold its separators. */
+function checkText(value: unknown, field: string): asserts value is string {
+  if (typeof value !== "string") throw illegal(field, `${field} is text, not ${typeof value}.`);
+  // oxlint-disable-next-line no-control-regex -- the separators are control characters
+  if (/[\u0000-\u001f]/.test(value)) throw illegal(field, `${field} holds a control character.`);
+}
+
+function encodeBody(body: unknown): { kind: BodyKind; bytes: Uint8Array } {
+  if (typeof body === "string") return { kind: "text", bytes: encoder.encode(body) };
+  if (body instanceof Uint8Array) return { kind: "bytes", bytes: body };
+  if (body instanceof ArrayBuffer) return { kind: "bytes", bytes: new Uint8Array(body) };
+  if (ArrayBuffer.isView(body)) return { kind: "bytes", bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
+  if (!isJson(body)) {
+    throw illegal("message.body", `The body is bytes, text or a JSON value, not ${describe(body)}.`);
+  }
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(body);
+  } catch (cause) {
+    throw new MQError("MESSAGE_ILLEGAL", "The body cannot be written as JSON.", { field: "message.body", cause });
+  }
+  if (text === undefined) throw illegal("message.body", "The body cannot be written as JSON.");
+  return { kind: "json", bytes: encoder.encode(text) };
+}
+
+/** JSON.stringify would turn a Map, a Blob or a Promise into "{}" and so lose it without a word. */
+function isJson(body: unknown): boolean {
+  if (typeof body === "number") return Number.isFinite(body);
+  if (typeof body === "boolean") return true;
+  if (typeof body !== "object" || body === null) return false;
+  if (Array.isArray(body) || "toJSON" in body) return true;
+  const prototype: unknown = Object.getPrototypeOf(body);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "object") return `a ${value.constructor?.name ?? "object"}`;
+  return typeof value === "number" ? String(value) : `a ${typeof value}`;
+}
+
+function illegal(field: string, message: string): MQError {
+  return new MQError("MESSAGE_ILLEGAL", message, { field });
+}

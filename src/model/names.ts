@@ -1,0 +1,116 @@
+import { MQError } from "./errors.ts";
+import { MAX_CLIENT_ID_LENGTH, MAX_GROUP_LENGTH, MAX_TOPIC_LENGTH } from "./limits.ts";
+
+export const RETRY_TOPIC_PREFIX = "%RETRY%";
+export const DLQ_TOPIC_PREFIX = "%DLQ%";
+
+/** What RocketMQ's broker allows for retry and dead-letter topics; its clients allow 127 for every topic. */
+const MAX_RETRY_TOPIC_LENGTH = 255;
+const MAX_NAMESPACE_LENGTH = 64;
+
+const NAME = /^[%|a-zA-Z0-9_-]+$/;
+const NAMESPACE = /^[A-Za-z0-9_-]+$/;
+const CLIENT_ID = /^[%|a-zA-Z0-9_@.:-]+$/;
+
+const SYSTEM_TOPIC_PREFIX = "rmq_sys_";
+/** RocketMQ, common/topic/TopicValidator.java. `true`: a client may not send to it. */
+const SYSTEM_TOPICS: ReadonlyMap<string, boolean> = new Map([
+  ["TBW102", false],
+  ["SCHEDULE_TOPIC_XXXX", true],
+  ["BenchmarkTest", false],
+  ["RMQ_SYS_TRANS_HALF_TOPIC", true],
+  ["RMQ_SYS_TRACE_TOPIC", false],
+  ["RMQ_SYS_TRANS_OP_HALF_TOPIC", true],
+  ["TRANS_CHECK_MAX_TIME_TOPIC", true],
+  ["SELF_TEST_TOPIC", true],
+  ["OFFSET_MOVED_EVENT", true],
+  ["CHECKPOINT_TOPIC", false],
+]);
+
+const DEFAULT_GROUPS: ReadonlySet<string> = new Set(["DEFAULT_PRODUCER", "DEFAULT_CONSUMER"]);
+
+interface Rule {
+  what: string;
+  pattern: RegExp;
+  characters: string;
+  maxLength: number;
+}
+
+const TOPIC_RULE: Rule = { what: "topic", pattern: NAME, characters: "letters, digits and % | _ -", maxLength: MAX_TOPIC_LENGTH };
+const RETRY_TOPIC_RULE: Rule = { ...TOPIC_RULE, maxLength: MAX_RETRY_TOPIC_LENGTH };
+const GROUP_RULE: Rule = { ...TOPIC_RULE, what: "group", maxLength: MAX_GROUP_LENGTH };
+const NAMESPACE_RULE: Rule = { what: "namespace", pattern: NAMESPACE, characters: "letters, digits, _ and -", maxLength: MAX_NAMESPACE_LENGTH };
+const CLIENT_ID_RULE: Rule = { what: "client id", pattern: CLIENT_ID, characters: "letters, digits and % | _ - @ . :", maxLength: MAX_CLIENT_ID_LENGTH };
+
+/** The name as it may stand in an error message: quoted, control characters escaped, at most 40 characters. */
+function shown(name: string): string {
+  return JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name);
+}
+
+function check(name: unknown, field: string, rule: Rule): asserts name is string {
+  if (typeof name !== "string") {
+    const given = name === null ? "null" : typeof name;
+    throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must be a string, not ${given}.`, { field });
+  }
+  if (name.trim() === "") throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must not be blank.`, { field });
+  if (!rule.pattern.test(name)) {
+    throw new MQError("INVALID_PARAMETER", `${field}: the ${rule.what} ${shown(name)} may only contain ${rule.characters}.`, { field });
+  }
+  if (name.length > rule.maxLength) {
+    const message = `${field}: the ${rule.what} ${shown(name)} has ${name.length} characters; ${rule.maxLength} are allowed.`;
+    throw new MQError("INVALID_PARAMETER", message, { field });
+  }
+}
+
+/**
+ * The broker's rule for topics: `[%|a-zA-Z0-9_-]`, 1..127 characters, retry and dead-letter topics up to 255.
+ * @throws MQError INVALID_PARAMETER with `field`
+ */
+export function checkTopic(name: unknown, field = "topic"): asserts name is string {
+  const forGroup = typeof name === "string" && (name.startsWith(RETRY_TOPIC_PREFIX) || name.startsWith(DLQ_TOPIC_PREFIX));
+  check(name, field, forGroup ? RETRY_TOPIC_RULE : TOPIC_RULE);
+}
+
+/**
+ * The client's rule for topics: as `checkTopic`, but 127 characters for every topic.
+ * @throws MQError INVALID_PARAMETER with `field`
+ */
+export function checkClientTopic(name: unknown, field = "topic"): asserts name is string {
+  check(name, field, TOPIC_RULE);
+}
+
+/**
+ * The rule for producer and consumer groups: `[%|a-zA-Z0-9_-]`, 1..120 characters, not one of RocketMQ's two default groups.
+ * @throws MQError INVALID_PARAMETER with `field`
+ */
+export function checkGroup(name: unknown, field = "group"): asserts name is string {
+  check(name, field, GROUP_RULE);
+  if (DEFAULT_GROUPS.has(name)) {
+    throw new MQError("INVALID_PARAMETER", `${field}: the group ${name} is reserved as RocketMQ's default; choose a name of your own.`, { field });
+  }
+}
+
+/** True for RocketMQ's own topics and for every name that begins with `rmq_sys_` (case matters). */
+export function isSystemTopic(name: string): boolean {
+  return SYSTEM_TOPICS.has(name) || name.startsWith(SYSTEM_TOPIC_PREFIX);
+}
+
+/**
+ * Refuses the topics only the broker itself may write.
+ * @throws MQError NO_PERMISSION with `field`
+ */
+export function checkSendable(topic: string, field = "topic"): void {
+  if (SYSTEM_TOPICS.get(topic) === true) {
+    throw new MQError("NO_PERMISSION", `${field}: the topic ${topic} belongs to the broker; a client may not send to it.`, { field });
+  }
+}
+
+/** `[A-Za-z0-9_-]`, 1..64 characters. @throws MQError INVALID_PARAMETER with `field` */
+export function checkNamespace(name: unknown, field = "namespace"): asserts name is string {
+  check(name, field, NAMESPACE_RULE);
+}
+
+/** `[%|a-zA-Z0-9_@.:-]`, 1..128 characters. @throws MQError INVALID_PARAMETER with `field` */
+export function checkClientId(name: unknown, field = "clientId"): asserts name is string {
+  check(name, field, CLIENT_ID_RULE);
+}

@@ -1,0 +1,142 @@
+import { MQError } from "./errors.ts";
+
+/** Between a name and its value. */
+const NAME_END = "\u0001";
+/** Behind a value. */
+const VALUE_END = "\u0002";
+
+/** Names of properties that the system itself reads or writes. Source: RocketMQ common/message/MessageConst.java. */
+export const PROPERTY = {
+  TAGS: "TAGS",
+  /** Joined by one space. */
+  KEYS: "KEYS",
+  UNIQ_KEY: "UNIQ_KEY",
+  /** waitStoreMsgOK, `"true"` or `"false"`. */
+  WAIT: "WAIT",
+  /** messageGroup. Not reserved, as in RocketMQ. */
+  SHARDING_KEY: "__SHARDINGKEY",
+  /** Ours: the kind of `body` the message was sent with. */
+  BODY_KIND: "__TABMQ_BODY",
+} as const;
+
+/** Names a user may not set: MessageConst.STRING_HASH_SET, and our own. */
+export const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
+  "KEYS",
+  "TAGS",
+  "WAIT",
+  "DELAY",
+  "RETRY_TOPIC",
+  "REAL_TOPIC",
+  "REAL_QID",
+  "TRAN_MSG",
+  "PGROUP",
+  "MIN_OFFSET",
+  "MAX_OFFSET",
+  "BUYER_ID",
+  "ORIGIN_MESSAGE_ID",
+  "TRANSFER_FLAG",
+  "CORRECTION_FLAG",
+  "MQ2_FLAG",
+  "RECONSUME_TIME",
+  "MSG_REGION",
+  "TRACE_ON",
+  "UNIQ_KEY",
+  "EXTEND_UNIQ_INFO",
+  "MAX_RECONSUME_TIMES",
+  "CONSUME_START_TIME",
+  "DUP_INFO",
+  "TRAN_PREPARED_QUEUE_OFFSET",
+  "INSTANCE_ID",
+  "CORRELATION_ID",
+  "REPLY_TO_CLIENT",
+  "TTL",
+  "ARRIVE_TIME",
+  "PUSH_REPLY_TIME",
+  "CLUSTER",
+  "MSG_TYPE",
+  "POP_CK",
+  "POP_CK_OFFSET",
+  "1ST_POP_TIME",
+  "INNER_MULTI_QUEUE_OFFSET",
+  "TIMER_DELAY_MS",
+  "TIMER_DELAY_SEC",
+  "TIMER_DELIVER_MS",
+  "TIMER_ENQUEUE_MS",
+  "TIMER_DEQUEUE_MS",
+  "TIMER_ROLL_TIMES",
+  "TIMER_OUT_MS",
+  "TIMER_DEL_UNIQKEY",
+  "TIMER_DELAY_LEVEL",
+  "__BORNHOST",
+  "BORN_TIMESTAMP",
+  "DLQ_ORIGIN_TOPIC",
+  "DLQ_ORIGIN_MESSAGE_ID",
+  "__CRC32#",
+  PROPERTY.BODY_KIND,
+]);
+
+function isIterable(properties: object): properties is Iterable<readonly [string, string]> {
+  return Symbol.iterator in properties;
+}
+
+/**
+ * The property string of a record: name U+0001 value U+0002, for each property in order.
+ * Properties without a name or a value are left out, because a decoder would drop them.
+ * Names and values hold no separators: `checkUserProperty` has seen to it. The limit of MAX_PROPERTIES_BYTES is the caller's to check.
+ */
+export function encodeProperties(properties: Readonly<Record<string, string>> | Iterable<readonly [string, string]>): string {
+  let text = "";
+  for (const [name, value] of isIterable(properties) ? properties : Object.entries(properties)) {
+    if (name && value) text += name + NAME_END + value + VALUE_END;
+  }
+  return text;
+}
+
+/**
+ * The inverse of `encodeProperties`, for any text: the last of equal names wins, entries without a name or a value are dropped, a second
+ * U+0001 belongs to the value. The result has no prototype, so every name is plain data, `__proto__` and `constructor` too.
+ * Source: RocketMQ common/message/MessageDecoder.string2messageProperties.
+ */
+export function decodeProperties(text: string): Record<string, string> {
+  const properties = Object.create(null) as Record<string, string>;
+  let nameEnd = -1;
+  for (let start = 0; start < text.length; ) {
+    // Searched for again only when passed: entries without U+0001 must not make this quadratic.
+    if (nameEnd < start) nameEnd = text.indexOf(NAME_END, start);
+    if (nameEnd < 0) break;
+    const found = text.indexOf(VALUE_END, start);
+    const end = found < 0 ? text.length : found;
+    if (nameEnd > start && nameEnd < end - 1) properties[text.slice(start, nameEnd)] = text.slice(nameEnd + 1, end);
+    start = end + 1;
+  }
+  return properties;
+}
+
+/** Blank as Java's `trim().isEmpty()` has it. */
+// oxlint-disable-next-line no-control-regex -- Java trims control characters
+const BLANK = /^[\u0000-\u0020]*$/;
+// oxlint-disable-next-line no-control-regex -- the separators are control characters
+const SEPARATORS = /[\u0001\u0002]/;
+
+function checkPart(text: unknown, what: string, field: string): asserts text is string {
+  if (text !== null && text !== undefined && typeof text !== "string") {
+    throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must be a string, not ${typeof text}.`, { field });
+  }
+  // Before the blank check, because a lone separator would count as blank.
+  if (text && SEPARATORS.test(text)) {
+    throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must not contain U+0001 or U+0002, which separate properties when stored.`, { field });
+  }
+  if (!text || BLANK.test(text)) throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must not be blank.`, { field });
+}
+
+/**
+ * The rule for a property that a user sets.
+ * @throws MQError MESSAGE_ILLEGAL with `field`: a blank or reserved name, a blank value, a separator in either
+ */
+export function checkUserProperty(name: unknown, value: unknown, field: string): void {
+  checkPart(name, "name", field);
+  if (RESERVED_PROPERTIES.has(name)) {
+    throw new MQError("MESSAGE_ILLEGAL", `${field}: the property name ${name} is reserved for the system; choose another name.`, { field });
+  }
+  checkPart(value, "value", field);
+}

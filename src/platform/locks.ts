@@ -1,0 +1,41 @@
+/**
+ * Locks shared by all tabs and workers of an origin. In browsers: the Web Locks API, which frees a lock when its
+ * holder's tab or worker dies, however it dies. That makes a lock the one reliable sign of life.
+ */
+export interface Locks {
+  /**
+   * Waits for the exclusive lock; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it.
+   * `lost` resolves when the lock was stolen from this holder.
+   */
+  acquire(name: string, options?: { signal?: AbortSignal; ifFree?: boolean }): Promise<HeldLock | null>;
+}
+
+export interface HeldLock {
+  release(): void;
+  readonly lost: Promise<void>;
+}
+
+export function webLocks(manager: LockManager): Locks {
+  return {
+    acquire(name, { signal, ifFree = false } = {}) {
+      return new Promise((resolve, reject) => {
+        const options: LockOptions = ifFree ? { ifAvailable: true } : signal ? { signal } : {};
+        let onLost = (): void => {};
+        let granted = false;
+        const held = manager.request(name, options, (lock) => {
+          if (lock === null) return resolve(null);
+          granted = true;
+          return new Promise<void>((release) => {
+            resolve({ release, lost: new Promise((lost) => (onLost = lost)) });
+          });
+        });
+        // A request rejects when it was aborted while waiting, or when the lock was stolen while held.
+        held.catch((error: unknown) => {
+          if (granted) onLost();
+          else if (signal?.aborted) resolve(null);
+          else reject(error);
+        });
+      });
+    },
+  };
+}

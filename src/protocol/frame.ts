@@ -1,0 +1,79 @@
+import { MQError } from "../model/errors.ts";
+import { MAX_FRAME_BYTES, MAX_FRAME_RECORDS, RECORD_BATCH_START_BYTES } from "../model/limits.ts";
+import type { MessageDraft } from "../model/message.ts";
+import { recordBytes, writeRecord } from "../model/record-codec.ts";
+
+/**
+ * A frame: what a tab sends in one call. Big-endian.
+ *
+ * | at | bytes | field                          |
+ * |---:|------:|--------------------------------|
+ * |  0 |     4 | magic "TMQF"                   |
+ * |  4 |     4 | number of records              |
+ * |  8 |     4 | bytes of all records together  |
+ * | 12 |     4 | reserved, 0                    |
+ * | 16 |       | commit-log records, one after the other, the broker's fields zero |
+ *
+ * The buffer may be longer than the frame: what follows is ignored.
+ */
+export const FRAME_MAGIC = 0x544d5146;
+export const FRAME_HEADER_BYTES = 16;
+
+/** The open batch of a tab: grows as records are written, then becomes a frame. */
+export class FrameWriter {
+  #buffer = new ArrayBuffer(RECORD_BATCH_START_BYTES);
+  #target = { bytes: new Uint8Array(this.#buffer), view: new DataView(this.#buffer) };
+  #end = FRAME_HEADER_BYTES;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get byteLength(): number {
+    return this.#end;
+  }
+
+  write(draft: MessageDraft, topic: Uint8Array, queueId: number, bornTimestamp: number): void {
+    this.#reserve(recordBytes(draft, topic.byteLength));
+    this.#end = writeRecord(this.#target, this.#end, draft, topic, queueId, bornTimestamp);
+    this.#count++;
+  }
+
+  /** The finished frame, in a buffer of its own. */
+  finish(): ArrayBuffer {
+    const { view } = this.#target;
+    view.setUint32(0, FRAME_MAGIC);
+    view.setUint32(4, this.#count);
+    view.setUint32(8, this.#end - FRAME_HEADER_BYTES);
+    return this.#buffer.slice(0, this.#end);
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#end + bytes;
+    if (needed <= this.#buffer.byteLength) return;
+    const grown = new ArrayBuffer(Math.max(needed, this.#buffer.byteLength * 2));
+    const target = { bytes: new Uint8Array(grown), view: new DataView(grown) };
+    target.bytes.set(this.#target.bytes.subarray(0, this.#end));
+    this.#buffer = grown;
+    this.#target = target;
+  }
+}
+
+/** The records of a frame from a port. Throws MQError PROTOCOL_VIOLATION on anything that is not a frame. */
+export function openFrame(value: unknown): { count: number; records: Uint8Array } {
+  if (!(value instanceof ArrayBuffer)) throw violation("A frame is an ArrayBuffer.");
+  if (value.byteLength < FRAME_HEADER_BYTES) throw violation("A frame is at least 16 bytes long.");
+  if (value.byteLength > MAX_FRAME_BYTES) throw violation(`A frame has at most ${MAX_FRAME_BYTES} bytes.`);
+  const view = new DataView(value);
+  const count = view.getUint32(4);
+  const bytes = view.getUint32(8);
+  if (view.getUint32(0) !== FRAME_MAGIC) throw violation("The frame does not begin with its magic number.");
+  if (count === 0 || count > MAX_FRAME_RECORDS) throw violation(`A frame has 1 to ${MAX_FRAME_RECORDS} records.`);
+  if (bytes > value.byteLength - FRAME_HEADER_BYTES) throw violation("The frame is shorter than its header says.");
+  return { count, records: new Uint8Array(value, FRAME_HEADER_BYTES, bytes) };
+}
+
+function violation(message: string): MQError {
+  return new MQError("PROTOCOL_VIOLATION", message, { field: "frame" });
+}

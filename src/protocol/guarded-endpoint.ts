@@ -1,0 +1,90 @@
+import type { Endpoint } from "comlink";
+import { MAX_CALL_ARGUMENTS, MAX_CALL_ID_LENGTH } from "../model/limits.ts";
+import { errorToData, MQError } from "../model/errors.ts";
+import type { Answer } from "./api.ts";
+
+/** The part of a MessagePort that the guard needs; browsers and Node have it alike. */
+export interface PortLike {
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  removeEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  start(): void;
+  close(): void;
+}
+
+const CALL_KEYS: ReadonlySet<string> = new Set(["id", "type", "path", "argumentList"]);
+
+/**
+ * comlink's `expose` lets a peer read any field, overwrite methods and reach constructors: it walks whatever path
+ * the message names. This endpoint lets exactly one kind of message through: APPLY of a listed method, one path
+ * segment, plain arguments, a bounded number of unanswered calls. Everything else is answered with an error, where
+ * it can be answered at all, and counted.
+ */
+export function guardBroker(
+  port: PortLike,
+  options: { methods: readonly string[]; maxCalls: number; onViolation: () => void; epoch: () => number },
+): Endpoint {
+  const allowed = new Set(options.methods);
+  const unanswered = new Set<string>();
+  const listeners = new Map<unknown, (event: MessageEvent) => void>();
+
+  function reasonToRefuse(data: unknown): string | null {
+    if (typeof data !== "object" || data === null) return "A call is an object.";
+    // Own keys like "__proto__" survive structured clone; whoever copies this object later must not meet one.
+    if (Object.keys(data).some((key) => !CALL_KEYS.has(key))) return "A call has id, type, path and argumentList only.";
+    const { id, type, path, argumentList } = data as Record<string, unknown>;
+    if (typeof id !== "string" || id === "" || id.length > MAX_CALL_ID_LENGTH) return "A call has an id of 1 to 64 characters.";
+    if (type !== "APPLY") return "Only method calls are allowed.";
+    if (!Array.isArray(path) || path.length !== 1 || !allowed.has(path[0] as string)) return "No such method.";
+    if (!Array.isArray(argumentList) || argumentList.length > MAX_CALL_ARGUMENTS) return "A call has at most 4 arguments.";
+    const plain = argumentList.every((argument) => typeof argument === "object" && argument !== null && argument.type === "RAW");
+    if (!plain) return "Arguments are plain values.";
+    if (unanswered.has(id)) return "This call id is in use.";
+    if (unanswered.size >= options.maxCalls) return "Too many unanswered calls.";
+    return null;
+  }
+
+  function refuse(data: unknown, reason: string): void {
+    options.onViolation();
+    const id: unknown = typeof data === "object" && data !== null ? (data as { id?: unknown }).id : undefined;
+    if (typeof id !== "string" || id.length > MAX_CALL_ID_LENGTH || unanswered.has(id)) return;
+    const value: Answer<never> = {
+      ok: false,
+      epoch: options.epoch(),
+      error: errorToData(new MQError("PROTOCOL_VIOLATION", reason)),
+    };
+    port.postMessage({ id, type: "RAW", value });
+  }
+
+  return {
+    start: () => port.start(),
+    postMessage(message: unknown, transfer?: Transferable[]) {
+      const id: unknown = (message as { id?: unknown }).id;
+      if (typeof id === "string") unanswered.delete(id);
+      port.postMessage(message, transfer ?? []);
+    },
+    addEventListener(_type: string, listener: EventListenerOrEventListenerObject) {
+      const guarded = (event: MessageEvent): void => {
+        const data: unknown = event.data;
+        // comlink's client says goodbye with RELEASE when a proxy is dropped; our sessions end by `leave` or by lock.
+        if (isRelease(data)) return;
+        const reason = reasonToRefuse(data);
+        if (reason !== null) return refuse(data, reason);
+        unanswered.add((data as { id: string }).id);
+        (listener as (event: MessageEvent) => void)(event);
+      };
+      listeners.set(listener, guarded);
+      port.addEventListener("message", guarded);
+    },
+    removeEventListener(_type: string, listener: EventListenerOrEventListenerObject) {
+      const guarded = listeners.get(listener);
+      if (guarded === undefined) return;
+      listeners.delete(listener);
+      port.removeEventListener("message", guarded);
+    },
+  };
+}
+
+function isRelease(data: unknown): boolean {
+  return typeof data === "object" && data !== null && (data as { type?: unknown }).type === "RELEASE";
+}

@@ -1,0 +1,117 @@
+import { MQError } from "../model/errors.ts";
+
+/**
+ * Unknown in, typed out. Everything that comes from an application or over a port passes through here once;
+ * behind it, code relies on its types. A check copies what it accepts: nothing of the caller's object lives on.
+ */
+export type Check<T> = (value: unknown, field: string) => T;
+export type Checked<C> = C extends Check<infer T> ? T : never;
+
+function refuse(field: string, expected: string, value: unknown): never {
+  throw new MQError("INVALID_PARAMETER", `${field} must be ${expected}, not ${show(value)}.`, { field });
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}
+
+export const boolean: Check<boolean> = (value, field) =>
+  typeof value === "boolean" ? value : refuse(field, "true or false", value);
+
+export function text(maxLength: number): Check<string> {
+  return (value, field) =>
+    typeof value === "string" && value.length <= maxLength ? value : refuse(field, `text of at most ${maxLength} characters`, value);
+}
+
+export function integer(min: number, max: number): Check<number> {
+  return (value, field) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
+      ? (value as number)
+      : refuse(field, `an integer from ${min} to ${max}`, value);
+}
+
+/** A position or an offset. */
+export const offset: Check<number> = integer(0, Number.MAX_SAFE_INTEGER);
+
+export function oneOf<const T extends string>(...values: T[]): Check<T> {
+  return (value, field) =>
+    values.includes(value as T) ? (value as T) : refuse(field, values.map((v) => `"${v}"`).join(" or "), value);
+}
+
+/** Text that passes a rule of its own, such as a topic name. */
+export function named(rule: (value: unknown, field: string) => void): Check<string> {
+  return (value, field) => {
+    rule(value, field);
+    return value as string;
+  };
+}
+
+export function callable<T>(value: unknown, field: string): T {
+  return typeof value === "function" ? (value as T) : refuse(field, "a function", value);
+}
+
+export const instance =
+  <T>(type: new (...args: never[]) => T): Check<T> =>
+  (value, field) =>
+    value instanceof type ? value : refuse(field, `a ${type.name}`, value);
+
+export function list<T>(item: Check<T>, maxItems: number): Check<T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value)) refuse(field, "a list", value);
+    if (value.length > maxItems) {
+      throw new MQError("INVALID_PARAMETER", `${field} has ${value.length} items; the limit is ${maxItems}.`, { field });
+    }
+    return value.map((entry, at) => item(entry, `${field}[${at}]`));
+  };
+}
+
+const OPTIONAL = Symbol("optional");
+type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
+
+/** The key may be missing (or undefined). */
+export function optional<T>(check: Check<T>): Optional<T> {
+  const wrapped: Check<T | undefined> = (value, field) => (value === undefined ? undefined : check(value, field));
+  return Object.assign(wrapped, { [OPTIONAL]: true as const });
+}
+
+type Shape = Record<string, Check<unknown>>;
+type OptionalKeys<S extends Shape> = { [K in keyof S]: S[K] extends Optional<unknown> ? K : never }[keyof S];
+type Plain<T> = { [K in keyof T]: T[K] };
+type Recorded<S extends Shape> = Plain<
+  { [K in Exclude<keyof S, OptionalKeys<S>>]: Checked<S[K]> } & { [K in OptionalKeys<S>]?: Exclude<Checked<S[K]>, undefined> }
+>;
+
+/** An object with these keys and no others: an unknown key is an error, because a misspelt option must not be ignored. */
+export function record<S extends Shape>(shape: S): Check<Recorded<S>> {
+  return (value, field) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(field, "an object", value);
+    for (const key of Object.keys(value)) {
+      if (!Object.hasOwn(shape, key)) {
+        throw new MQError("INVALID_PARAMETER", `${field} has no option "${key}". Known: ${Object.keys(shape).join(", ")}.`, {
+          field: `${field}.${key}`,
+        });
+      }
+    }
+    const result: Record<string, unknown> = {};
+    for (const [key, check] of Object.entries(shape)) {
+      const own = Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
+      const checked = check(own, `${field}.${key}`);
+      if (checked !== undefined) result[key] = checked;
+    }
+    return result as Recorded<S>;
+  };
+}
+
+/** Own entries of an object used as a dictionary. */
+export function entries<T>(key: Check<string>, item: Check<T>, maxEntries: number): Check<[string, T][]> {
+  return (value, field) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(field, "an object", value);
+    const all = Object.entries(value);
+    if (all.length > maxEntries) {
+      throw new MQError("INVALID_PARAMETER", `${field} has ${all.length} entries; the limit is ${maxEntries}.`, { field });
+    }
+    return all.map(([name, entry]) => [key(name, field), item(entry, `${field}.${name}`)]);
+  };
+}

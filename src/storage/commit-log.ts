@@ -1,0 +1,177 @@
+import { CACHE_BYTES } from "../model/limits.ts";
+import { RECORD, readInt64 } from "../model/record.ts";
+import { assert } from "../platform/assert.ts";
+import type { DamagedRange } from "../protocol/api.ts";
+import type { BlockStore, LogRow } from "./block-store.ts";
+import { ByteCache } from "./byte-cache.ts";
+import { ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
+import type { AppendStamps, Appended, Indexer, RecordTable, SealedChunk } from "./indexer.ts";
+import { CHUNK_HEADER_BYTES } from "./indexer.ts";
+
+/** A row of the log in memory: its payload, or why it cannot be read. */
+interface Chunk {
+  position: number;
+  end: number;
+  payload: Uint8Array | null;
+}
+
+/** Rows fetched at once when a read misses the cache: consumers mostly read on. */
+const READ_AHEAD_ROWS = 8;
+
+/**
+ * The log of all records of all topics, in the order of their arrival. Writing goes through the indexer's open log;
+ * reading goes to the chunks that are committed, through a cache. Nothing can be read before it is durable.
+ */
+export class CommitLog {
+  readonly #indexer: Indexer;
+  readonly #store: BlockStore;
+  readonly #onDamage: (range: DamagedRange) => void;
+  readonly #cache: ByteCache<number, Chunk>;
+  /** First positions of the cached chunks, ascending. */
+  readonly #cached: number[] = [];
+  #durablePosition = 0;
+
+  constructor(indexer: Indexer, store: BlockStore, onDamage: (range: DamagedRange) => void) {
+    this.#indexer = indexer;
+    this.#store = store;
+    this.#onDamage = onDamage;
+    this.#cache = new ByteCache(CACHE_BYTES, (position) => this.#cached.splice(this.#find(position), 1));
+  }
+
+  /** Position of the next record. */
+  get position(): number {
+    return this.#indexer.position;
+  }
+
+  /** Everything before is committed. */
+  get durablePosition(): number {
+    return this.#durablePosition;
+  }
+
+  /** Bytes accepted and not yet handed to a commit. */
+  get openBytes(): number {
+    return this.#indexer.openBytes;
+  }
+
+  open(position: number): void {
+    this.#indexer.open(position);
+    this.#durablePosition = position;
+  }
+
+  check(records: Uint8Array): RecordTable {
+    return this.#indexer.check(records);
+  }
+
+  append(stamps: AppendStamps): Appended {
+    return this.#indexer.append(stamps);
+  }
+
+  seal(epoch: number): SealedChunk[] {
+    return this.#indexer.seal(epoch);
+  }
+
+  /** Called when the chunks' transaction is complete: from now on they can be read. */
+  committed(chunks: readonly SealedChunk[]): void {
+    for (const { position, bytes } of chunks) {
+      assert(position >= this.#durablePosition, "chunks are committed in the order of their positions");
+      const payload = bytes.subarray(CHUNK_HEADER_BYTES);
+      this.#keep({ position, end: position + payload.byteLength, payload });
+      this.#durablePosition = position + payload.byteLength;
+    }
+  }
+
+  /**
+   * The records that the chosen consume-queue entries point to, back to back, in at most about `maxBytes` (one record
+   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out.
+   */
+  async read(entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
+    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+    let taken = 0;
+    let bytes = 0;
+    while (taken < chosen.length) {
+      const size = entrySize(view, chosen[taken]! * ENTRY_BYTES);
+      if (taken > 0 && bytes + size > maxBytes) break;
+      bytes += size;
+      taken++;
+    }
+    const records = new Uint8Array(bytes);
+    let end = 0;
+    for (let i = 0; i < taken; i++) {
+      const at = chosen[i]! * ENTRY_BYTES;
+      const size = entrySize(view, at);
+      if (await this.#copy(entryPosition(view, at), records.subarray(end, end + size))) end += size;
+    }
+    return { records: end === bytes ? records : records.slice(0, end), taken };
+  }
+
+  /** Stored rows from a position on, in order, a handful at a time. */
+  async *rows(position: number): AsyncGenerator<LogRow> {
+    for (let next = position; ; ) {
+      const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      next = last.position + 1;
+    }
+  }
+
+  /** Fills `target` with the record at `position`; false when its bytes are not there or are not that record. */
+  async #copy(position: number, target: Uint8Array): Promise<boolean> {
+    for (let done = 0; done < target.byteLength; ) {
+      const at = position + done;
+      const chunk = this.#lookUp(at) ?? (await this.#load(at));
+      if (chunk === undefined || chunk.payload === null) return false;
+      const from = at - chunk.position;
+      const part = chunk.payload.subarray(from, Math.min(chunk.payload.byteLength, from + target.byteLength - done));
+      target.set(part, done);
+      done += part.byteLength;
+    }
+    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    const genuine =
+      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
+    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
+    return genuine;
+  }
+
+  #lookUp(position: number): Chunk | undefined {
+    const at = this.#find(position + 1) - 1;
+    const first = this.#cached[at];
+    if (first === undefined) return undefined;
+    const chunk = this.#cache.get(first);
+    return chunk !== undefined && position < chunk.end ? chunk : undefined;
+  }
+
+  async #load(position: number): Promise<Chunk | undefined> {
+    const first = await this.#store.floorLog(position);
+    const rows = first === undefined ? [] : await this.#store.readLog(first, READ_AHEAD_ROWS);
+    let wanted: Chunk | undefined;
+    for (const row of rows) {
+      const opened = this.#indexer.openChunk(row.bytes, row.position);
+      const end = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+      const chunk: Chunk = { position: row.position, end, payload: opened.ok ? opened.payload : null };
+      if (!opened.ok) this.#onDamage({ position: row.position, bytes: end - row.position, reason: opened.reason });
+      this.#keep(chunk);
+      if (row.position <= position && position < end) wanted = chunk;
+    }
+    if (wanted === undefined) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    return wanted;
+  }
+
+  #keep(chunk: Chunk): void {
+    const at = this.#find(chunk.position);
+    if (this.#cached[at] !== chunk.position) this.#cached.splice(at, 0, chunk.position);
+    this.#cache.set(chunk.position, chunk, chunk.payload?.byteLength ?? 0);
+  }
+
+  /** Index of the first cached chunk at or after `position`. */
+  #find(position: number): number {
+    let low = 0;
+    let high = this.#cached.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#cached[middle]! < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

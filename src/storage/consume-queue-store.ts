@@ -1,0 +1,84 @@
+import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
+import { queueKey } from "../model/queue.ts";
+import type { BlockStore, PageKey } from "./block-store.ts";
+import { ByteCache } from "./byte-cache.ts";
+import type { PageSource } from "./consume-queue.ts";
+import { ConsumeQueue, ENTRY_BYTES, decodePage } from "./consume-queue.ts";
+import type { RecordTable } from "./indexer.ts";
+import type { Scanned } from "./log-scanner.ts";
+
+const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
+
+/** All consume queues of the broker, and their pages that are stored but not in use. */
+export class ConsumeQueueStore implements PageSource {
+  readonly #queues = new Map<string, ConsumeQueue>();
+  readonly #store: BlockStore;
+  readonly #scan: () => AsyncIterable<Scanned>;
+  readonly #cache = new ByteCache<string, Uint8Array>(PAGE_CACHE_BYTES);
+
+  /** `scan` walks the whole log: what a damaged page is rebuilt from. */
+  constructor(store: BlockStore, scan: () => AsyncIterable<Scanned>) {
+    this.#store = store;
+    this.#scan = scan;
+  }
+
+  all(): IterableIterator<ConsumeQueue> {
+    return this.#queues.values();
+  }
+
+  clear(): void {
+    this.#queues.clear();
+  }
+
+  find(topic: string, queueId: number): ConsumeQueue | undefined {
+    return this.#queues.get(queueKey(topic, queueId));
+  }
+
+  open(topic: string, queueId: number): ConsumeQueue {
+    const key = queueKey(topic, queueId);
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      queue = new ConsumeQueue(topic, queueId, this);
+      this.#queues.set(key, queue);
+    }
+    return queue;
+  }
+
+  async load(key: PageKey): Promise<Uint8Array | undefined> {
+    const [topic, queueId, page] = key;
+    const name = `${queueKey(topic, queueId)}/${page}`;
+    const cached = this.#cache.get(name);
+    if (cached !== undefined) return cached;
+    const [bytes] = await this.#store.readPages([key]);
+    const entries = (bytes === undefined ? null : decodePage(bytes, page)) ?? (await this.#rebuild(key));
+    this.#cache.set(name, entries, entries.byteLength);
+    return entries;
+  }
+
+  /** The log is the truth: a page that is missing or damaged is made again from it. */
+  async #rebuild([topic, queueId, page]: PageKey): Promise<Uint8Array> {
+    const entries = new Uint8Array(QUEUE_PAGE_ENTRIES * ENTRY_BYTES);
+    const first = page * QUEUE_PAGE_ENTRIES;
+    for await (const scanned of this.#scan()) {
+      if (scanned.kind !== "records") continue;
+      for (const { index, offset } of recordsOf(scanned.table, topic, queueId)) {
+        const at = offset - first;
+        if (at < 0 || at >= QUEUE_PAGE_ENTRIES) continue;
+        entries.set(entryOf(scanned.table, index), at * ENTRY_BYTES);
+      }
+    }
+    return entries;
+  }
+}
+
+function* recordsOf(table: RecordTable, topic: string, queueId: number): Generator<{ index: number; offset: number }> {
+  const wanted = table.topics.indexOf(topic);
+  if (wanted < 0) return;
+  for (let index = 0; index < table.count; index++) {
+    if (table.topicIndex[index] === wanted && table.queueId[index] === queueId) yield { index, offset: table.queueOffset[index]! };
+  }
+}
+
+export function entryOf(table: { entries: Uint8Array }, index: number): Uint8Array {
+  return table.entries.subarray(index * ENTRY_BYTES, (index + 1) * ENTRY_BYTES);
+}

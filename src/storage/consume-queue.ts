@@ -1,0 +1,171 @@
+import { crc32 } from "../model/crc32.ts";
+import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
+import { readInt64, writeInt64 } from "../model/record.ts";
+import { assert } from "../platform/assert.ts";
+import type { PageKey } from "./block-store.ts";
+
+/**
+ * A consume queue maps a queue's offsets to places in the commit log. RocketMQ's entry, 20 bytes, big-endian:
+ * position 8, size 4, tag code 8. Size 0 = a hole: that offset was given away and its record never became durable,
+ * or is damaged.
+ *
+ * Entries live in pages of 1024. A page as stored: magic "TMQQ" 4, number of its first entry 8, CRC-32 of the
+ * entries 4, entries.
+ */
+export const ENTRY_BYTES = 20;
+const PAGE_MAGIC = 0x544d5151;
+const PAGE_HEADER_BYTES = 16;
+
+export function entryPosition(view: DataView, at: number): number {
+  return readInt64(view, at);
+}
+
+export function entrySize(view: DataView, at: number): number {
+  return view.getInt32(at + 8);
+}
+
+export interface PageSource {
+  /** The entries of a page that is not in memory; undefined when it is not stored. */
+  load(key: PageKey): Promise<Uint8Array | undefined>;
+}
+
+interface Page {
+  entries: Uint8Array;
+  dirty: boolean;
+}
+
+export class ConsumeQueue {
+  readonly topic: string;
+  readonly queueId: number;
+  minOffset = 0;
+  /** The offset that the next appended message gets. */
+  nextOffset = 0;
+  /** Everything before can be consumed; at most nextOffset. */
+  maxOffset = 0;
+  /** Offsets above maxOffset that may have been given to records which are now damaged: never given again. */
+  lostOffsets = 0;
+  /** Store time of the newest message, ms; 0 = not known. */
+  lastUpdate = 0;
+  readonly #source: PageSource;
+  readonly #pages = new Map<number, Page>();
+
+  constructor(topic: string, queueId: number, source: PageSource) {
+    this.topic = topic;
+    this.queueId = queueId;
+    this.#source = source;
+  }
+
+  get lastPage(): number {
+    return Math.floor(Math.max(0, this.maxOffset - 1) / QUEUE_PAGE_ENTRIES);
+  }
+
+  pageKey(page: number): PageKey {
+    return [this.topic, this.queueId, page];
+  }
+
+  /** Takes over what a checkpoint says. Unless the queue is empty, `adoptLastPage` has to follow. */
+  restore(offsets: { min: number; max: number; next: number }): void {
+    this.minOffset = offsets.min;
+    this.maxOffset = offsets.max;
+    this.nextOffset = offsets.next;
+    this.lostOffsets = offsets.next - offsets.max;
+  }
+
+  /** The last page stays in memory, because it grows on. */
+  adoptLastPage(entries: Uint8Array): void {
+    this.#pages.set(this.lastPage, { entries, dirty: false });
+  }
+
+  /** Some records behind maxOffset are unreadable: they may have had as many offsets as this. */
+  skipLost(count: number): void {
+    this.lostOffsets = Math.max(this.lostOffsets, count);
+    this.nextOffset = this.maxOffset + this.lostOffsets;
+  }
+
+  /** Publishes the entry of a durable record. Offsets in between stay holes. */
+  publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
+    assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
+    assert(offset >= this.maxOffset, "offsets of a queue are published in order");
+    const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
+    const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
+    const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
+    if (at + ENTRY_BYTES > page.entries.byteLength) page.entries = grow(page.entries, at + ENTRY_BYTES);
+    page.entries.set(entry, at);
+    page.dirty = true;
+    this.#pages.set(number, page);
+    this.maxOffset = offset + 1;
+    this.nextOffset = Math.max(this.nextOffset, this.maxOffset);
+    this.lostOffsets = 0;
+    this.lastUpdate = storeTimestamp;
+  }
+
+  /**
+   * Entries from `offset` on, at most `count`, ending at a page's border; empty at the end of the queue.
+   * The bytes are the queue's own: read, don't write.
+   */
+  async read(offset: number, count: number): Promise<Uint8Array> {
+    if (offset >= this.maxOffset) return new Uint8Array(0);
+    const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
+    const first = offset % QUEUE_PAGE_ENTRIES;
+    const last = Math.min(first + count, QUEUE_PAGE_ENTRIES, this.maxOffset - number * QUEUE_PAGE_ENTRIES);
+    const entries = this.#pages.get(number)?.entries ?? (await this.#source.load(this.pageKey(number)));
+    // A page of which nothing is known is a page of holes; so is the rest of a short one.
+    if (entries === undefined) return new Uint8Array((last - first) * ENTRY_BYTES);
+    const long = entries.byteLength < last * ENTRY_BYTES ? grow(entries, last * ENTRY_BYTES) : entries;
+    return long.subarray(first * ENTRY_BYTES, last * ENTRY_BYTES);
+  }
+
+  /** Pages changed since they were last stored, ready to be stored. */
+  dirtyPages(): DirtyPage[] {
+    const dirty = [...this.#pages].filter(([, page]) => page.dirty);
+    return dirty.map(([number, page]) => {
+      const used = Math.min(QUEUE_PAGE_ENTRIES, this.maxOffset - number * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
+      page.dirty = false;
+      return {
+        key: this.pageKey(number),
+        bytes: encodePage(number, page.entries.subarray(0, used)),
+        stored: () => this.#stored(number),
+        failed: () => (page.dirty = true),
+      };
+    });
+  }
+
+  /** A full page that is stored need not stay. */
+  #stored(number: number): void {
+    if (number < this.lastPage && this.#pages.get(number)?.dirty === false) this.#pages.delete(number);
+  }
+}
+
+/** A page on its way to the store; one of the two must be told. */
+export interface DirtyPage {
+  key: PageKey;
+  bytes: Uint8Array;
+  stored(): void;
+  failed(): void;
+}
+
+function grow(entries: Uint8Array, needed: number): Uint8Array {
+  const grown = new Uint8Array(Math.min(QUEUE_PAGE_ENTRIES * ENTRY_BYTES, Math.max(needed, entries.byteLength * 2)));
+  grown.set(entries);
+  return grown;
+}
+
+function encodePage(page: number, entries: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(PAGE_HEADER_BYTES + entries.byteLength);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, PAGE_MAGIC);
+  writeInt64(view, 4, page * QUEUE_PAGE_ENTRIES);
+  view.setUint32(12, crc32(entries));
+  bytes.set(entries, PAGE_HEADER_BYTES);
+  return bytes;
+}
+
+/** The entries of a stored page; null when it is damaged or not this page. */
+export function decodePage(bytes: Uint8Array, page: number): Uint8Array | null {
+  if (bytes.byteLength < PAGE_HEADER_BYTES || (bytes.byteLength - PAGE_HEADER_BYTES) % ENTRY_BYTES !== 0) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const entries = bytes.slice(PAGE_HEADER_BYTES);
+  const intact =
+    view.getUint32(0) === PAGE_MAGIC && readInt64(view, 4) === page * QUEUE_PAGE_ENTRIES && view.getUint32(12) === crc32(entries);
+  return intact ? entries : null;
+}

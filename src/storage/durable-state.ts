@@ -1,0 +1,59 @@
+import type { Deferred } from "../platform/deferred.ts";
+import { deferred } from "../platform/deferred.ts";
+
+/**
+ * Small durable facts (topics, offsets): kept in memory, changed at once, written with the next commit.
+ * Keys are text with "/" between the parts; names of topics and groups cannot contain it.
+ */
+export class DurableState {
+  readonly #rows = new Map<string, unknown>();
+  #dirty = new Set<string>();
+  #saved: Deferred<void> | null = null;
+  /** Called when something waits to be written. */
+  onDirty: (urgent: boolean) => void = () => {};
+
+  restore(rows: Iterable<readonly [string, unknown]>): void {
+    for (const [key, value] of rows) this.#rows.set(key, value);
+  }
+
+  get(key: string): unknown {
+    return this.#rows.get(key);
+  }
+
+  *startingWith(prefix: string): Generator<[key: string, value: unknown]> {
+    for (const [key, value] of this.#rows) if (key.startsWith(prefix)) yield [key.slice(prefix.length), value];
+  }
+
+  /** Takes effect at once; durable with the next commit, which may take its time. */
+  set(key: string, value: unknown): void {
+    this.#rows.set(key, value);
+    this.#dirty.add(key);
+    this.onDirty(false);
+  }
+
+  /** As `set`, and resolves when it is durable. */
+  save(key: string, value: unknown): Promise<void> {
+    this.#rows.set(key, value);
+    this.#dirty.add(key);
+    const saved = (this.#saved ??= deferred());
+    // May begin the commit at once, which takes `#saved` along.
+    this.onDirty(true);
+    return saved.promise;
+  }
+
+  /** Everything that waits to be written. The caller says how it went. */
+  take(): { rows: (readonly [string, unknown])[]; committed(): void; failed(error: unknown): void } {
+    const keys = this.#dirty;
+    const saved = this.#saved;
+    this.#dirty = new Set();
+    this.#saved = null;
+    return {
+      rows: [...keys].map((key) => [key, this.#rows.get(key)] as const),
+      committed: () => saved?.resolve(),
+      failed: (error) => {
+        for (const key of keys) this.#dirty.add(key);
+        saved?.reject(error);
+      },
+    };
+  }
+}

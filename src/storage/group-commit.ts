@@ -1,0 +1,187 @@
+import { MQError } from "../model/errors.ts";
+import { assert } from "../platform/assert.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import type { BlockStore, CommitBatch, CommitOutcome } from "./block-store.ts";
+import { CHECKPOINT_KEY, type Checkpoint, type CheckpointBatch } from "./checkpoint.ts";
+import type { CommitLog } from "./commit-log.ts";
+import type { DurableState } from "./durable-state.ts";
+import type { SealedChunk } from "./indexer.ts";
+
+/** Records that were appended together and share one fate. */
+export interface CommitTicket {
+  /** They are durable: publish and answer. Runs in the order of appending. */
+  committed(): void;
+  failed(error: MQError): void;
+}
+
+export interface GroupCommitOptions {
+  store: BlockStore;
+  log: CommitLog;
+  state: DurableState;
+  checkpoint: Checkpoint;
+  timers: Timers;
+  epoch: number;
+  /** The broker cannot go on: it was fenced, or nobody knows what is in the store. */
+  onFatal: (error: MQError) => void;
+}
+
+/** How long a change that nobody waits for (a consumer's offset) may wait for company. */
+const LAZY_DELAY = 50;
+/** How long the log rests before the consume queues are stored although no checkpoint is due. */
+const IDLE_DELAY = 1000;
+
+/**
+ * The commit loop. Whatever has gathered while one transaction was on its way goes into the next, so the number of
+ * transactions adapts to the device and not to the number of messages. One is in flight at a time: more of them
+ * make each smaller and all of them slower.
+ */
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  #tickets: CommitTicket[] = [];
+  #wanted = false;
+  #running: Promise<void> | null = null;
+  #stopped: MQError | null = null;
+  #cancelLazy: Cancel | null = null;
+  #cancelIdle: Cancel | null = null;
+  #commits = 0;
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+    options.state.onDirty = (urgent) => (urgent ? this.#request() : this.#requestLazily());
+  }
+
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /** Call right after appending: the ticket covers what is in the open log now. */
+  enqueue(ticket: CommitTicket): void {
+    if (this.#stopped !== null) return ticket.failed(this.#stopped);
+    this.#tickets.push(ticket);
+    this.#request();
+  }
+
+  /** Writes what is left, checkpoint included, and stops. */
+  async close(): Promise<void> {
+    const { log, checkpoint } = this.#options;
+    // Bounded, because a full store would refuse for ever.
+    for (let round = 0; round < 3 && this.#stopped === null; round++) {
+      if (round > 0 && log.openBytes === 0 && !checkpoint.isBehind(log.durablePosition)) break;
+      this.#wanted = true;
+      await (this.#running ?? this.#run(true));
+    }
+    this.stop(new MQError("CLOSED", "The broker has stopped."));
+  }
+
+  /** Nothing is written any more; whoever waits is told. */
+  stop(error: MQError): void {
+    this.#stopped ??= error;
+    this.#cancelLazy?.();
+    this.#cancelIdle?.();
+    for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
+    this.#options.state.take().failed(error);
+  }
+
+  #request(): void {
+    this.#wanted = true;
+    if (this.#running === null && this.#stopped === null) void this.#run(false);
+  }
+
+  #requestLazily(): void {
+    if (this.#running !== null) this.#wanted = true;
+    else this.#cancelLazy ??= this.#options.timers.after(LAZY_DELAY, () => this.#request());
+  }
+
+  #run(withCheckpoint: boolean): Promise<void> {
+    this.#running = this.#loop(withCheckpoint).finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  async #loop(withCheckpoint: boolean): Promise<void> {
+    while (this.#wanted && this.#stopped === null) {
+      this.#wanted = false;
+      this.#cancelLazy?.();
+      this.#cancelLazy = null;
+      await this.#commitOnce(withCheckpoint);
+    }
+  }
+
+  async #commitOnce(withCheckpoint: boolean): Promise<void> {
+    const { store, log, state, checkpoint, epoch } = this.#options;
+    const tickets = this.#tickets.splice(0);
+    const chunks = log.seal(epoch);
+    const facts = state.take();
+    const behind = withCheckpoint ? checkpoint.isBehind(log.durablePosition) : checkpoint.isDue(log.durablePosition);
+    // Everything durable is published, so the consume queues reach exactly to the durable position.
+    const queues = behind ? checkpoint.take(log.durablePosition) : null;
+    if (chunks.length === 0 && facts.rows.length === 0 && queues === null) return facts.committed();
+
+    const outcome = await store.commit(batchOf(epoch, chunks, facts.rows, queues));
+    if (outcome.status === "committed") {
+      this.#commits++;
+      log.committed(chunks);
+      for (const ticket of tickets) ticket.committed();
+      facts.committed();
+      queues?.committed();
+      this.#checkpointWhenIdle();
+      return;
+    }
+    const error = errorOf(outcome);
+    for (const ticket of tickets) ticket.failed(error);
+    facts.failed(error);
+    queues?.failed();
+    if (error.code === "STORAGE_FULL") this.#refuseGathered(error);
+    else {
+      this.stop(error);
+      this.#options.onFatal(error);
+    }
+  }
+
+  /**
+   * The store is full and nothing of this commit was written. What has gathered meanwhile goes the same way, so that
+   * the log goes on where it ends: its positions have no holes that a later start would take for lost rows.
+   */
+  #refuseGathered(error: MQError): void {
+    const { log } = this.#options;
+    for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
+    log.open(log.durablePosition);
+    // The facts that did not fit stay dirty; trying again at once would only spin.
+    this.#wanted = false;
+    this.#requestLazily();
+  }
+
+  #checkpointWhenIdle(): void {
+    this.#cancelIdle?.();
+    const { timers, checkpoint, log } = this.#options;
+    if (!checkpoint.isBehind(log.durablePosition)) return;
+    this.#cancelIdle = timers.after(IDLE_DELAY, () => {
+      if (this.#running !== null || this.#stopped !== null) return;
+      this.#wanted = true;
+      void this.#run(true);
+    });
+  }
+}
+
+function batchOf(
+  epoch: number,
+  chunks: SealedChunk[],
+  facts: CommitBatch["state"],
+  queues: CheckpointBatch | null,
+): CommitBatch {
+  assert(facts.every(([key]) => key !== CHECKPOINT_KEY), "only the checkpoint writes the checkpoint");
+  if (queues === null) return { epoch, log: chunks, queue: [], state: facts };
+  return { epoch, log: chunks, queue: queues.pages, state: [...facts, [CHECKPOINT_KEY, queues.row]] };
+}
+
+function errorOf(outcome: Exclude<CommitOutcome, { status: "committed" }>): MQError {
+  if (outcome.status === "unknown") {
+    return new MQError("STORAGE_UNAVAILABLE", "The browser's storage failed; whether the messages were stored is not known.", {
+      outcome: "unknown",
+      cause: outcome.cause,
+    });
+  }
+  if (outcome.reason === "FULL") {
+    return new MQError("STORAGE_FULL", "The browser's storage quota for this origin is used up.", { cause: outcome.cause });
+  }
+  return new MQError("FENCED", "Another host has taken over this namespace; nothing was written.");
+}

@@ -1,0 +1,62 @@
+import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
+import { EPOCH_KEY } from "./block-store.ts";
+
+/** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
+export class MemoryDisk {
+  readonly log = new Map<number, Uint8Array>();
+  readonly queue = new Map<string, Uint8Array>();
+  readonly state = new Map<string, unknown>();
+}
+
+/** Nothing survives the process. The same contract as IndexedDB otherwise, values copied in and out included. */
+export class MemoryStore implements BlockStore {
+  readonly kind = "memory";
+  onLost: (reason: string) => void = () => {};
+  readonly #disk: MemoryDisk;
+
+  constructor(disk = new MemoryDisk()) {
+    this.#disk = disk;
+  }
+
+  takeOver(): Promise<number> {
+    const epoch = ((this.#disk.state.get(EPOCH_KEY) as number | undefined) ?? 0) + 1;
+    this.#disk.state.set(EPOCH_KEY, epoch);
+    return Promise.resolve(epoch);
+  }
+
+  commit(batch: CommitBatch): Promise<CommitOutcome> {
+    if (this.#disk.state.get(EPOCH_KEY) !== batch.epoch) return Promise.resolve({ status: "rejected", reason: "FENCED" });
+    for (const row of batch.log) this.#disk.log.set(row.position, row.bytes.slice());
+    for (const page of batch.queue) this.#disk.queue.set(pageName(page.key), page.bytes.slice());
+    for (const [key, value] of batch.state) this.#disk.state.set(key, structuredClone(value));
+    return Promise.resolve({ status: "committed" });
+  }
+
+  readLog(position: number, count: number): Promise<LogRow[]> {
+    const keys = this.#logKeys().filter((key) => key >= position);
+    return Promise.resolve(keys.slice(0, count).map((key) => ({ position: key, bytes: this.#disk.log.get(key)!.slice() })));
+  }
+
+  floorLog(position: number): Promise<number | undefined> {
+    return Promise.resolve(this.#logKeys().findLast((key) => key <= position));
+  }
+
+  readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
+    return Promise.resolve(keys.map((key) => this.#disk.queue.get(pageName(key))?.slice()));
+  }
+
+  readState(prefix: string): Promise<[string, unknown][]> {
+    const rows = [...this.#disk.state].filter(([key]) => key.startsWith(prefix));
+    return Promise.resolve(rows.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, structuredClone(value)]));
+  }
+
+  close(): void {}
+
+  #logKeys(): number[] {
+    return [...this.#disk.log.keys()].sort((a, b) => a - b);
+  }
+}
+
+function pageName([topic, queueId, page]: PageKey): string {
+  return `${topic}/${queueId}/${page}`;
+}

@@ -1,0 +1,109 @@
+import { RECORD_MIN_BYTES } from "../model/record.ts";
+import { queueKey } from "../model/queue.ts";
+import type { DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import type { BlockStore, LogRow } from "./block-store.ts";
+import type { CheckpointRow } from "./checkpoint.ts";
+import { decodePage } from "./consume-queue.ts";
+import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
+import type { Indexer, RecordTable } from "./indexer.ts";
+import { CHUNK_HEADER_BYTES } from "./indexer.ts";
+import { scanLog } from "./log-scanner.ts";
+
+export interface RecoverySources {
+  store: BlockStore;
+  indexer: Indexer;
+  queues: ConsumeQueueStore;
+  rows: (position: number) => AsyncIterable<LogRow>;
+  checkpoint: CheckpointRow | null;
+}
+
+/**
+ * Makes the consume queues what the log says. The log is the truth; the checkpoint only spares reading all of it.
+ * Damaged rows are reported and skipped, and neither their positions nor the offsets they may have held are used again.
+ */
+export async function recover(sources: RecoverySources): Promise<Omit<RecoveryReport, "tookMs">> {
+  const { queues, indexer } = sources;
+  const start = await restoreCheckpoint(sources);
+  let replayed = 0;
+  let end = start;
+  const damaged: DamagedRange[] = [];
+  const losses = new OffsetLosses();
+
+  async function* watched(): AsyncGenerator<LogRow> {
+    for await (const row of sources.rows(start)) {
+      end = Math.max(end, row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES));
+      yield row;
+    }
+  }
+
+  for await (const scanned of scanLog(watched(), indexer, start)) {
+    if (scanned.kind === "damage") {
+      damaged.push(scanned.range);
+      losses.lost(scanned.range.bytes);
+      continue;
+    }
+    replayed += scanned.table.count;
+    damaged.push(...publish(scanned.table, scanned.position, queues, losses));
+  }
+  for (const queue of queues.all()) {
+    const lost = losses.since(queueKey(queue.topic, queue.queueId));
+    if (lost > 0) queue.skipLost(lost);
+  }
+  return { replayed, position: end, damaged };
+}
+
+/** Restores the queues as of the checkpoint and returns its position; 0 when the whole log has to be read. */
+async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources): Promise<number> {
+  if (checkpoint === null) return 0;
+  const filled: { topic: string; queueId: number; page: number }[] = [];
+  for (const [topic, queueId, min, max, next] of checkpoint.queues) {
+    const queue = queues.open(topic, queueId);
+    queue.restore({ min, max, next });
+    if (max > 0) filled.push({ topic, queueId, page: queue.lastPage });
+  }
+  const pages = await store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page]));
+  for (const [at, { topic, queueId, page }] of filled.entries()) {
+    const bytes = pages[at];
+    const entries = bytes === undefined ? null : decodePage(bytes, page);
+    if (entries === null) {
+      queues.clear();
+      return 0;
+    }
+    queues.open(topic, queueId).adoptLastPage(entries);
+  }
+  return checkpoint.position;
+}
+
+function publish(table: RecordTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {
+  const damaged: DamagedRange[] = [];
+  for (let index = 0; index < table.count; index++) {
+    const topic = table.topics[table.topicIndex[index]!]!;
+    const queue = queues.open(topic, table.queueId[index]!);
+    const offset = table.queueOffset[index]!;
+    if (offset < queue.maxOffset) {
+      damaged.push({ position: position + table.at[index]!, bytes: table.size[index]!, reason: "OFFSET_REUSED" });
+      continue;
+    }
+    queue.publish(offset, entryOf(table, index), table.storeTimestamp[index]!);
+    losses.seen(queueKey(topic, queue.queueId));
+  }
+  return damaged;
+}
+
+/** How many records of a queue may have been in damaged bytes after the last one that could be read. */
+class OffsetLosses {
+  #total = 0;
+  readonly #totalWhenSeen = new Map<string, number>();
+
+  lost(bytes: number): void {
+    this.#total += Math.ceil(bytes / RECORD_MIN_BYTES);
+  }
+
+  seen(key: string): void {
+    if (this.#total > 0) this.#totalWhenSeen.set(key, this.#total);
+  }
+
+  since(key: string): number {
+    return this.#total - (this.#totalWhenSeen.get(key) ?? 0);
+  }
+}

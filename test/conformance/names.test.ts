@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import type { MQError } from "../../src/model/errors.ts";
+import { checkClientTopic, checkGroup, checkSendable, checkTopic, isSystemTopic } from "../../src/model/names.ts";
+import table from "./data/names.json";
+
+interface Row {
+  id: number;
+  kind: string;
+  name: string | null;
+  length?: number;
+  valid: boolean;
+  reason?: string;
+  system?: boolean;
+  sendForbidden?: boolean;
+  clientValid?: boolean;
+  note?: string;
+}
+
+const REASONS: Record<string, RegExp> = {
+  "blank": /must not be blank|must be a string, not null/,
+  "illegal-characters": /may only contain/,
+  "too-long": /characters; \d+ are allowed/,
+};
+
+function refusal(check: () => void): MQError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    return error as MQError;
+  }
+}
+
+const rows = table.cases as Row[];
+
+describe("names: valid, or refused for the reason given", () => {
+  it.each(rows)("row $id: $kind $note", (row) => {
+    expect(row.name?.length).toBe(row.length);
+    const error = refusal(() => (row.kind === "topic" ? checkTopic(row.name) : checkGroup(row.name)));
+    if (row.valid) return expect(error).toBeUndefined();
+    expect(error).toMatchObject({ code: "INVALID_PARAMETER", field: row.kind });
+    expect(error?.message).toMatch(REASONS[row.reason!]!);
+  });
+});
+
+describe("names: system, sendForbidden and clientValid of topics", () => {
+  it.each(rows.filter((row) => row.kind === "topic"))("row $id: $note", (row) => {
+    const name = row.name!;
+    expect(isSystemTopic(name)).toBe(row.system);
+    expect(refusal(() => checkSendable(name))?.code).toBe(row.sendForbidden ? "NO_PERMISSION" : undefined);
+    expect(refusal(() => checkClientTopic(name))?.code).toBe(row.clientValid ? undefined : "INVALID_PARAMETER");
+  });
+});
+
+it("the default groups are refused too (the table's format says so)", () => {
+  for (const group of ["DEFAULT_PRODUCER", "DEFAULT_CONSUMER"]) {
+    expect(refusal(() => checkGroup(group, "consumerGroup"))).toMatchObject({ code: "INVALID_PARAMETER", field: "consumerGroup" });
+  }
+});

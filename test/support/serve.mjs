@@ -1,0 +1,98 @@
+// @ts-check
+/** A static server on 127.0.0.1, for tests and benches that need the built package on a real origin. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+
+/** @type {Record<string, string>} */
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json; charset=utf-8",
+  ".map": "application/json; charset=utf-8",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
+  ".wasm": "application/wasm",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".ico": "image/x-icon",
+  ".woff2": "font/woff2",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+/**
+ * @param {object} [options]
+ * @param {string} [options.folder] served at /
+ * @param {string} [options.dist] served at /dist/; the package's own by default
+ * @param {Record<string, string>} [options.pages] pages given as text, by path: `{ "/": "<!doctype html>…" }`; they go before files
+ * @param {Record<string, Record<string, string>>} [options.headers] extra headers by path; a path that ends in / counts for all below it
+ * @param {number} [options.port] 0 = any free one; a fixed one keeps the origin, and so its data, across servers
+ * @returns {Promise<{ origin: string, port: number, close(): Promise<void> }>}
+ */
+export async function serve({ folder, dist = DIST, pages = {}, headers = {}, port = 0 } = {}) {
+  const server = createServer(async (request, response) => {
+    const path = pathOf(request.url);
+    for (const [prefix, extra] of Object.entries(headers)) {
+      if (path === prefix || (prefix.endsWith("/") && path?.startsWith(prefix))) response.setHeaders(new Map(Object.entries(extra)));
+    }
+    response.setHeader("cache-control", "no-store");
+    if (path !== undefined && Object.hasOwn(pages, path)) {
+      response.setHeader("content-type", TYPES[extname(path)] ?? "text/html; charset=utf-8");
+      return response.end(pages[path]);
+    }
+    const file = path?.startsWith("/dist/") ? inside(dist, path.slice("/dist".length)) : folder && path && inside(folder, path);
+    const found = file && (await fileAt(file));
+    if (!found) {
+      response.writeHead(404, { "content-type": "text/plain" });
+      return response.end("not found");
+    }
+    response.setHeader("content-type", TYPES[extname(found)] ?? "application/octet-stream");
+    createReadStream(found).on("error", () => response.destroy()).pipe(response);
+  });
+  await new Promise((listening, failed) => server.once("error", failed).listen(port, "127.0.0.1", () => listening(undefined)));
+  const address = server.address();
+  if (!address || typeof address === "string") throw new Error("the server has no port");
+  return {
+    origin: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** @param {string | undefined} url */
+function pathOf(url) {
+  try {
+    return decodeURIComponent(new URL(url ?? "/", "http://localhost").pathname);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {string} folder
+ * @param {string} path
+ */
+function inside(folder, path) {
+  const base = resolve(folder);
+  const file = normalize(join(base, path));
+  return file === base || file.startsWith(base + sep) ? file : undefined;
+}
+
+/**
+ * @param {string} file
+ * @returns {Promise<string | undefined>}
+ */
+async function fileAt(file) {
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isDirectory()) return fileAt(join(file, "index.html"));
+  return found?.isFile() ? file : undefined;
+}

@@ -1,0 +1,207 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Broker } from "../../src/broker/broker.ts";
+import type { MessageExt, TabMQ } from "../../src/index.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemTimers } from "../../src/platform/timers.ts";
+import { DEFAULT_BROKER_SETTINGS } from "../../src/protocol/api.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
+import { NodeOrigin } from "../support/node-broker.ts";
+
+let origins: NodeOrigin[] = [];
+beforeEach(() => void (origins = []));
+afterEach(() => Promise.all(origins.map((origin) => origin.close())));
+
+/** A browser with this disk, started anew. */
+function start(disk: MemoryDisk): NodeOrigin {
+  const origin = new NodeOrigin(disk);
+  origins.push(origin);
+  return origin;
+}
+
+async function fill(mq: TabMQ, count: number, bytes = 100): Promise<string[]> {
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  const results = await Promise.all(
+    Array.from({ length: count }, (_, i) => producer.send({ topic: `t${i % 3}`, body: new Uint8Array(bytes).fill(i), tags: `tag${i % 5}` })),
+  );
+  return results.map((result) => result.msgId);
+}
+
+async function readAll(mq: TabMQ): Promise<MessageExt[]> {
+  const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
+  const all: MessageExt[] = [];
+  for (const { topic } of await mq.admin.topics()) {
+    for (const queue of await pull.fetchQueues(topic)) {
+      for (let offset = await mq.admin.minOffset(queue); ; ) {
+        const result = await pull.pull(queue, "*", offset, 100);
+        all.push(...result.messages);
+        offset = result.nextBeginOffset;
+        if (result.status === "NO_NEW_MSG") break;
+      }
+    }
+  }
+  return all;
+}
+
+const summary = (messages: MessageExt[]): unknown[] =>
+  messages.map((m) => [m.topic, m.queueId, m.queueOffset, m.commitLogOffset, m.msgId, m.tags, m.body.length]);
+
+function copyOf(disk: MemoryDisk): MemoryDisk {
+  const copy = new MemoryDisk();
+  for (const part of ["log", "queue", "state"] as const) {
+    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
+  }
+  return copy;
+}
+
+describe("start-up", () => {
+  test("everything acknowledged is there after a stop without goodbye", async () => {
+    const disk = new MemoryDisk();
+    const ids = await fill(await start(disk).connect(), 500);
+    const mq = await start(copyOf(disk)).connect();
+    expect((await readAll(mq)).map((message) => message.msgId).sort()).toEqual(ids.sort());
+    expect((await mq.diagnostics()).broker.recovery).toMatchObject({ replayed: 500, damaged: [] });
+  });
+
+  test("the queues made from a checkpoint are those made from the log", async () => {
+    const disk = new MemoryDisk();
+    const mq = await start(disk).connect();
+    await fill(mq, 6000, 1000);
+    const expected = summary(await readAll(mq));
+    expect(disk.state.has("checkpoint")).toBe(true);
+
+    const fast = await start(copyOf(disk)).connect();
+    const replayed = (await fast.diagnostics()).broker.recovery.replayed;
+    expect(replayed).toBeLessThan(6000);
+    expect(summary(await readAll(fast))).toEqual(expected);
+
+    const bare = copyOf(disk);
+    bare.queue.clear();
+    bare.state.delete("checkpoint");
+    const slow = await start(bare).connect();
+    expect((await slow.diagnostics()).broker.recovery.replayed).toBe(6000);
+    expect(summary(await readAll(slow))).toEqual(expected);
+  });
+
+  test("lost and damaged queue pages are made again from the log", async () => {
+    const disk = new MemoryDisk();
+    const mq = await start(disk).connect({ broker: { defaultTopicQueueNums: 1 } });
+    await fill(mq, 9000, 600);
+    const expected = summary(await readAll(mq));
+    const pages = [...disk.queue.keys()];
+    expect(pages.length).toBeGreaterThan(5);
+    for (const page of pages) {
+      const damaged = copyOf(disk);
+      damaged.queue.get(page)![40]! ^= 1;
+      expect(summary(await readAll(await start(damaged).connect()))).toEqual(expected);
+      damaged.queue.delete(page);
+      expect(summary(await readAll(await start(damaged).connect()))).toEqual(expected);
+    }
+  });
+
+  test("a damaged chunk is reported and skipped; everything else is delivered; its offsets are not used again", async () => {
+    const disk = new MemoryDisk();
+    const first = await start(disk).connect();
+    const producer = await first.createProducer({ producerGroup: "p" });
+    const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+    for (let i = 0; i < 10; i++) await producer.send({ topic: "t", body: `m${i}` }, { queue });
+    const rows = [...disk.log.keys()];
+    expect(rows).toHaveLength(10);
+    for (const victim of [0, 4, 9]) {
+      const damaged = copyOf(disk);
+      damaged.log.get(rows[victim]!)![CHUNK_HEADER_BYTES + 95]! ^= 0x10;
+      const mq = await start(damaged).connect();
+      const texts = (await readAll(mq)).map((message) => message.text());
+      expect(texts).toEqual(Array.from({ length: 10 }, (_, i) => `m${i}`).filter((_, i) => i !== victim));
+      expect((await mq.diagnostics()).broker.damaged).toMatchObject([{ position: rows[victim], reason: "BAD_CRC" }]);
+      const again = await mq.createProducer({ producerGroup: "p" });
+      const { queueOffset } = await again.send({ topic: "t", body: "new" }, { queue });
+      expect(queueOffset).toBeGreaterThanOrEqual(10);
+    }
+  });
+
+  test("a chunk damaged behind a running broker's back is never delivered", async () => {
+    const disk = new MemoryDisk();
+    const ids = await fill(await start(disk).connect(), 50);
+    const copy = copyOf(disk);
+    const mq = await start(copy).connect();
+    const [row] = [...copy.log.keys()].slice(-1);
+    copy.log.get(row!)![60]! ^= 0x80;
+    const seen = (await readAll(mq)).map((message) => message.msgId);
+    expect(seen.length).toBeLessThan(50);
+    expect(ids).toEqual(expect.arrayContaining(seen));
+    expect((await mq.diagnostics()).broker.damaged).toHaveLength(1);
+  });
+
+  test("swapped chunks are detected by their own position", async () => {
+    const disk = new MemoryDisk();
+    const mq = await start(disk).connect();
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    for (let i = 0; i < 4; i++) await producer.send({ topic: "t", body: `m${i}` }, { queue: { topic: "t", brokerName: "broker-a", queueId: 0 } });
+    const swapped = copyOf(disk);
+    const [, b, c] = [...swapped.log.keys()];
+    const [left, right] = [swapped.log.get(b!)!, swapped.log.get(c!)!];
+    swapped.log.set(b!, right).set(c!, left);
+    const again = await start(swapped).connect();
+    expect((await readAll(again)).map((message) => message.text())).toEqual(["m0", "m3"]);
+    expect((await again.diagnostics()).broker.damaged.map(({ reason }) => reason)).toEqual(["BAD_POSITION", "BAD_POSITION"]);
+  });
+
+  test("a message longer than a chunk survives whole or not at all", async () => {
+    const disk = new MemoryDisk();
+    const mq = await start(disk).connect();
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    const body = new Uint8Array(500_000).map((_, i) => i * 31);
+    await producer.send([{ topic: "t", body: "before" }]);
+    await producer.send({ topic: "t", body });
+    await producer.send({ topic: "t", body: "after" });
+    expect([...disk.log.values()].every((row) => row.byteLength < 64 * 1024)).toBe(true);
+    const whole = await readAll(await start(copyOf(disk)).connect());
+    expect(whole.find((message) => message.body.length === body.length)?.body).toEqual(body);
+    const torn = copyOf(disk);
+    torn.log.delete([...torn.log.keys()][4]!);
+    const again = await start(torn).connect();
+    expect((await readAll(again)).map((message) => message.text()).sort()).toEqual(["after", "before"]);
+    expect((await again.diagnostics()).broker.damaged.length).toBeGreaterThan(0);
+  });
+
+  test("every start raises the epoch", async () => {
+    const disk = new MemoryDisk();
+    const epochs = [];
+    for (let i = 0; i < 3; i++) epochs.push((await (await start(disk).connect()).diagnostics()).broker.epoch);
+    expect(epochs).toEqual([1, 2, 3]);
+  });
+});
+
+describe("fencing", () => {
+  const environment = (disk: MemoryDisk, store = new MemoryStore(disk)) => ({
+    store, indexer: new TsIndexer(), clock: systemClock, timers: systemTimers, incarnation: "x", settings: DEFAULT_BROKER_SETTINGS,
+  });
+
+  test("a broker whose store was taken over writes nothing more and says so", async () => {
+    const disk = new MemoryDisk();
+    const old = await Broker.start(environment(disk));
+    let fatal = "";
+    old.onFatal = (error) => void (fatal = error.code);
+    await Broker.start(environment(disk));
+    const before = copyOf(disk);
+    await expect(old.topics.create({ topic: "t" })).rejects.toMatchObject({ code: "FENCED", outcome: "rejected" });
+    expect(fatal).toBe("FENCED");
+    expect(disk).toEqual(before);
+  });
+
+  test("control: without the epoch check the old broker writes over the new one", async () => {
+    class Unfenced extends MemoryStore {
+      override commit(batch: Parameters<MemoryStore["commit"]>[0]): ReturnType<MemoryStore["commit"]> {
+        return super.commit({ ...batch, epoch: disk.state.get("epoch") as number });
+      }
+    }
+    const disk = new MemoryDisk();
+    const old = await Broker.start(environment(disk, new Unfenced(disk)));
+    await Broker.start(environment(disk));
+    const before = copyOf(disk);
+    await old.topics.create({ topic: "t" });
+    expect(disk).not.toEqual(before);
+  });
+});

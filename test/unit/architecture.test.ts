@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+/** Who may import whom. A folder may always import itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  model: [],
+  filter: ["model"],
+  protocol: ["model"],
+  platform: ["model", "filter", "protocol"],
+  storage: ["model", "filter", "protocol", "platform"],
+  broker: ["model", "filter", "protocol", "platform", "storage"],
+  client: ["model", "filter", "protocol", "platform"],
+  index: ["model", "filter", "protocol", "client"],
+  playground: ["index"],
+};
+
+interface Import {
+  file: string;
+  target: string;
+}
+
+const root = resolve(import.meta.dirname, "../..");
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
+    .map((name) => join(folder, name));
+}
+
+function importsOf(file: string, source: string): Import[] {
+  const specifiers = [...source.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;"']*?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/g)];
+  return specifiers.map((match) => ({ file, target: (match[1] ?? match[2])! }));
+}
+
+/** The folder of src a path lies in; src/index.ts is a room of its own. */
+function roomOf(path: string): string {
+  const [first = ""] = relative("src", path).split("/");
+  return first.replace(/\.ts$/, "");
+}
+
+function violations(imports: Import[]): string[] {
+  return imports
+    .filter(({ target }) => target.startsWith("."))
+    .map(({ file, target }) => ({ file, from: roomOf(file), to: roomOf(join(dirname(file), target)) }))
+    .filter(({ from, to }) => from !== to && !MAY_IMPORT[from]?.includes(to))
+    .map(({ file, from, to }) => `${file}: ${from} must not import ${to}`);
+}
+
+const imports = filesIn("src").flatMap((file) => importsOf(file, readFileSync(join(root, file), "utf8")));
+
+describe("the import rule", () => {
+  test("imports point down only", () => {
+    expect(imports.length).toBeGreaterThan(100);
+    expect(violations(imports)).toEqual([]);
+  });
+
+  test("control: a client that imports the broker is found", () => {
+    expect(violations(importsOf("src/client/x.ts", `import { Broker } from "../broker/broker.ts";`))).toHaveLength(1);
+    expect(violations(importsOf("src/model/x.ts", `export type { Clock } from "../platform/clock.ts";`))).toHaveLength(1);
+    expect(violations(importsOf("src/playground/x.tsx", `const x = await import("../client/connect.ts");`))).toHaveLength(1);
+  });
+
+  test("only the WASM binding knows the module, and only the worker loads it", () => {
+    const users = imports.filter(({ target }) => target === "virtual:indexer-wasm" || target.endsWith("/wasm-indexer.ts"));
+    expect(users.map(({ file }) => file)).toEqual(["src/broker/worker.ts", "src/broker/worker.ts"]);
+  });
+
+  test("the client reaches the worker by URL", () => {
+    const source = readFileSync(join(root, "src/client/browser-environment.ts"), "utf8");
+    expect(source).toContain(`new SharedWorker(new URL("../broker/worker.ts", import.meta.url)`);
+  });
+
+  test("assembly/ imports nothing outside itself", () => {
+    const outside = filesIn("assembly")
+      .flatMap((file) => importsOf(file, readFileSync(join(root, file), "utf8")))
+      .filter(({ target }) => !/^\.\/[\w-]+$/.test(target));
+    expect(outside).toEqual([]);
+  });
+
+  test("importing the package touches no browser global", async () => {
+    const names = Object.keys(await import("../../src/index.ts"));
+    expect(names).toContain("connect");
+  });
+});

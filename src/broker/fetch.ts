@@ -39,7 +39,7 @@ export class FetchService {
   async fetch(member: Member, request: FetchRequest): Promise<FetchReply> {
     const turn = ++member.fetches;
     member.wake();
-    this.#groups.heard(member, request.generation, request.held);
+    this.#groups.heard(member, request);
     let isLate = request.wait === 0;
     const cancel = this.#timers.after(Math.min(request.wait, LONG_POLL), () => {
       isLate = true;

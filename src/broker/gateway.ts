@@ -35,14 +35,17 @@ const heldQueue = record({
   want: integer(0, MAX_PULL_BATCH),
 });
 
+const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
+
 const fetchRequest = record({
   memberId,
   generation: offset,
   held: list(heldQueue, MAX_HELD_QUEUES),
+  released: commits,
   wait: integer(0, LONG_POLL),
 });
 
-const quitRequest = record({ memberId, commits: list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES) });
+const quitRequest = record({ memberId, commits });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
 

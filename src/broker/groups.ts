@@ -7,7 +7,7 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AssignedQueue, ConsumeFromWhere, HeldQueue, JoinRequest, QuitRequest } from "../protocol/api.ts";
+import type { AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
@@ -116,8 +116,9 @@ export class Groups {
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
-  heard(member: Member, generation: number, held: HeldQueue[]): void {
+  heard(member: Member, { generation, held, released }: Pick<FetchRequest, "generation" | "held" | "released">): void {
     member.silentTicks = 0;
+    for (const queue of released) this.#commit(member, queue);
     member.held = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue]));
     for (const queue of held) if (queue.commitOffset >= 0) this.#commit(member, queue);
     // Only a member that knows its newest assignment means something by not holding a queue.

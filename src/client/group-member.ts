@@ -7,7 +7,7 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import type { Cancel } from "../platform/timers.ts";
-import type { AssignedQueue, ConsumeFromWhere, FetchReply, HeldQueue, QueueRef } from "../protocol/api.ts";
+import type { AssignedQueue, ConsumeFromWhere, FetchReply, HeldQueue, QueueCommit, QueueRef } from "../protocol/api.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { ProcessQueue } from "./process-queue.ts";
@@ -54,6 +54,9 @@ export class GroupMember {
   #generation = 0;
   #turn = 0;
   #isStopped = false;
+  #isPoked = false;
+  /** Let go, and the broker does not know yet how far we came. */
+  #released: QueueCommit[] = [];
   /** Queues given back to us before we had let them go. */
   readonly #returning = new Set<string>();
   readonly #paused = new Set<string>();
@@ -113,6 +116,11 @@ export class GroupMember {
 
   pause(queue: QueueRef): void {
     this.#paused.add(queueKey(queue.topic, queue.queueId));
+    this.poke();
+  }
+
+  isPaused(queue: QueueRef): boolean {
+    return this.#paused.has(queueKey(queue.topic, queue.queueId));
   }
 
   resume(queue: QueueRef): void {
@@ -142,6 +150,7 @@ export class GroupMember {
     this.#held.delete(key);
     // It came back while a listener was still at it: go on behind what is done.
     if (this.#returning.delete(key)) this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset));
+    else this.#released.push(commitOf(processQueue));
     this.poke();
   }
 
@@ -154,7 +163,13 @@ export class GroupMember {
 
   /** Tells the broker now how things stand, and asks for what there is room for. */
   poke(): void {
-    if (this.#memberId !== null && !this.#isStopped) void this.#fetch(this.#memberId);
+    if (this.#isPoked) return;
+    this.#isPoked = true;
+    // Several reasons in one task make one fetch.
+    queueMicrotask(() => {
+      this.#isPoked = false;
+      if (this.#memberId !== null && !this.#isStopped) void this.#fetch(this.#memberId);
+    });
   }
 
   /** Resolves when the broker knows how far this consumer has come. */
@@ -204,7 +219,8 @@ export class GroupMember {
     this.#lastWanted = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue.want]));
     // The first fetch only fetches the assignment; there is nothing to wait for yet.
     const wait = this.#generation === 0 ? 0 : patience;
-    const request = { memberId, generation: this.#generation, held, wait };
+    const released = this.#released.splice(0);
+    const request = { memberId, generation: this.#generation, held, released, wait };
     try {
       const reply = await this.#connection.callOnce("fetch", [request], { timeout: LONG_POLL + LONG_POLL_GRACE });
       if (memberId !== this.#memberId) return;
@@ -216,6 +232,7 @@ export class GroupMember {
         void this.#join();
         return;
       }
+      this.#released.push(...released);
       this.#report(error);
       await new Promise<void>((resolve) => this.#connection.environment.timers.after(ERROR_DELAY, resolve));
     }
@@ -266,7 +283,7 @@ export class GroupMember {
       if (wanted.has(key) || processQueue.isDropped) continue;
       revoked.push(processQueue.queue);
       this.#drop(processQueue);
-      if (processQueue.running === 0) this.#held.delete(key);
+      this.#letGo(key, processQueue);
     }
     const assigned: MessageQueue[] = [];
     for (const [key, { topic, queueId, offset }] of wanted) {
@@ -289,8 +306,8 @@ export class GroupMember {
     return [...this.#held.values()].filter((processQueue) => !processQueue.isDropped);
   }
 
-  #commits(): { topic: string; queueId: number; commitOffset: number }[] {
-    return [...this.#held.values()].map(({ queue, commitOffset }) => ({ topic: queue.topic, queueId: queue.queueId, commitOffset }));
+  #commits(): QueueCommit[] {
+    return [...this.#released, ...[...this.#held.values()].map(commitOf)];
   }
 
   /** The broker knows us no longer: what we hold may be given to others, so nothing more of it is begun. */
@@ -300,6 +317,7 @@ export class GroupMember {
     const revoked = this.assignment();
     for (const processQueue of this.#held.values()) if (!processQueue.isDropped) this.#drop(processQueue);
     this.#held.clear();
+    this.#released = [];
     this.#returning.clear();
     if (revoked.length > 0) this.events.emit("rebalance", { assigned: [], revoked });
   }
@@ -313,4 +331,8 @@ export class GroupMember {
   #report(error: unknown): void {
     this.events.emit("error", error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
   }
+}
+
+function commitOf({ queue, commitOffset }: ProcessQueue): QueueCommit {
+  return { topic: queue.topic, queueId: queue.queueId, commitOffset };
 }

@@ -56,6 +56,8 @@ export class Outbox {
   #inFlightBytes = 0;
   #heldBytes = 0;
   #flushing = false;
+  /** Batches that somebody waits for. */
+  #unsettled = 0;
   #idle: (() => void)[] = [];
 
   constructor(connection: Connection) {
@@ -83,7 +85,7 @@ export class Outbox {
   /** Resolves when nothing is held any more. */
   async drained(): Promise<void> {
     this.#close();
-    if (this.#waiting.length + this.#inFlight.length === 0) return;
+    if (this.#unsettled === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -125,6 +127,7 @@ export class Outbox {
       settled: false,
       cancelTimeout: this.#connection.environment.timers.after(open.rules.timeout, () => this.#expire(batch)),
     };
+    this.#unsettled++;
     this.#waiting.push(batch);
     this.#pump();
   }
@@ -207,7 +210,7 @@ export class Outbox {
       this.#heldBytes -= recordBytes(entry.draft, entry.topic.byteLength);
       each(entry, at);
     }
-    if (this.#waiting.length + this.#inFlight.length === 0) for (const idle of this.#idle.splice(0)) idle();
+    if (--this.#unsettled === 0) for (const idle of this.#idle.splice(0)) idle();
   }
 }
 

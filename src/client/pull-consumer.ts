@@ -99,8 +99,9 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     const { timeout = 5000, max: most = 10 } = pollCheck(options, "poll");
     if (this.#autoCommit) this.#finishGiven();
     await this.#started();
-    if (this.#ready.length === 0 && timeout > 0) await this.#arrival(timeout);
-    const taken = this.#ready.splice(0, most);
+    if (this.#open().length === 0 && timeout > 0) await this.#arrival(timeout);
+    const taken = this.#open().slice(0, most);
+    this.#ready = this.#ready.filter((held) => !taken.includes(held));
     for (const { processQueue } of taken) this.#member!.began(processQueue);
     this.#given.push(...taken);
     return taken.map(({ message }) => message);
@@ -135,13 +136,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     await this.#member!.commit();
   }
 
-  /** Fetches nothing more of these queues until `resume`. */
+  /** Neither fetches nor gives anything more of these queues until `resume`. */
   pause(queues: MessageQueue[]): void {
     for (const queue of queues) this.#member?.pause(queueRef(queue, "pause"));
   }
 
   resume(queues: MessageQueue[]): void {
     for (const queue of queues) this.#member?.resume(queueRef(queue, "resume"));
+    this.#wake();
   }
 
   assignment(): MessageQueue[] {
@@ -226,6 +228,11 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       throw error;
     });
     this.#starting.catch(() => {});
+  }
+
+  /** What `poll` may give now. */
+  #open(): Held[] {
+    return this.#ready.filter(({ processQueue }) => !this.#member!.isPaused(processQueue.queue));
   }
 
   #finishGiven(): void {

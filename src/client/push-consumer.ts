@@ -77,6 +77,8 @@ const MAX_SPAN = 2000;
 const RETRY_DELAY_MIN = 1000;
 const RETRY_DELAY_MAX = 60_000;
 
+const SHUTDOWN_PATIENCE = 5000;
+
 interface Work {
   processQueue: ProcessQueue;
   message: MessageExt;
@@ -156,14 +158,19 @@ export class PushConsumer {
     return this.#events.on(name, listener);
   }
 
-  /** Waits for the listeners that are running, commits, and leaves the group. */
-  async shutdown(): Promise<void> {
+  /**
+   * Waits for the listeners that are running, but no longer than `patience` ms, commits, and leaves the group.
+   * What was not finished by then is told to stop and will be delivered again.
+   */
+  async shutdown(patience = SHUTDOWN_PATIENCE): Promise<void> {
     if (this.#isShut) return;
     this.#isShut = true;
     this.#ready = [];
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(this.#connection.environment.timers.after(patience, resolve), resolve));
+    }
     await this.#member.stop();
     this.#onShutdown(this);
   }

@@ -170,6 +170,8 @@ export interface FetchRequest {
   generation: number;
   /** All queues the member still holds: one that was taken from it and is missing here is let go. */
   held: HeldQueue[];
+  /** How far it came in the queues it has let go since the last fetch. */
+  released: QueueCommit[];
   /** How long to wait for messages, ms. */
   wait: number;
 }
@@ -184,9 +186,13 @@ export interface FetchReply {
   records: Uint8Array;
 }
 
+export interface QueueCommit extends QueueRef {
+  commitOffset: number;
+}
+
 export interface QuitRequest {
   memberId: string;
-  commits: (QueueRef & { commitOffset: number })[];
+  commits: QueueCommit[];
 }
 
 export interface PullRequest extends QueueRef {

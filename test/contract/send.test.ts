@@ -1,0 +1,256 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MQError, type Message, type Producer, SelectMessageQueueByHash, type TabMQ } from "../../src/index.ts";
+import { GatedStore } from "../support/gated-store.ts";
+import { NodeOrigin, until } from "../support/node-broker.ts";
+
+let origin: NodeOrigin;
+let store: GatedStore;
+let mq: TabMQ;
+let producer: Producer;
+beforeEach(async () => {
+  origin = new NodeOrigin();
+  origin.makeStore = () => (store = new GatedStore(origin.disk));
+  mq = await origin.connect();
+  producer = await mq.createProducer({ producerGroup: "p" });
+  await producer.send({ topic: "t", body: "warm-up" });
+});
+afterEach(() => origin.close());
+
+const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+
+describe("durability", () => {
+  test("a send is answered when its transaction is complete, and nobody sees it before", async () => {
+    store.shut();
+    const { maxOffset } = (await mq.admin.topicStats("t")).queues[0]!;
+    let isAnswered = false;
+    const sent = producer.send({ topic: "t", body: "x" }, { queue }).then(() => (isAnswered = true));
+    await until(() => store.batches.some((batch) => batch.log.length > 0));
+    expect(isAnswered).toBe(false);
+    expect(await mq.admin.maxOffset(queue)).toBe(maxOffset);
+    store.open();
+    await sent;
+    expect(await mq.admin.maxOffset(queue)).toBe(maxOffset + 1);
+  });
+
+  test("what gathers while one transaction is on its way shares the next", async () => {
+    store.shut();
+    const before = store.batches.length;
+    const sends = [];
+    for (let i = 0; i < 50; i++) {
+      sends.push(producer.send({ topic: "t", body: `m${i}` }));
+      await Promise.resolve().then(() => new Promise((resolve) => setTimeout(resolve, 0)));
+    }
+    store.open();
+    await Promise.all(sends);
+    expect(store.batches.length - before).toBe(2);
+  });
+
+  test("no transaction without its epoch, no row of 64 KiB or more", async () => {
+    await producer.send({ topic: "t", body: new Uint8Array(300_000) });
+    await Promise.all(Array.from({ length: 200 }, () => producer.send({ topic: "t", body: new Uint8Array(1000) })));
+    for (const batch of store.batches) {
+      expect(batch.epoch).toBe(1);
+      for (const { bytes } of batch.log) expect(bytes.byteLength).toBeLessThan(64 * 1024);
+    }
+  });
+
+  test("a full store refuses, and takes messages again when there is room; the log has no hole", async () => {
+    store.answerNext({ status: "rejected", reason: "FULL" });
+    await expect(producer.send({ topic: "t", body: "no room" })).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "rejected" });
+    await producer.send({ topic: "t", body: "room" });
+    const again = new NodeOrigin(origin.disk);
+    const { broker } = await (await again.connect()).diagnostics();
+    expect(broker.recovery.damaged).toEqual([]);
+    await again.close();
+  });
+
+  test("an unknown outcome ends the broker; the next one gets the same message again, under the same id", async () => {
+    const failing = store;
+    failing.answerNext({ status: "unknown", cause: new Error("I/O error") });
+    const events: string[] = [];
+    mq.on("disconnected", () => events.push("disconnected"));
+    mq.on("connected", () => events.push("connected"));
+    const { msgId } = await producer.send({ topic: "t", body: "stubborn" }, { queue });
+    expect(store).not.toBe(failing);
+    expect(events).toEqual(["disconnected", "connected"]);
+    expect((await mq.diagnostics()).broker.epoch).toBe(2);
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const { messages } = await pull.pull(queue, "*", 0, 100);
+    expect(messages.filter((message) => message.msgId === msgId)).toHaveLength(1);
+  });
+
+  test("sends of one tab to one queue keep their order through a broker's death", async () => {
+    const sends: Promise<unknown>[] = [];
+    for (let i = 0; i < 300; i++) {
+      if (i === 100) store.answerNext({ status: "unknown", cause: new Error("I/O error") });
+      sends.push(producer.send({ topic: "t", body: `${i}` }, { queue, timeout: 10_000 }));
+      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await Promise.all(sends);
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const numbers = (await pull.pull(queue, "*", 0, 1000)).messages.map((message) => Number(message.text())).filter((n) => !Number.isNaN(n));
+    expect(numbers).toEqual(Array.from({ length: 300 }, (_, i) => i));
+  });
+});
+
+describe("no call hangs", () => {
+  test("a send that gets no answer ends at its deadline, with an unknown outcome", async () => {
+    store.shut();
+    const send = producer.send({ topic: "t", body: "x" }, { timeout: 50 });
+    await expect(send).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED", outcome: "unknown", retriable: true });
+    store.open();
+  });
+
+  test("a send can be given up", async () => {
+    store.shut();
+    const abort = new AbortController();
+    const send = producer.send({ topic: "t", body: "x" }, { signal: abort.signal });
+    abort.abort();
+    await expect(send).rejects.toMatchObject({ code: "CLOSED", outcome: "unknown" });
+    store.open();
+    await expect(producer.send({ topic: "t", body: "x" }, { signal: abort.signal })).rejects.toMatchObject({ outcome: "rejected" });
+  });
+
+  test("after close everything is refused", async () => {
+    await mq.close();
+    await expect(producer.send({ topic: "t", body: "x" })).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(mq.admin.topics()).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(mq.createProducer({ producerGroup: "p" })).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
+  test("close waits for what was sent", async () => {
+    const sends = Array.from({ length: 100 }, () => producer.send({ topic: "t", body: "x" }));
+    await mq.close();
+    await Promise.all(sends);
+  });
+});
+
+describe("queue selection", () => {
+  test("round robin spreads evenly; a message group and a hash always meet the same queue", async () => {
+    const used = await Promise.all(Array.from({ length: 40 }, () => producer.send({ topic: "rr", body: "x" })));
+    const counts = [0, 0, 0, 0];
+    for (const { messageQueue } of used) counts[messageQueue.queueId]!++;
+    expect(counts).toEqual([10, 10, 10, 10]);
+    const grouped = await Promise.all(Array.from({ length: 10 }, () => producer.send({ topic: "rr", body: "x", messageGroup: "order-1" })));
+    expect(new Set(grouped.map(({ messageQueue }) => messageQueue.queueId))).toEqual(new Set([3]));
+    const hashed = await producer.send({ topic: "rr", body: "x" }, { selector: SelectMessageQueueByHash, arg: "order-1" });
+    expect(hashed.messageQueue.queueId).toBe(2);
+  });
+});
+
+describe("bad input is refused with a typed error that names the field", () => {
+  const large = new Uint8Array(4 * 1024 * 1024 + 1);
+  const cyclic: Record<string, unknown> = {};
+  cyclic.self = cyclic;
+  const messages: [name: string, message: unknown, code: string, field: string][] = [
+    ["no message", undefined, "MESSAGE_ILLEGAL", "message"],
+    ["a topic with a dot", { topic: "a.b", body: "x" }, "INVALID_PARAMETER", "message.topic"],
+    ["an empty topic", { topic: "", body: "x" }, "INVALID_PARAMETER", "message.topic"],
+    ["a topic of 128 characters", { topic: "t".repeat(128), body: "x" }, "INVALID_PARAMETER", "message.topic"],
+    ["a topic that is no text", { topic: 7, body: "x" }, "INVALID_PARAMETER", "message.topic"],
+    ["the broker's own topic", { topic: "SCHEDULE_TOPIC_XXXX", body: "x" }, "NO_PERMISSION", "message.topic"],
+    ["an empty body", { topic: "t", body: "" }, "MESSAGE_ILLEGAL", "message.body"],
+    ["no bytes", { topic: "t", body: new Uint8Array(0) }, "MESSAGE_ILLEGAL", "message.body"],
+    ["no body", { topic: "t" }, "MESSAGE_ILLEGAL", "message.body"],
+    ["a body over 4 MiB", { topic: "t", body: large }, "MESSAGE_ILLEGAL", "message.body"],
+    ["a body that is no JSON", { topic: "t", body: cyclic }, "MESSAGE_ILLEGAL", "message.body"],
+    ["a Map, which JSON would lose", { topic: "t", body: new Map([[1, 2]]) }, "MESSAGE_ILLEGAL", "message.body"],
+    ["NaN", { topic: "t", body: Number.NaN }, "MESSAGE_ILLEGAL", "message.body"],
+    ["properties over 32,767 bytes", { topic: "t", body: "x", properties: { a: "x".repeat(32_768) } }, "MESSAGE_ILLEGAL", "message.properties"],
+    ["many properties over 32,767 bytes", { topic: "t", body: "x", properties: Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`k${i}`, "value"])) }, "MESSAGE_ILLEGAL", "message.properties"],
+    ["a property that is no text", { topic: "t", body: "x", properties: { a: 1 } }, "MESSAGE_ILLEGAL", "message.properties.a"],
+    ["a reserved property", { topic: "t", body: "x", properties: { UNIQ_KEY: "1" } }, "MESSAGE_ILLEGAL", "message.properties.UNIQ_KEY"],
+    ["a separator in a property", { topic: "t", body: "x", properties: { a: "1\u0002b\u00011" } }, "MESSAGE_ILLEGAL", "message.properties.a"],
+    ["a separator in a tag", { topic: "t", body: "x", tags: "a\u0001" }, "MESSAGE_ILLEGAL", "message.tags"],
+    ["two tags", { topic: "t", body: "x", tags: "a || b" }, "MESSAGE_ILLEGAL", "message.tags"],
+    ["a key with a space", { topic: "t", body: "x", keys: ["a b"] }, "MESSAGE_ILLEGAL", "message.keys"],
+    ["a flag beyond 32 bits", { topic: "t", body: "x", flag: 2 ** 31 }, "MESSAGE_ILLEGAL", "message.flag"],
+    ["a message group of 65 characters", { topic: "t", body: "x", messageGroup: "g".repeat(65) }, "MESSAGE_ILLEGAL", "message.messageGroup"],
+    ["a field that does not exist", { topic: "t", body: "x", tag: "a" }, "MESSAGE_ILLEGAL", "message.tag"],
+    ["a field of a later version", { topic: "t", body: "x", delayTimeLevel: 3 }, "MESSAGE_ILLEGAL", "message.delayTimeLevel"],
+    ["an empty batch", [], "MESSAGE_ILLEGAL", "messages"],
+    ["a batch of two topics", [{ topic: "t", body: "x" }, { topic: "u", body: "x" }], "MESSAGE_ILLEGAL", "messages[1].topic"],
+    ["a batch over 4 MiB", [{ topic: "t", body: large.subarray(0, 3e6) }, { topic: "t", body: large.subarray(0, 3e6) }], "MESSAGE_ILLEGAL", "messages"],
+  ];
+
+  test.each(messages)("%s", async (_name, message, code, field) => {
+    const before = (await mq.diagnostics()).broker.position;
+    const send = producer.send(message as Message);
+    await expect(send).rejects.toBeInstanceOf(MQError);
+    await expect(send).rejects.toMatchObject({ code, field, outcome: "rejected" });
+    expect((await mq.diagnostics()).broker.position).toBe(before);
+    await producer.send({ topic: "t", body: "still works" });
+  });
+
+  const options: [name: string, options: unknown, field: string][] = [
+    ["an unknown option", { timeuot: 5 }, "send.timeuot"],
+    ["a timeout of 0", { timeout: 0 }, "send.timeout"],
+    ["a timeout that is no number", { timeout: "3s" }, "send.timeout"],
+    ["a queue that is none", { queue: { topic: "t", brokerName: "broker-a", queueId: 99 } }, "send.queue"],
+    ["a queue of another topic", { queue: { topic: "u", brokerName: "broker-a", queueId: 0 } }, "send.queue"],
+    ["a selector that is no function", { selector: "first" }, "send.selector"],
+    ["a selector that chooses nothing", { selector: () => undefined }, "send.selector"],
+  ];
+  test.each(options)("%s", async (_name, given, field) => {
+    await expect(producer.send({ topic: "t", body: "x" }, given as object)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field });
+  });
+
+  test("a selector that throws rejects the send with its own error", async () => {
+    const send = producer.send({ topic: "t", body: "x" }, { selector: () => { throw new RangeError("mine"); } });
+    await expect(send).rejects.toBeInstanceOf(RangeError);
+    await producer.send({ topic: "t", body: "still works" });
+  });
+
+  const connects: [options: unknown, field: string][] = [
+    [{ namespace: "a b" }, "connect.namespace"],
+    [{ namespace: "" }, "connect.namespace"],
+    [{ host: "dedicated" }, "connect.host"],
+    [{ nmespace: "a" }, "connect.nmespace"],
+    [{ broker: { flushDisk: true } }, "connect.broker.flushDisk"],
+    [{ broker: { defaultTopicQueueNums: 0 } }, "connect.broker.defaultTopicQueueNums"],
+    [{ clientId: "a/b" }, "connect.clientId"],
+    [7, "connect"],
+  ];
+  test.each(connects)("connect(%j)", async (given, field) => {
+    await expect(origin.connect(given as object)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field });
+  });
+
+  test("consumers and admin", async () => {
+    const listener = (): void => {};
+    const push = (given: object): Promise<unknown> => mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: listener, ...given });
+    await expect(push({ consumerGroup: "a.b" })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "pushConsumer.consumerGroup" });
+    await expect(push({ consumerGroup: "DEFAULT_CONSUMER" })).rejects.toMatchObject({ code: "INVALID_PARAMETER" });
+    await expect(push({ subscriptions: {} })).rejects.toMatchObject({ field: "pushConsumer.subscriptions" });
+    await expect(push({ subscriptions: { t: "||" } })).rejects.toMatchObject({ code: "SUBSCRIPTION_PARSE_FAILED" });
+    await expect(push({ messageListener: undefined })).rejects.toMatchObject({ field: "pushConsumer.messageListener" });
+    await expect(push({ consumeConcurrency: 0 })).rejects.toMatchObject({ field: "pushConsumer.consumeConcurrency" });
+    await expect(push({ orderly: true })).rejects.toMatchObject({ field: "pushConsumer.orderly" });
+    await expect(mq.admin.createTopic({ topic: "x", readQueueNums: 0 })).rejects.toMatchObject({ field: "createTopic.readQueueNums" });
+    await expect(mq.admin.createTopic({ topic: "x", perm: 5 })).rejects.toMatchObject({ field: "createTopic.perm" });
+    await expect(mq.admin.createTopic({ topic: "rmq_sys_x" })).rejects.toMatchObject({ code: "NO_PERMISSION" });
+    await expect(mq.admin.topicStats("nowhere")).rejects.toMatchObject({ code: "TOPIC_NOT_EXIST", field: "topic" });
+    await expect(mq.admin.maxOffset({ ...queue, queueId: 4 })).rejects.toMatchObject({ field: "queue.queueId" });
+    expect(await mq.admin.consumeStats("nobody")).toMatchObject({ queues: [], diffTotal: 0 });
+  });
+});
+
+describe("topics", () => {
+  test("a topic that is read-only refuses; one that grows is used in full", async () => {
+    await mq.admin.createTopic({ topic: "ro", perm: 4 });
+    await expect(producer.send({ topic: "ro", body: "x" })).rejects.toMatchObject({ code: "NO_PERMISSION" });
+    await mq.admin.createTopic({ topic: "grow", readQueueNums: 1, writeQueueNums: 1 });
+    await mq.admin.createTopic({ topic: "grow", readQueueNums: 8, writeQueueNums: 8 });
+    await expect(mq.admin.createTopic({ topic: "grow", readQueueNums: 4 })).rejects.toMatchObject({ field: "readQueueNums" });
+    expect((await mq.admin.topics()).map(({ topic }) => topic)).toEqual(["grow", "ro", "t"]);
+  });
+
+  test("without autoCreateTopicEnable a topic has to be created first", async () => {
+    const strict = new NodeOrigin();
+    const other = await strict.connect({ broker: { autoCreateTopicEnable: false } });
+    const sender = await other.createProducer({ producerGroup: "p" });
+    await expect(sender.send({ topic: "t", body: "x" })).rejects.toMatchObject({ code: "TOPIC_NOT_EXIST" });
+    await other.admin.createTopic({ topic: "t" });
+    await sender.send({ topic: "t", body: "x" });
+    await strict.close();
+  });
+});

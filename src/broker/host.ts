@@ -28,6 +28,8 @@ export interface HostEnvironment {
 
 /** How long a hello waits for the broker before it is answered "not yet". */
 const HELLO_PATIENCE = 1000;
+/** From a client's lock being free to the end of its session. */
+const LAST_WORDS = 50;
 const RESTART_DELAY_MIN = 100;
 const RESTART_DELAY_MAX = 5000;
 
@@ -139,8 +141,12 @@ export class BrokerHost {
     const watch = new AbortController();
     session.onEnd = () => watch.abort();
     void this.#environment.locks.acquire(lockName, { signal: watch.signal }).then((lock) => {
-      lock?.release();
-      if (lock !== null && !session.closed) broker.endSession(session);
+      if (lock === null) return;
+      lock.release();
+      // A lock is faster than a message: the client's last words may still be in the port.
+      this.#environment.timers.after(LAST_WORDS, () => {
+        if (!session.closed) broker.endSession(session);
+      });
     });
     return session;
   }

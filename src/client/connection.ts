@@ -40,6 +40,8 @@ interface Life {
   channel: Channel;
   serving: Serving;
   ended: Deferred<string>;
+  /** Ends the waiting for the broker's lock. */
+  watch: AbortController;
 }
 
 const HELLO_TIMEOUT = 3000;
@@ -158,7 +160,7 @@ export class Connection {
       done.reject(reason instanceof MQError && reason.code !== "DEADLINE_EXCEEDED" ? reason : notServed(this.options.namespace, this.#lastStatus));
     });
     this.#opened.promise.then(() => done.resolve(), () => {});
-    this.#stopListening.push(page.onHide(() => this.#hide()), page.onShow(() => this.#shown?.resolve()));
+    this.#stopListening.push(page.onHide(() => this.#hide()), page.onShow(() => this.#show()));
     void this.#keepConnected((error) => {
       onFailure(error);
       // A worker that cannot start, or a broker that speaks another language, will not change its mind.
@@ -205,7 +207,7 @@ export class Connection {
         if (this.#closed !== null) throw this.#closed;
         const deadline = new Deadline(this.environment.timers, HELLO_TIMEOUT, "The broker's greeting");
         const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
-        if (reply.status === "serving") return { channel, serving: reply, ended: deferred() };
+        if (reply.status === "serving") return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
         this.#lastStatus = reply.status;
       }
     } catch (error) {
@@ -216,9 +218,8 @@ export class Connection {
 
   /** From the first call to the end of one broker. */
   async #live(life: Life): Promise<void> {
-    const { serving, channel } = life;
+    const { serving, channel, watch } = life;
     if (this.#closed !== null) return channel.fail(this.#closed);
-    const watch = new AbortController();
     // The broker holds this lock as long as it lives. Nobody else tells us that it has died.
     void this.environment.locks.acquire(serving.brokerLock, { signal: watch.signal }).then((lock) => {
       lock?.release();
@@ -245,17 +246,26 @@ export class Connection {
     life.ended.resolve(reason);
   }
 
-  /** The page is put aside or closed: say goodbye, and hold no lock, because a page that does is not kept. */
+  /** The page is put aside or closed: say goodbye, and neither hold nor await a lock, because such a page is not kept. */
   #hide(): void {
     const life = this.#life;
     if (life === null || this.#shown !== null) return;
     this.#shown = deferred();
-    void this.#shown.promise.then(() => (this.#shown = null));
     this.lifecycle.emit("hide", null);
-    void life.channel.call("leave", []).catch(() => {});
-    this.#lose(life, "the page was hidden");
+    life.watch.abort();
+    const gone = (): void => this.#lose(life, "the page was hidden");
+    // The port stays open until the goodbye has arrived.
+    life.channel.call("leave", []).then(gone, gone);
     this.#lock?.release();
     this.#lock = null;
+  }
+
+  #show(): void {
+    const shown = this.#shown;
+    if (shown === null) return;
+    this.#shown = null;
+    if (this.#life !== null) this.#lose(this.#life, "the page was hidden");
+    shown.resolve();
   }
 
   #end(error: MQError): void {

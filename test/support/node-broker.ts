@@ -61,6 +61,12 @@ export class NodeOrigin {
     return tab;
   }
 
+  /** The worker is gone: nothing that is sent to it arrives any more, and nobody is told. */
+  silence(): void {
+    for (const port of this.#ports) port.close();
+    this.#ports.clear();
+  }
+
   /** Every test ends with this, or Node's ports keep the process alive. */
   async close(): Promise<void> {
     await Promise.all(this.#tabs.map((tab) => tab.close().catch(() => {})));

@@ -1,0 +1,22 @@
+import { MAX_RECEIPTS, type Receipt, toReceipt } from "./receipt.ts";
+
+/**
+ * The page's tabs tell each other what they received. This is the page's own doing and no part of the broker, which
+ * only knows offsets: a tab that is not a playground shows up as an owner of queues, but not in the feed.
+ */
+let channel: BroadcastChannel | null = null;
+
+export function listenToTabs(namespace: string, heard: (receipts: Receipt[]) => void): void {
+  channelOf(namespace).onmessage = ({ data }: MessageEvent<unknown>) => {
+    if (!Array.isArray(data)) return;
+    heard(data.slice(0, MAX_RECEIPTS).map(toReceipt).filter((receipt) => receipt !== undefined));
+  };
+}
+
+export function postReceipts(namespace: string, receipts: Receipt[]): void {
+  for (let at = 0; at < receipts.length; at += MAX_RECEIPTS) channelOf(namespace).postMessage(receipts.slice(at, at + MAX_RECEIPTS));
+}
+
+function channelOf(namespace: string): BroadcastChannel {
+  return (channel ??= new BroadcastChannel(`tabmq-playground/1/${namespace}`));
+}

@@ -1,0 +1,272 @@
+/**
+ * An origin with the built package in a real browser: a static server, a Chromium on a profile of its own, tabs.
+ * The page holds the library and nothing else; what happens there is told to a History in this process at once,
+ * so that it outlives the page.
+ */
+import type { CDPSession, Page } from "playwright-core";
+import { build } from "vite";
+import type { ConnectOptions, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
+import { launch, temporaryProfile } from "./chromium.mjs";
+import { type Acked, type Delivered, History, type Report, type Stored } from "./history.ts";
+import { serve } from "./serve.mjs";
+
+/** What the functions that run in a page get. */
+export interface PageSide {
+  tabmq: typeof import("../../src/index.ts");
+  mq: TabMQ;
+  producer: Producer;
+  consumer: PushConsumer;
+  /** Whatever a test wants to keep in the page. */
+  box: Record<string, unknown>;
+  report(report: Report): Promise<void>;
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>house</title><script type="module" src="/page.js"></script>`;
+const PAGE_SCRIPT = `import * as tabmq from "/dist/index.js";
+globalThis.side = { tabmq, box: {}, report: (report) => globalThis.tabmqReport(report) };`;
+
+export interface HouseOptions {
+  /** More pages and scripts, by path. */
+  pages?: Record<string, string>;
+  headers?: Record<string, Record<string, string>>;
+  bfcache?: boolean;
+}
+
+export class House {
+  readonly history = new History();
+  readonly #profile = temporaryProfile();
+  readonly #options: HouseOptions;
+  #server!: Awaited<ReturnType<typeof serve>>;
+  #browser!: Awaited<ReturnType<typeof launch>>;
+
+  static async open(options: HouseOptions = {}): Promise<House> {
+    const house = new House(options);
+    const { pages = {}, headers = {} } = options;
+    const dist = process.env.TABMQ_DIST;
+    house.#server = await serve({ pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, ...pages }, headers, ...(dist ? { dist } : {}) });
+    await house.start();
+    return house;
+  }
+
+  private constructor(options: HouseOptions) {
+    this.#options = options;
+  }
+
+  get origin(): string {
+    return this.#server.origin;
+  }
+
+  get context(): Awaited<ReturnType<typeof launch>>["context"] {
+    return this.#browser.context;
+  }
+
+  /** The browser, on the profile as it was left. */
+  async start(): Promise<void> {
+    this.#browser = await launch({ profile: this.#profile, bfcache: this.#options.bfcache ?? false });
+    await this.context.exposeBinding("tabmqReport", (_source, report: Report) => this.history.add(report));
+  }
+
+  /** SIGKILL to all of the browser; the profile stays. */
+  kill(): Promise<void> {
+    return this.#browser.kill();
+  }
+
+  async restart(): Promise<void> {
+    await this.#browser.close();
+    await this.start();
+  }
+
+  async tab(path = "/"): Promise<Tab> {
+    const page = await this.context.newPage();
+    await page.goto(`${this.origin}${path}`);
+    if (!(await page.evaluate(() => "side" in globalThis))) throw new Error("the page could not load /dist/index.js: is the package built?");
+    return new Tab(page);
+  }
+
+  async closeTabs(): Promise<void> {
+    await Promise.all(this.context.pages().map((page) => page.close()));
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    await this.#server.close();
+  }
+
+  /** Ends the shared workers whose script's URL ends so, as a crash would: nobody is told. Returns how many. */
+  async closeWorkers(urlEnd: string): Promise<number> {
+    const session = await this.#browserSession();
+    const { targetInfos } = await session.send("Target.getTargets");
+    const workers = targetInfos.filter(({ type, url }) => type === "shared_worker" && url.endsWith(urlEnd));
+    for (const { targetId } of workers) await session.send("Target.closeTarget", { targetId });
+    await session.detach();
+    return workers.length;
+  }
+
+  #browserSession(): Promise<CDPSession> {
+    return this.context.browser()!.newBrowserCDPSession();
+  }
+}
+
+export interface TabConnect extends Omit<ConnectOptions, "worker" | "signal"> {
+  /** URL of the worker's script, instead of the built one. */
+  worker?: string;
+}
+
+export class Tab {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  /** Runs a function in the page. It must not refer to anything outside itself. */
+  async run<Result>(work: (side: PageSide) => Result | Promise<Result>): Promise<Result>;
+  async run<Result, Arg>(work: (side: PageSide, arg: Arg) => Result | Promise<Result>, arg: Arg): Promise<Result>;
+  async run(work: unknown, arg?: unknown): Promise<unknown> {
+    const side = await this.page.evaluateHandle(() => (globalThis as unknown as { side: unknown }).side);
+    return side.evaluate(work as (side: unknown, arg: unknown) => unknown, arg);
+  }
+
+  /** Connects and makes a producer. */
+  async connect(options: TabConnect = {}): Promise<void> {
+    const outcome = await this.tryConnect(options);
+    if (outcome.code !== "connected") throw new Error(`${outcome.code}: ${outcome.message}`);
+  }
+
+  /** As `connect`, and tells the code of the error that `connect` rejects with, and after how many ms. */
+  tryConnect(options: TabConnect): Promise<{ code: string; message: string; tookMs: number }> {
+    return this.run(async (side, { worker, ...rest }) => {
+      const began = performance.now();
+      const outcome = (code: string, message = ""): { code: string; message: string; tookMs: number } => ({ code, message, tookMs: performance.now() - began });
+      const own = worker === undefined ? {} : { worker: () => new SharedWorker(worker, { name: `test/${rest.namespace}` }) };
+      try {
+        side.mq = await side.tabmq.connect({ ...rest, ...own });
+      } catch (error) {
+        return outcome(error instanceof side.tabmq.MQError ? error.code : "no MQError", String(error));
+      }
+      side.producer = await side.mq.createProducer({ producerGroup: "house", sendMsgTimeout: 20_000, retryTimesWhenSendFailed: 20 });
+      return outcome("connected");
+    }, options);
+  }
+
+  /** Sends each body as one message, all at once; resolves when all are acknowledged. */
+  send(topic: string, bodies: string[], queueId?: number): Promise<Acked[]> {
+    return this.run(
+      async ({ producer, report }, { topic, bodies, queueId }) => {
+        const options = queueId === undefined ? {} : { queue: { topic, brokerName: "broker-a", queueId } };
+        const messages = await Promise.all(
+          bodies.map(async (body) => {
+            const { msgId, messageQueue, queueOffset } = await producer.send({ topic, body, tags: "t" }, options);
+            return { producer: "house", topic, queueId: messageQueue.queueId, queueOffset, msgId, content: `t ${body}` };
+          }),
+        );
+        await report({ kind: "acked", messages });
+        return messages;
+      },
+      { topic, bodies, queueId },
+    );
+  }
+
+  /** A push consumer that reports what it gets, from the topic's first message on. */
+  consume(group: string, topic: string, name: string): Promise<void> {
+    return this.run(
+      async (side, { group, topic, name }) => {
+        side.consumer = await side.mq.createPushConsumer({
+          consumerGroup: group,
+          subscriptions: { [topic]: "*" },
+          consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+          messageListener: async (message) => {
+            const { queueId, queueOffset, msgId, tags } = message;
+            const seen: Delivered = { consumer: name, topic, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` };
+            await side.report({ kind: "delivered", messages: [seen] });
+          },
+        });
+      },
+      { group, topic, name },
+    );
+  }
+
+  /** The queue ids this tab's consumer works on. */
+  assignment(): Promise<number[]> {
+    return this.run(({ consumer }) => consumer.assignment().map(({ queueId }) => queueId));
+  }
+
+  createTopic(topic: string, queues: number): Promise<void> {
+    return this.run(async ({ mq }, { topic, queues }) => void (await mq.admin.createTopic({ topic, readQueueNums: queues, writeQueueNums: queues })), { topic, queues });
+  }
+
+  /** Everything stored of a topic, read queue by queue on nobody's account. */
+  readAll(topic: string): Promise<Stored[]> {
+    return this.run(async ({ mq }, topic) => {
+      const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
+      const all: Stored[] = [];
+      for (const queue of await pull.fetchQueues(topic).catch(() => [])) {
+        for (let offset = 0; ; ) {
+          const { status, messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
+          for (const message of messages) {
+            const { queueId, queueOffset, msgId, tags } = message;
+            all.push({ topic, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` });
+          }
+          if (status === "NO_NEW_MSG") break;
+          offset = nextBeginOffset;
+        }
+      }
+      await pull.shutdown();
+      return all;
+    }, topic);
+  }
+
+  /** Which epochs wrote the log, row by row in the order of positions, and the epoch row itself: read from IndexedDB, past the broker. */
+  epochs(namespace: string): Promise<{ rows: number[]; epoch: number }> {
+    return this.run(async (_side, namespace) => {
+      const db = await new Promise<IDBDatabase>((resolve, reject) => {
+        const request = indexedDB.open(`tabmq/${namespace}`);
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error ?? new Error("the database does not open"));
+      });
+      const read = <T>(request: IDBRequest<T>): Promise<T> =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error ?? new Error("the read failed"));
+        });
+      try {
+        const tx = db.transaction(["log", "state"]);
+        const [rows, epoch] = await Promise.all([
+          read<Uint8Array[]>(tx.objectStore("log").getAll()),
+          read<number>(tx.objectStore("state").get("epoch")),
+        ]);
+        return { epoch, rows: rows.map((row) => Number(new DataView(row.buffer, row.byteOffset).getBigUint64(8))) };
+      } finally {
+        db.close();
+      }
+    }, namespace);
+  }
+
+  /** Kills the page's process. */
+  async crash(): Promise<void> {
+    const session = await this.page.context().newCDPSession(this.page);
+    const crashed = this.page.waitForEvent("crash");
+    // A page that has crashed does not answer any more.
+    session.send("Page.crash").catch(() => {});
+    await crashed;
+  }
+}
+
+/** Resolves when `condition` holds; the test's own timeout is the limit. */
+export async function until(condition: () => boolean | Promise<boolean>, every = 20): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, every));
+}
+
+/** A worker's script, bundled from a file of the tests. */
+export async function bundle(entry: string): Promise<string> {
+  const built = await build({
+    configFile: false,
+    logLevel: "error",
+    publicDir: false,
+    build: { target: "es2022", write: false, minify: false, lib: { entry, formats: ["iife"], name: "worker", fileName: () => "worker.js" } },
+  });
+  const [result] = Array.isArray(built) ? built : [built];
+  const chunk = result && "output" in result ? result.output[0] : undefined;
+  if (chunk === undefined) throw new Error(`${entry} gave no bundle`);
+  return chunk.code;
+}

@@ -211,6 +211,7 @@ function serving(broker: Broker, { settings, protocol }: Hello, lock: string): H
   return {
     status: "serving",
     protocol: Math.min(PROTOCOL_VERSION, protocol[1] ?? PROTOCOL_VERSION),
+    epoch: broker.epoch,
     incarnation: broker.incarnation,
     brokerLock: lock,
     brokerName: BROKER_NAME,

@@ -22,6 +22,8 @@ export type BrokerValue<M extends BrokerMethod> = Awaited<ReturnType<BrokerApi[M
 export class Channel {
   readonly #port: PortLike;
   readonly #broker: Remote<BrokerApi>;
+  /** The broker this channel talks to; an answer of another one means that this one is gone. Null before hello. */
+  epoch: number | null = null;
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
 
@@ -40,7 +42,12 @@ export class Channel {
       const given = args.map((argument, at) => (at === 0 && transfers.length > 0 ? transfer(argument as object, transfers) : argument));
       const remote = this.#broker[method] as unknown as (...given: unknown[]) => Promise<Answer<BrokerValue<M>>>;
       remote(...given).then(
-        (answer) => settle(() => (answer.ok ? resolve(answer.value) : reject(errorOf(answer.error)))),
+        (answer) =>
+          settle(() => {
+            if (!answer.ok) reject(errorOf(answer.error));
+            else if (this.epoch !== null && answer.epoch !== this.epoch) reject(new BrokerGone("Another broker has answered."));
+            else resolve(answer.value);
+          }),
         (cause: unknown) => settle(() => reject(new MQError("INTERNAL_ERROR", "The call could not be made.", { cause, outcome: "unknown" }))),
       );
     });

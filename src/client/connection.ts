@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 /** What `mq.on` reports. */
 export interface ClientEvents {
   /** There is a broker (again). */
-  connected: { epoch: string; recovery: RecoveryReport };
+  connected: { epoch: number; recovery: RecoveryReport };
   /** The broker is gone; TabMQ looks for the next one by itself. */
   disconnected: { reason: string };
   /** The running broker has other settings than this client asked for. */
@@ -207,7 +207,10 @@ export class Connection {
         if (this.#closed !== null) throw this.#closed;
         const deadline = new Deadline(this.environment.timers, HELLO_TIMEOUT, "The broker's greeting");
         const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
-        if (reply.status === "serving") return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
+        if (reply.status === "serving") {
+          channel.epoch = reply.epoch;
+          return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
+        }
         this.#lastStatus = reply.status;
       }
     } catch (error) {
@@ -228,7 +231,7 @@ export class Connection {
     this.#life = life;
     this.#serving = serving;
     this.#opened.resolve(life);
-    this.events.emit("connected", { epoch: serving.incarnation, recovery: serving.recovery });
+    this.events.emit("connected", { epoch: serving.epoch, recovery: serving.recovery });
     if (serving.recovery.damaged.length > 0) this.events.emit("damaged", { ranges: serving.recovery.damaged });
     for (const ignored of serving.ignored) this.events.emit("configIgnored", ignored);
     this.lifecycle.emit("open", null);

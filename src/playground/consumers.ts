@@ -3,6 +3,7 @@ import { type ConsumeFromWhere, MQError, type PushConsumer } from "../index.ts";
 import { received } from "./feed.ts";
 import { sentence } from "./format.ts";
 import { refreshSoon } from "./lanes.ts";
+import { defaultGroup } from "./location.ts";
 import { announce, client } from "./state.ts";
 
 export interface ConsumerWish {
@@ -72,7 +73,7 @@ export async function startConsumer(wish: ConsumerWish): Promise<boolean> {
     return true;
   } catch (error) {
     forget(entry);
-    startFailure.value = explain(error);
+    startFailure.value = explain(error, wish);
     return false;
   }
 }
@@ -104,11 +105,14 @@ function forget(entry: TabConsumer): void {
   consumers.value = consumers.value.filter((other) => other !== entry);
 }
 
-function explain(error: unknown): StartFailure {
+function explain(error: unknown, wish: ConsumerWish): StartFailure {
   if (!(error instanceof MQError)) throw error;
+  if (error.code === "SUBSCRIPTION_INCONSISTENT") {
+    return { field: undefined, sentence: `${error.message} Choose another group, "${defaultGroup(wish.topic)}" for example.` };
+  }
   const field = error.field ?? "";
   return {
-    field: /group/i.test(field) ? "group" : /expression|subscriptions/.test(field) ? "expression" : undefined,
+    field: /group/i.test(field) ? "group" : /expression|selector|subscriptions/.test(field) ? "expression" : undefined,
     sentence: sentence(error.message),
   };
 }

@@ -1,5 +1,6 @@
 import { computed, effect, signal } from "@preact/signals";
 import { type ConsumeStats, MQError, type QueueConsumeStats, type QueueStats, type TopicStats } from "../index.ts";
+import { sentence } from "./format.ts";
 import { ignoreUnlessBug, refreshDiagnostics, refreshTopics } from "./session.ts";
 import { client, group, topic } from "./state.ts";
 
@@ -18,12 +19,14 @@ export interface Lane {
 }
 
 export interface TopicView {
-  status: "loading" | "missing" | "here";
+  status: "loading" | "missing" | "refused" | "here";
+  /** Why the broker does not tell. */
+  reason: string;
   lanes: Lane[];
   consumeTps: number;
 }
 
-const NOTHING: TopicView = { status: "loading", lanes: [], consumeTps: 0 };
+const NOTHING: TopicView = { status: "loading", reason: "", lanes: [], consumeTps: 0 };
 export const view = signal<TopicView>(NOTHING);
 
 export const isRead = computed(() => view.value.lanes.some((lane) => lane.consumed !== null));
@@ -73,6 +76,7 @@ async function refresh(): Promise<void> {
     if (rounds++ % ROUNDS_TO_REST === 0) void Promise.all([refreshDiagnostics(), refreshTopics()]);
   } catch (error) {
     ignoreUnlessBug(error);
+    if (error instanceof MQError && !error.retriable) view.value = { ...NOTHING, status: "refused", reason: sentence(error.message) };
   } finally {
     isAsking = false;
     refreshSoon(INTERVAL);
@@ -90,7 +94,7 @@ function show(stats: TopicStats | null, consume: ConsumeStats): void {
   const next: TopicView =
     stats === null
       ? { ...NOTHING, status: "missing" }
-      : { status: "here", lanes: stats.queues.map((queue) => laneOf(queue, rows.get(queue.queueId))), consumeTps: consume.consumeTps };
+      : { ...NOTHING, status: "here", lanes: stats.queues.map((queue) => laneOf(queue, rows.get(queue.queueId))), consumeTps: consume.consumeTps };
   // Most rounds find nothing new; then nothing is drawn.
   if (JSON.stringify(next) !== JSON.stringify(view.value)) view.value = next;
 }

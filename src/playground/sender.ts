@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { type JsonValue, type Message, MQError, type SendResult } from "../index.ts";
+import { checkTopic, type JsonValue, type Message, MQError, type SendResult } from "../index.ts";
 import { counted, milliseconds, sentence } from "./format.ts";
 import { refreshSoon } from "./lanes.ts";
 import { refreshTopics, theProducer } from "./session.ts";
@@ -11,7 +11,7 @@ export type DraftField = "topic" | "body" | "tags" | "keys" | "messageGroup";
 export const draft = {
   topic: signal(topic.peek()),
   kind: signal<"json" | "text">("json"),
-  body: signal('{\n  "order": "{n}",\n  "amount": 19.9,\n  "region": "eu"\n}'),
+  body: signal('{\n  "order": "{n}",\n  "amount": 19.9\n}'),
   tags: signal("created"),
   keys: signal("order-{n}"),
   messageGroup: signal(""),
@@ -36,6 +36,7 @@ export async function send(): Promise<void> {
   try {
     const messages = Array.from({ length: count }, (_, at) => compose(sent + at + 1));
     const { topic: name } = messages[0]!;
+    checkTopic(name, "message.topic");
     selectTopic(name);
     outcome.value = { state: "sending", count };
     sent += count;

@@ -70,6 +70,7 @@ export type HelloReply =
   | {
       status: "serving";
       protocol: number;
+      epoch: number;
       /** Name of this broker's life; another incarnation knows nothing of this session. */
       incarnation: string;
       /** Lock that the broker holds as long as it lives. */

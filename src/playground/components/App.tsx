@@ -14,7 +14,7 @@ export function App() {
       <a class="skip" href="#topic-view">Skip to the queues</a>
       <Header />
       {phase.value === "failed" ? (
-        <main class="failed">
+        <main class="unreachable">
           <h2>This page cannot reach a broker</h2>
           <p role="alert">{failure.value}</p>
           <button type="button" class="button primary" onClick={() => globalThis.location.reload()}>Try again</button>

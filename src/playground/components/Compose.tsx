@@ -63,7 +63,7 @@ export function Compose() {
           error={bodyError}
         >
           <textarea
-            id="body" name="body" rows={5} spellcheck={false}
+            id="body" name="body" rows={4} spellcheck={false}
             value={draft.body.value}
             onInput={(event) => edit("body", event)}
             onBlur={() => (hasLeftBody.value = draft.body.value !== "")}
@@ -74,7 +74,7 @@ export function Compose() {
           <Field id="tags" label="Tag" error={errorOf("tags")}><input {...text("tags")} /></Field>
           <Field id="keys" label="Keys" error={errorOf("keys")}><input {...text("keys")} /></Field>
         </div>
-        <Field id="messageGroup" label="Message group" aside={<span class="aside">optional</span>} hint="Messages of one group go to one queue and stay in order." error={errorOf("messageGroup")}>
+        <Field id="messageGroup" label="Message group" aside={<span class="aside" id="messageGroup-hint">optional; one group stays in order</span>} error={errorOf("messageGroup")}>
           <input {...text("messageGroup")} />
         </Field>
         <div class="send-row">

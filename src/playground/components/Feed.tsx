@@ -5,6 +5,7 @@ import { Choice } from "./Field.tsx";
 import { Guide } from "./Guide.tsx";
 import { TabName } from "./TabName.tsx";
 
+const COLUMNS = [["time", "Time"], ["tab", "Tab"], ["message", "Queue:offset"], ["tag", "Tag"], ["keys", "Keys"], ["body", "Body"], ["after", "After"]] as const;
 const WHOSE = [["all", "All tabs"], ["own", "This tab"]] as const;
 
 /** What consumers were given, newest first. */
@@ -36,9 +37,7 @@ function Table() {
       <table role="table" aria-label="Received messages, newest first">
         <thead role="rowgroup">
           <tr role="row">
-            {["Time", "Tab", "Message", "Tag", "Keys", "Body", "After"].map((name) => (
-              <th key={name} role="columnheader" scope="col" class={`feed-${name.toLowerCase()}`}>{name}</th>
-            ))}
+            {COLUMNS.map(([kind, name]) => <th key={kind} role="columnheader" scope="col" class={`feed-${kind}`}>{name}</th>)}
           </tr>
         </thead>
         <tbody role="rowgroup">{shownRows.value.map((row) => <Row key={row.id} row={row} />)}</tbody>
@@ -55,7 +54,7 @@ function Row({ row }: { row: FeedRow }) {
       <td role="cell" class="feed-tab" title={`Group ${row.group}`}><TabName clientId={row.clientId} /></td>
       <td role="cell" class="feed-message">
         <button type="button" class="link" title={`${row.topic}, queue ${row.queueId}, offset ${row.queueOffset}`} onClick={() => (inspected.value = place)}>
-          {row.topic !== topic.value && <span class="name">{row.topic} </span>}
+          {row.topic !== topic.value && <span class="name">{row.topic}</span>}
           <span class="unseen">Queue </span>{row.queueId}<span class="unseen"> offset </span><span aria-hidden="true">:</span>{row.queueOffset}
         </button>
       </td>

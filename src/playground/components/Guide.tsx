@@ -8,7 +8,7 @@ export function Guide() {
       </li>
       <li>
         <h3>See it arrive</h3>
-        <p>This tab runs a consumer: the message shows up here, and the queue's consumer offset moves.</p>
+        <p>This tab's consumer gets the message: it shows up here, and the queue's consumer offset moves.</p>
       </li>
       <li>
         <h3>Open another tab</h3>

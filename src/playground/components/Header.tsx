@@ -8,7 +8,7 @@ export function Header() {
   return (
     <header class="header">
       <div class="brand">
-        <Mark />
+        <Logo />
         <div>
           <h1>TabMQ</h1>
           <p>A durable message broker inside your browser, shared by all tabs.</p>
@@ -58,11 +58,11 @@ function Item({ name, hint, children }: { name: string; hint?: string; children:
   );
 }
 
-function Mark() {
+function Logo() {
   return (
-    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <rect class="mark-ground" width="32" height="32" rx="8" />
-      <g class="mark-lanes">
+    <svg class="logo" viewBox="0 0 32 32" aria-hidden="true">
+      <rect class="logo-ground" width="32" height="32" rx="8" />
+      <g class="logo-lanes">
         <rect x="6" y="8" width="5" height="4" rx="1.5" opacity=".45" />
         <rect x="13" y="8" width="5" height="4" rx="1.5" opacity=".45" />
         <rect x="20" y="8" width="6" height="4" rx="1.5" />

@@ -2,21 +2,23 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { count } from "../format.ts";
 import type { Lane } from "../lanes.ts";
+import { tabHue } from "../tab-name.ts";
 import { TabName } from "./TabName.tsx";
 import { Tape } from "./Tape.tsx";
 
 /** More queues than this are drawn closer together. */
 const ROOMY = 8;
 const MIN_BAR_SCALE = 20;
-const CHIP_PADDING = 18;
+const CHIP_PADDING = 17;
 const DIGIT = 8;
+const MOST_CHIPS = 24;
 
 /** The queues, one row each. Roles are spelled out because the rows become a grid on narrow screens, which would end the table. */
 export function Lanes({ lanes }: { lanes: Lane[] }) {
   const table = useRef<HTMLTableElement>(null);
   const width = useSignal(0);
   useLayoutEffect(() => {
-    const cell = table.current!.querySelector(".tape-cell")!;
+    const cell = table.current!.querySelector("tbody .tape-cell")!;
     const observer = new ResizeObserver(() => (width.value = cell.clientWidth));
     observer.observe(cell);
     return () => observer.disconnect();
@@ -24,7 +26,7 @@ export function Lanes({ lanes }: { lanes: Lane[] }) {
 
   const scale = lanes.reduce((most, lane) => Math.max(most, lane.backlog), MIN_BAR_SCALE);
   const digits = String(lanes.reduce((most, lane) => Math.max(most, lane.max), 0)).length;
-  const chips = Math.max(3, Math.min(24, Math.floor(width.value / (digits * DIGIT + CHIP_PADDING))));
+  const chips = Math.max(4, Math.min(MOST_CHIPS, Math.floor(width.value / Math.max(30, digits * DIGIT + CHIP_PADDING))));
   return (
     <div class={lanes.length > ROOMY ? "lanes dense" : "lanes"}>
       <table ref={table} role="table" aria-label="Queues">
@@ -50,7 +52,7 @@ export function Lanes({ lanes }: { lanes: Lane[] }) {
 function Row({ lane, chips, scale }: { lane: Lane; chips: number; scale: number }) {
   const { queueId, min, max, consumed, backlog, inflight, owner } = lane;
   return (
-    <tr role="row" data-queue={queueId}>
+    <tr role="row" data-queue={queueId} style={owner === undefined ? {} : { "--tab-hue": tabHue(owner) }}>
       <th role="rowheader" scope="row" class="queue-cell"><span class="narrow-only">Queue </span>{queueId}</th>
       <td role="cell" class="owner-cell" data-owner={owner ?? ""}>{owner === undefined ? <span class="nobody">Nobody</span> : <TabName clientId={owner} />}</td>
       <td role="cell" class="tape-cell"><Tape lane={lane} chips={chips} /></td>

@@ -1,39 +1,35 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { count } from "../format.ts";
 import type { Lane } from "../lanes.ts";
 import { inspected, topic } from "../state.ts";
-import { tabHue } from "../tab-name.ts";
 
 /** A queue is a tape: offsets only grow, consuming moves the mark and removes nothing. One tab stop, arrow keys move along it. */
 export function Tape({ lane, chips }: { lane: Lane; chips: number }) {
-  const { queueId, min, max, consumed, inflight, owner } = lane;
+  const { queueId, max, consumed, inflight } = lane;
   const list = useRef<HTMLDivElement>(null);
   const chosen = useSignal<number | null>(null);
-  const first = Math.max(min, max - chips);
-  if (first >= max) return <p class="tape-empty">Empty: the next message gets offset {max}</p>;
+  const { offsets, leftOut } = shownOffsets(lane, chips);
+  if (offsets.length === 0) return <p class="tape-empty">Empty; next is offset {max}</p>;
 
-  const stop = chosen.value !== null && chosen.value >= first && chosen.value < max ? chosen.value : max - 1;
-  const goTo = (offset: number): void => {
-    chosen.value = Math.min(Math.max(offset, first), max - 1);
-    list.current?.querySelector<HTMLElement>(`[data-offset="${chosen.value}"]`)?.focus();
-  };
+  const at = chosen.value === null ? -1 : offsets.indexOf(chosen.value);
+  const stop = at < 0 ? offsets.length - 1 : at;
   const onKeyDown = (event: KeyboardEvent): void => {
-    const moves: Record<string, number> = { ArrowLeft: stop - 1, ArrowRight: stop + 1, Home: first, End: max - 1 };
+    const moves: Record<string, number> = { ArrowLeft: stop - 1, ArrowRight: stop + 1, Home: 0, End: offsets.length - 1 };
     const to = moves[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    goTo(to);
+    const next = offsets[Math.min(Math.max(to, 0), offsets.length - 1)]!;
+    list.current?.querySelector<HTMLElement>(`[data-offset="${next}"]`)?.focus();
   };
-  const older = consumed === null ? 0 : Math.max(0, first - consumed);
   return (
-    <div class="tape" ref={list} role="group" aria-label={`Newest messages of queue ${queueId}`} style={owner === undefined ? {} : { "--tab-hue": tabHue(owner) }} onKeyDown={onKeyDown}>
-      {older > 0 && <span class="older" title={`${older} waiting messages are older than these`}>{older} more</span>}
-      {Array.from({ length: max - first }, (_, at) => first + at).map((offset) => {
+    <div class="tape" ref={list} role="group" aria-label={`Newest messages of queue ${queueId}`} onKeyDown={onKeyDown}>
+      {offsets.flatMap((offset, index) => {
         const state = stateOf(offset, consumed, inflight);
-        return (
+        const chip = (
           <button
-            key={offset} type="button" class={`chip ${state}${offset === consumed && offset > first ? " mark" : ""}`}
-            data-offset={offset} tabIndex={offset === stop ? 0 : -1}
+            key={offset} type="button" class={`chip ${state}${offset === consumed && index > 0 ? " mark" : ""}`}
+            data-offset={offset} tabIndex={index === stop ? 0 : -1}
             aria-label={`Offset ${offset}, ${WORDS[state]}`}
             onFocus={() => (chosen.value = offset)}
             onClick={() => (inspected.value = { topic: topic.value, queueId, offset })}
@@ -41,6 +37,7 @@ export function Tape({ lane, chips }: { lane: Lane; chips: number }) {
             {offset}
           </button>
         );
+        return offset === leftOut?.before ? [<span key="left-out" class="left-out">+{count(leftOut.count)}</span>, chip] : chip;
       })}
     </div>
   );
@@ -52,4 +49,24 @@ function stateOf(offset: number, consumed: number | null, inflight: number): key
   if (consumed === null) return "unread";
   if (offset < consumed) return "consumed";
   return offset < consumed + inflight ? "inflight" : "waiting";
+}
+
+interface Shown {
+  offsets: number[];
+  /** Where the backlog is longer than the tape, its middle is left out: both ends are where things happen. */
+  leftOut?: { before: number; count: number };
+}
+
+function shownOffsets({ min, max, consumed }: Lane, chips: number): Shown {
+  const newest = Math.max(min, max - chips);
+  const from = consumed === null ? newest : Math.max(min, consumed - 1);
+  if (from >= newest) return { offsets: range(newest, max) };
+  // The gap's label takes the room of two chips.
+  const head = Math.max(1, Math.floor((chips - 2) / 2));
+  const tail = Math.max(max - Math.max(1, chips - 2 - head), from + head);
+  return { offsets: [...range(from, from + head), ...range(tail, max)], leftOut: { before: tail, count: tail - from - head } };
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
 }

@@ -1,18 +1,23 @@
-import { isSystemTopic } from "../../index.ts";
+import { useSignal } from "@preact/signals";
+import { checkTopic, isSystemTopic } from "../../index.ts";
+import { sentence } from "../format.ts";
 import { draft, outcome } from "../sender.ts";
 import { refreshTopics } from "../session.ts";
 import { selectTopic, topics } from "../state.ts";
 import { describedBy, Field } from "./Field.tsx";
 
 /** Existing topics to choose from, or the name of a new one. Typing alone selects nothing: a half-typed name is no topic. */
-export function TopicField({ error }: { error: string | undefined }) {
+export function TopicField({ error: sendError }: { error: string | undefined }) {
+  const nameError = useSignal<string | undefined>(undefined);
+  const error = sendError ?? nameError.value;
   const choose = (): void => {
     const name = draft.topic.value.trim();
     if (name !== "" && topics.value.some((config) => config.topic === name)) selectTopic(name);
   };
   const onInput = (event: Event): void => {
     draft.topic.value = (event.currentTarget as HTMLInputElement).value;
-    if (error !== undefined) outcome.value = { state: "none" };
+    nameError.value = undefined;
+    if (sendError !== undefined) outcome.value = { state: "none" };
     // What was picked from the list did not come from typing.
     if (!(event instanceof InputEvent) || event.inputType === "insertReplacementText") choose();
   };
@@ -21,7 +26,12 @@ export function TopicField({ error }: { error: string | undefined }) {
     // Enter chooses the topic; sending is what the other fields' Enter is for.
     event.preventDefault();
     const name = draft.topic.value.trim();
-    if (name !== "") selectTopic(name);
+    try {
+      checkTopic(name);
+      selectTopic(name);
+    } catch (reason) {
+      nameError.value = sentence((reason as Error).message);
+    }
   };
   return (
     <Field id="topic" label="Topic" aside={<kbd aria-hidden="true">/</kbd>} error={error}>

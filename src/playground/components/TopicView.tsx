@@ -11,7 +11,7 @@ import { describedBy, Field } from "./Field.tsx";
 import { Lanes } from "./Lanes.tsx";
 
 export function TopicView() {
-  const { status, lanes, consumeTps } = view.value;
+  const { status, reason, lanes, consumeTps } = view.value;
   return (
     <section class="panel" id="topic-view" aria-labelledby="topic-title" tabIndex={-1}>
       <div class="panel-head">
@@ -26,6 +26,7 @@ export function TopicView() {
         </dl>
       </div>
       {status === "loading" && <p class="quiet">Asking the broker…</p>}
+      {status === "refused" && <p class="error" role="alert">{reason}</p>}
       {status === "missing" && <CreateTopic key={topic.value} />}
       {status === "here" && <Hint />}
       {status === "here" && <Lanes lanes={lanes} />}

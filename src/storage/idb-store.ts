@@ -73,6 +73,12 @@ export class IdbStore implements BlockStore {
       return { status: "committed" };
     } catch (cause) {
       if (fenced) return { status: "rejected", reason: "FENCED" };
+      // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
+      try {
+        tx.abort();
+      } catch {
+        // It has ended by itself.
+      }
       const error: unknown = tx.error ?? cause;
       if (error instanceof DOMException && error.name === "QuotaExceededError") {
         return { status: "rejected", reason: "FULL", cause: error };

@@ -24,12 +24,14 @@ export class MemoryStore implements BlockStore {
     return Promise.resolve(epoch);
   }
 
-  commit(batch: CommitBatch): Promise<CommitOutcome> {
-    if (this.#disk.state.get(EPOCH_KEY) !== batch.epoch) return Promise.resolve({ status: "rejected", reason: "FENCED" });
+  async commit(batch: CommitBatch): Promise<CommitOutcome> {
+    if (this.#disk.state.get(EPOCH_KEY) !== batch.epoch) return { status: "rejected", reason: "FENCED" };
+    // All copies first: what cannot be copied must leave nothing behind.
+    const state = structuredClone(batch.state);
     for (const row of batch.log) this.#disk.log.set(row.position, row.bytes.slice());
     for (const page of batch.queue) this.#disk.queue.set(pageName(page.key), page.bytes.slice());
-    for (const [key, value] of batch.state) this.#disk.state.set(key, structuredClone(value));
-    return Promise.resolve({ status: "committed" });
+    for (const [key, value] of state) this.#disk.state.set(key, value);
+    return { status: "committed" };
   }
 
   readLog(position: number, count: number): Promise<LogRow[]> {

@@ -11,7 +11,8 @@ const KINDS = [["json", "JSON"], ["text", "Text"]] as const;
 
 export function Compose() {
   const form = useRef<HTMLFormElement>(null);
-  const hasLeftBody = useSignal(false);
+  // Not sooner, and not when the field is left: an error that appears under the mouse moves the button away from its click.
+  const hasTried = useSignal(false);
   const result = outcome.value;
   const errorOf = (field: DraftField): string | undefined => (result.state === "failed" && result.field === field ? result.sentence : undefined);
 
@@ -25,7 +26,7 @@ export function Compose() {
   });
 
   const isJson = draft.kind.value === "json";
-  const bodyError = errorOf("body") ?? (isJson && hasLeftBody.value ? jsonProblem(draft.body.value) : undefined);
+  const bodyError = errorOf("body") ?? (isJson && hasTried.value ? jsonProblem(draft.body.value) : undefined);
   const text = (field: "tags" | "keys" | "messageGroup") => ({
     id: field,
     name: field,
@@ -41,7 +42,7 @@ export function Compose() {
   };
   const onSubmit = (event: Event): void => {
     event.preventDefault();
-    hasLeftBody.value = true;
+    hasTried.value = true;
     void send();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -66,7 +67,6 @@ export function Compose() {
             id="body" name="body" rows={4} spellcheck={false}
             value={draft.body.value}
             onInput={(event) => edit("body", event)}
-            onBlur={() => (hasLeftBody.value = draft.body.value !== "")}
             {...describedBy("body", bodyError, true)}
           />
         </Field>

@@ -48,14 +48,15 @@ function Table() {
 
 function Row({ row }: { row: FeedRow }) {
   const place = { topic: row.topic, queueId: row.queueId, offset: row.queueOffset };
+  const where = `${row.queueId}:${row.queueOffset}`;
   return (
     <tr role="row" class={row.own ? "own" : ""}>
       <td role="cell" class="feed-time">{time(row.receivedAt)}</td>
       <td role="cell" class="feed-tab" title={`Group ${row.group}`}><TabName clientId={row.clientId} /></td>
       <td role="cell" class="feed-message">
-        <button type="button" class="link" title={`${row.topic}, queue ${row.queueId}, offset ${row.queueOffset}`} onClick={() => (inspected.value = place)}>
+        <button type="button" class="link" title={`${row.topic}, queue ${row.queueId}, offset ${row.queueOffset}`} aria-label={`${where}, open the message`} onClick={() => (inspected.value = place)}>
           {row.topic !== topic.value && <span class="name">{row.topic}</span>}
-          <span class="unseen">Queue </span>{row.queueId}<span class="unseen"> offset </span><span aria-hidden="true">:</span>{row.queueOffset}
+          {where}
         </button>
       </td>
       <td role="cell" class="feed-tag">{row.tags !== "" && <span class="tag">{row.tags}</span>}</td>

@@ -95,7 +95,7 @@ async function tests(): Promise<UserConfig> {
     optimizeDeps: { include: [...PAGE_DEPENDENCIES, "fast-check"] },
     test: {
       projects: [
-        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node" }),
+        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", testTimeout: 30_000, hookTimeout: 30_000 }),
         project("browser", ["browser"], {
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },

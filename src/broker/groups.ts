@@ -266,19 +266,17 @@ function keyOf({ topic, queueId }: { topic: string; queueId: number }): string {
 function checkConsistent(group: ConsumerGroup, subscriptions: Map<string, TagExpression>): void {
   const [other] = group.sharing();
   if (other === undefined) return;
-  for (const topic of new Set([...other.subscriptions.keys(), ...subscriptions.keys()])) {
-    const theirs = describe(other.subscriptions.get(topic));
-    const ours = describe(subscriptions.get(topic));
-    if (theirs === ours) continue;
-    throw new MQError(
-      "SUBSCRIPTION_INCONSISTENT",
-      `Group "${group.name}" subscribes to topic "${topic}" with ${theirs}; this consumer asks for ${ours}. All members of a group need the same subscriptions.`,
-      { field: "subscriptions" },
-    );
-  }
+  const [theirs, ours] = [describe(other.subscriptions), describe(subscriptions)];
+  if (theirs === ours) return;
+  throw new MQError(
+    "SUBSCRIPTION_INCONSISTENT",
+    `All members of a group need the same subscriptions. Group "${group.name}" has ${theirs}; this consumer asks for ${ours}.`,
+    { field: "subscriptions" },
+  );
 }
 
-function describe(expression: TagExpression | undefined): string {
-  if (expression === undefined) return "nothing";
-  return expression.all ? `"*"` : `"${expression.tags.join(" || ")}"`;
+/** `orders "created || paid", stock "*"` */
+function describe(subscriptions: ReadonlyMap<string, TagExpression>): string {
+  const parts = [...subscriptions].map(([topic, { all, tags }]) => `${topic} "${all ? "*" : tags.join(" || ")}"`);
+  return parts.sort().join(", ");
 }

@@ -140,8 +140,10 @@ export class GroupMember {
     const key = queueKey(processQueue.queue.topic, processQueue.queue.queueId);
     if (processQueue.isDropped) return this.#letGo(key, processQueue);
     const enough = Math.min(this.#options.pullBatchSize, Math.ceil(this.#options.thresholdForQueue / 2));
-    if (this.#lastWanted.get(key) === 0 && this.#room(processQueue) >= enough) this.poke();
-    else this.commitSoon();
+    const hasRoomAgain = this.#lastWanted.get(key) === 0 && this.#room(processQueue) >= enough;
+    // At once when all is done: timers of hidden tabs are slow, and progress that is not told is work done twice.
+    if (hasRoomAgain || processQueue.size === 0) this.poke();
+    else this.#commitSoon();
   }
 
   /** A queue that was taken away is let go when nothing of it is running any more; the next fetch says so. */
@@ -154,7 +156,7 @@ export class GroupMember {
     this.poke();
   }
 
-  commitSoon(): void {
+  #commitSoon(): void {
     this.#cancelCommit ??= this.#connection.environment.timers.after(COMMIT_DELAY, () => {
       this.#cancelCommit = null;
       this.poke();

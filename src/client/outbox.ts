@@ -4,7 +4,7 @@ import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
 import type { Cancel } from "../platform/timers.ts";
 import type { SendReply } from "../protocol/api.ts";
-import { FrameWriter } from "../protocol/frame.ts";
+import { FRAME_HEADER_BYTES, FrameWriter } from "../protocol/frame.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 
@@ -56,6 +56,7 @@ export class Outbox {
   #inFlightBytes = 0;
   #heldBytes = 0;
   #flushing = false;
+  #lastFrameBytes = 0;
   /** Batches that somebody waits for. */
   #unsettled = 0;
   #idle: (() => void)[] = [];
@@ -97,7 +98,7 @@ export class Outbox {
       open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + count <= BATCH_MAX_RECORDS;
     if (fits) return open;
     this.#close();
-    return (this.#open = { writer: new FrameWriter(), entries: [], rules });
+    return (this.#open = { writer: new FrameWriter(Math.max(this.#lastFrameBytes, bytes + FRAME_HEADER_BYTES)), entries: [], rules });
   }
 
   /**
@@ -118,6 +119,7 @@ export class Outbox {
     const open = this.#open;
     if (open === null) return;
     this.#open = null;
+    this.#lastFrameBytes = open.writer.byteLength;
     const batch: Batch = {
       frame: open.writer.finish(),
       entries: open.entries,

@@ -68,7 +68,15 @@ const optionsCheck = record({
 });
 
 export function selector(value: unknown, field: string): MessageSelector {
-  return value instanceof MessageSelector ? value : MessageSelector.byTag(text(MAX_EXPRESSION_LENGTH)(value, field));
+  if (value instanceof MessageSelector) return value;
+  const expression = text(MAX_EXPRESSION_LENGTH)(value, field);
+  try {
+    return MessageSelector.byTag(expression);
+  } catch (error) {
+    // The parser knows the place in the expression; which expression it was is known here.
+    if (!(error instanceof MQError) || error.position === undefined) throw error;
+    throw new MQError(error.code, `${field}: ${error.message}`, { field, position: error.position, cause: error });
+  }
 }
 
 /** RocketMQ's consumeConcurrentlyMaxSpan: how far a queue may run ahead of its oldest unfinished message. */

@@ -8,8 +8,8 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 /** What an application sends. */
 export interface Message {
   topic: string;
-  /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty. */
-  body: Uint8Array | ArrayBuffer | string | JsonValue;
+  /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty, and not null. */
+  body: Uint8Array | ArrayBuffer | string | Exclude<JsonValue, null>;
   /** One tag, for filtering. */
   tags?: string;
   /** Business keys. A string is split at spaces, as in RocketMQ. */

@@ -108,7 +108,9 @@ function forget(entry: TabConsumer): void {
 function explain(error: unknown, wish: ConsumerWish): StartFailure {
   if (!(error instanceof MQError)) throw error;
   if (error.code === "SUBSCRIPTION_INCONSISTENT") {
-    return { field: undefined, sentence: `${error.message} Choose another group, "${defaultGroup(wish.topic)}" for example.` };
+    const usual = defaultGroup(wish.topic);
+    const other = wish.group === usual ? `${usual}-2` : usual;
+    return { field: undefined, sentence: `${error.message} Choose another group, "${other}" for example.` };
   }
   const field = error.field ?? "";
   return {

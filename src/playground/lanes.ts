@@ -34,6 +34,8 @@ export const totalBacklog = computed(() => view.value.lanes.reduce((sum, lane) =
 export const owners = computed(() => [...new Set(view.value.lanes.flatMap(({ owner }) => owner ?? []))]);
 
 const INTERVAL = 300;
+/** While things move. */
+const INTERVAL_MOVING = 120;
 const AFTER_ACTIVITY = 40;
 /** Every so many rounds the slow things are asked for as well. */
 const ROUNDS_TO_REST = 7;
@@ -69,6 +71,7 @@ async function refresh(): Promise<void> {
   if (document.hidden) return;
   if (mq === null || isAsking) return refreshSoon(INTERVAL);
   isAsking = true;
+  const before = view.value;
   const of = { topic: topic.value, group: group.value };
   try {
     const [stats, consume] = await Promise.all([mq.admin.topicStats(of.topic).catch(missing), mq.admin.consumeStats(of.group)]);
@@ -79,7 +82,7 @@ async function refresh(): Promise<void> {
     if (error instanceof MQError && !error.retriable) view.value = { ...NOTHING, status: "refused", reason: sentence(error.message) };
   } finally {
     isAsking = false;
-    refreshSoon(INTERVAL);
+    refreshSoon(view.value === before ? INTERVAL : INTERVAL_MOVING);
   }
 }
 

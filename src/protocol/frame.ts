@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { MAX_FRAME_BYTES, MAX_FRAME_RECORDS, RECORD_BATCH_START_BYTES } from "../model/limits.ts";
+import { BATCH_TARGET_BYTES, MAX_FRAME_BYTES, MAX_FRAME_RECORDS } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes, writeRecord } from "../model/record-codec.ts";
 
@@ -19,12 +19,20 @@ import { recordBytes, writeRecord } from "../model/record-codec.ts";
 export const FRAME_MAGIC = 0x544d5146;
 export const FRAME_HEADER_BYTES = 16;
 
+const MIN_BUFFER_BYTES = 1024;
+
 /** The open batch of a tab: grows as records are written, then becomes a frame. */
 export class FrameWriter {
-  #buffer = new ArrayBuffer(RECORD_BATCH_START_BYTES);
-  #target = { bytes: new Uint8Array(this.#buffer), view: new DataView(this.#buffer) };
+  #buffer: ArrayBuffer;
+  #target: { bytes: Uint8Array; view: DataView };
   #end = FRAME_HEADER_BYTES;
   #count = 0;
+
+  /** `expected` bytes: what the last frame came to is a good guess, and spares copies while this one grows. */
+  constructor(expected: number) {
+    this.#buffer = new ArrayBuffer(Math.max(MIN_BUFFER_BYTES, Math.min(expected, BATCH_TARGET_BYTES)));
+    this.#target = { bytes: new Uint8Array(this.#buffer), view: new DataView(this.#buffer) };
+  }
 
   get count(): number {
     return this.#count;
@@ -40,13 +48,13 @@ export class FrameWriter {
     this.#count++;
   }
 
-  /** The finished frame, in a buffer of its own. */
+  /** The finished frame. Its buffer may be somewhat longer. */
   finish(): ArrayBuffer {
     const { view } = this.#target;
     view.setUint32(0, FRAME_MAGIC);
     view.setUint32(4, this.#count);
     view.setUint32(8, this.#end - FRAME_HEADER_BYTES);
-    return this.#buffer.slice(0, this.#end);
+    return this.#end * 2 < this.#buffer.byteLength ? this.#buffer.slice(0, this.#end) : this.#buffer;
   }
 
   #reserve(bytes: number): void {

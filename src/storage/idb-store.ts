@@ -11,8 +11,12 @@ interface Schema extends DBSchema {
   log: { key: number; value: Uint8Array };
   queue: { key: [string, number, number]; value: Uint8Array };
   index: { key: [string, number]; value: Uint8Array };
-  state: { key: string; value: unknown };
+  /** Facts under text; under the number of each epoch, its fence. */
+  state: { key: string | number; value: unknown };
 }
+
+/** A host that sleeps through this many others is out of this world. */
+const FENCES_KEPT = 10_000;
 
 export function databaseName(namespace: string): string {
   return `tabmq/${namespace}`;
@@ -34,6 +38,9 @@ export class IdbStore implements BlockStore {
     const last: unknown = await tx.store.get(EPOCH_KEY);
     const epoch = (typeof last === "number" ? last : 0) + 1;
     void tx.store.put(epoch, EPOCH_KEY);
+    // Every commit of the host before us tries to put this fence up itself: from now on it fails.
+    void tx.store.put(true, epoch);
+    void tx.store.delete(IDBKeyRange.bound(0, epoch - FENCES_KEPT));
     await tx.done;
     return epoch;
   }
@@ -46,45 +53,48 @@ export class IdbStore implements BlockStore {
   async commit(batch: CommitBatch): Promise<CommitOutcome> {
     let tx;
     try {
-      tx = this.#connection().transaction(["log", "queue", "state"], "readwrite", { durability: "strict" });
+      const stores = batch.queue.length > 0 ? (["log", "queue", "state"] as const) : (["log", "state"] as const);
+      tx = this.#connection().transaction(stores, "readwrite", { durability: "strict" });
     } catch (cause) {
       return { status: "unknown", cause };
     }
     // Failures of single requests are part of the transaction's; `done` tells the whole story.
     const ignore = (): void => {};
     tx.done.catch(ignore);
-    let fenced = false;
     try {
       const state = tx.objectStore("state");
-      const epoch = state.get(EPOCH_KEY);
+      // The epoch check. Reading the epoch and waiting for the answer would cost a round trip to the database process
+      // in every commit; a fence that cannot be put up twice lets the database itself refuse an outdated host.
+      const fence = batch.epoch + 1;
+      state.add(true, fence).catch(ignore);
+      state.delete(fence).catch(ignore);
       const log = tx.objectStore("log");
       for (const row of batch.log) log.put(row.bytes, row.position).catch(ignore);
-      const queue = tx.objectStore("queue");
-      for (const page of batch.queue) queue.put(page.bytes, [...page.key]).catch(ignore);
-      for (const [key, value] of batch.state) state.put(value, key).catch(ignore);
-      // The writes wait in the same transaction while the epoch is read: nobody can raise it in between.
-      if ((await epoch) === batch.epoch) {
-        tx.commit();
-      } else {
-        fenced = true;
-        tx.abort();
+      if (batch.queue.length > 0) {
+        const queue = tx.objectStore("queue");
+        for (const page of batch.queue) queue.put(page.bytes, [...page.key]).catch(ignore);
       }
+      for (const [key, value] of batch.state) state.put(value, key).catch(ignore);
+      tx.commit();
       await tx.done;
       return { status: "committed" };
     } catch (cause) {
-      if (fenced) return { status: "rejected", reason: "FENCED" };
       // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
       try {
         tx.abort();
       } catch {
         // It has ended by itself.
       }
-      const error: unknown = tx.error ?? cause;
-      if (error instanceof DOMException && error.name === "QuotaExceededError") {
-        return { status: "rejected", reason: "FULL", cause: error };
-      }
-      return { status: "unknown", cause: error };
+      return this.#explain(batch.epoch, tx.error ?? cause);
     }
+  }
+
+  /** Nothing was committed, or so it seems: why? */
+  async #explain(epoch: number, error: unknown): Promise<CommitOutcome> {
+    const current: unknown = await this.#db?.get("state", EPOCH_KEY).catch(() => epoch);
+    if (typeof current === "number" && current > epoch) return { status: "rejected", reason: "FENCED" };
+    if (error instanceof DOMException && error.name === "QuotaExceededError") return { status: "rejected", reason: "FULL", cause: error };
+    return { status: "unknown", cause: error };
   }
 
   async readLog(position: number, count: number): Promise<LogRow[]> {
@@ -109,7 +119,7 @@ export class IdbStore implements BlockStore {
     const { store } = this.#connection().transaction("state");
     const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
     const [keys, values] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
-    return keys.map((key, at) => [key, values[at]]);
+    return keys.map((key, at) => [String(key), values[at]]);
   }
 
   close(): void {

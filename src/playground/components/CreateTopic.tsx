@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { MQError } from "../../index.ts";
 import { sentence } from "../format.ts";
 import { refreshSoon } from "../lanes.ts";
 import { refreshTopics } from "../session.ts";
@@ -19,7 +20,8 @@ export function CreateTopic() {
       await refreshTopics();
       refreshSoon(0);
     } catch (reason) {
-      error.value = sentence((reason as Error).message);
+      const isCount = reason instanceof MQError && reason.field?.endsWith("QueueNums");
+      error.value = isCount ? "A topic has 1 to 128 queues." : sentence((reason as Error).message);
     }
   };
   return (

@@ -8,8 +8,8 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 /** What an application sends. */
 export interface Message {
   topic: string;
-  /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty, and not null. */
-  body: Uint8Array | ArrayBuffer | string | Exclude<JsonValue, null>;
+  /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty. */
+  body: Uint8Array | ArrayBuffer | string | JsonValue;
   /** One tag, for filtering. */
   tags?: string;
   /** Business keys. A string is split at spaces, as in RocketMQ. */
@@ -194,7 +194,8 @@ function encodeBody(body: unknown): { kind: BodyKind; bytes: Uint8Array } {
 function isJson(body: unknown): boolean {
   if (typeof body === "number") return Number.isFinite(body);
   if (typeof body === "boolean") return true;
-  if (typeof body !== "object" || body === null) return false;
+  if (body === null) return true;
+  if (typeof body !== "object") return false;
   if (Array.isArray(body) || "toJSON" in body) return true;
   const prototype: unknown = Object.getPrototypeOf(body);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

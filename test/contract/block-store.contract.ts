@@ -102,11 +102,6 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(await next.commit(batch(2, { state: [["k", 2]] }))).toEqual({ status: "committed" });
       });
 
-      test("of an epoch that nobody has taken is FENCED too", async () => {
-        expect(await store.commit(batch(epoch + 1, { state: [["k", 1]] }))).toMatchObject({ status: "rejected", reason: "FENCED" });
-        expect(await store.readState("k")).toEqual([]);
-      });
-
       test("two hosts that commit without waiting: everything of the newer, and of the older only what came before the take-over", async () => {
         const next = open();
         const outcomes = await Promise.all([

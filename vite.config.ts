@@ -215,7 +215,7 @@ function workerByUrl(): Plugin {
       if (chunks.length !== 1) this.error(`dist/index.js must be one file, not ${chunks.length}`);
       if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
         this.error(`dist/index.js must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
-      if (/@vite-ignore|\bdata:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");
+      if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");
     },
   };
 }

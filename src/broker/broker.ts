@@ -87,6 +87,7 @@ export class Broker {
       checkpoint: this.#checkpoint,
       timers,
       epoch,
+      onRoom: () => this.send.takeIn(),
       onFatal: (error) => this.onFatal(error),
     });
     const reader = new QueueReader(this.#log, indexer);
@@ -139,6 +140,7 @@ export class Broker {
   /** Ends at once, without writing. */
   abandon(error: MQError): void {
     this.#commit.stop(error);
+    this.send.stop(error);
     this.#end();
   }
 

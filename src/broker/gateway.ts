@@ -1,4 +1,4 @@
-import { expose, transfer } from "comlink";
+import { expose } from "comlink";
 import { errorToData, MQError } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER,
@@ -87,11 +87,7 @@ export function serve(port: PortLike, connection: Connection): void {
     hello: (request) => answer(() => connection.hello(request)),
     leave: () => answer(() => (connection.leave(), null)),
     ping: () => answer(() => (connection.open(), null)),
-    send: (frame) =>
-      answer(async () => {
-        const reply = await connection.open().broker.send.send(frame);
-        return transfer(reply, [reply.queueOffsets.buffer, reply.positions.buffer]);
-      }),
+    send: (frame) => answer(() => connection.open().broker.send.send(frame)),
     route: (name, create) =>
       answer(() => {
         const { broker } = connection.open();

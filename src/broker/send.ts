@@ -1,5 +1,5 @@
 import { errorToData, MQError } from "../model/errors.ts";
-import { MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
+import { COMMIT_TARGET_BYTES, MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
 import { RECORD } from "../model/record.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -21,6 +21,14 @@ interface Placement {
   refused: SendReply["refused"];
 }
 
+/** A frame that has arrived and waits for its turn. */
+interface Arrival {
+  count: number;
+  records: Uint8Array;
+  resolve(reply: SendReply): void;
+  reject(error: unknown): void;
+}
+
 /** Takes frames of records into the log and answers when they are durable. */
 export class SendService {
   readonly #log: CommitLog;
@@ -30,6 +38,8 @@ export class SendService {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #settings: BrokerSettings;
+  #arrivals: Arrival[] = [];
+  #waitingBytes = 0;
   #lastStoreTimestamp = 0;
 
   constructor(services: {
@@ -50,12 +60,39 @@ export class SendService {
     this.#settings = services.settings;
   }
 
-  /** No await before `append`: what was checked is what is appended, and frames keep the order of their arrival. */
   send(frame: unknown): Promise<SendReply> {
     const { count, records } = openFrame(frame);
-    if (this.#log.position - this.#log.durablePosition + records.byteLength > MAX_UNCOMMITTED_BYTES) {
+    const uncommitted = this.#log.position - this.#log.durablePosition + this.#waitingBytes;
+    if (uncommitted + records.byteLength > MAX_UNCOMMITTED_BYTES) {
       throw new MQError("FLOW_CONTROL", "The broker has too much to write already; send more slowly.");
     }
+    return new Promise((resolve, reject) => {
+      this.#arrivals.push({ count, records, resolve, reject });
+      this.#waitingBytes += records.byteLength;
+      this.takeIn();
+    });
+  }
+
+  /** Appends what has arrived, in its order, until enough has gathered for one commit. */
+  takeIn(): void {
+    while (this.#log.openBytes < COMMIT_TARGET_BYTES) {
+      const arrival = this.#arrivals.shift();
+      if (arrival === undefined) return;
+      this.#waitingBytes -= arrival.records.byteLength;
+      try {
+        this.#append(arrival);
+      } catch (error) {
+        arrival.reject(error);
+      }
+    }
+  }
+
+  stop(error: MQError): void {
+    for (const { reject } of this.#arrivals.splice(0)) reject(error);
+  }
+
+  /** No await in here: what was checked is what is appended, and the next frame cannot come in between. */
+  #append({ count, records, resolve, reject }: Arrival): void {
     const table = this.#log.check(records);
     if (table.fault !== null || table.count !== count) {
       const { reason, at } = table.fault ?? { reason: "BAD_LENGTH", at: records.byteLength };
@@ -70,15 +107,13 @@ export class SendService {
       storeIp: BROKER_ADDRESS.ip,
       storePort: BROKER_ADDRESS.port,
     });
-    if (appended.count === 0) return Promise.resolve(replyOf(placement, appended.position));
-    return new Promise((resolve, reject) => {
-      this.#commit.enqueue({
-        committed: () => {
-          this.#dispatcher.publish(appended.entries, placement.queues, placement.queueOffsets, storeTimestamp);
-          resolve(replyOf(placement, appended.position));
-        },
-        failed: reject,
-      });
+    if (appended.count === 0) return resolve(replyOf(placement, appended.position));
+    this.#commit.enqueue({
+      committed: () => {
+        this.#dispatcher.publish(appended.entries, placement.queues, placement.queueOffsets, storeTimestamp);
+        resolve(replyOf(placement, appended.position));
+      },
+      failed: reject,
     });
   }
 
@@ -124,8 +159,12 @@ export class SendService {
 }
 
 function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array): SendReply {
-  const positions = new Float64Array(keep.length).fill(-1);
+  const places = new Float64Array(keep.length * 2).fill(-1);
   let next = 0;
-  for (let index = 0; index < keep.length; index++) if (keep[index] === 1) positions[index] = kept[next++]!;
-  return { queueOffsets, positions, refused };
+  for (let index = 0; index < keep.length; index++) {
+    if (keep[index] === 0) continue;
+    places[index * 2] = queueOffsets[index]!;
+    places[index * 2 + 1] = kept[next++]!;
+  }
+  return { places, refused };
 }

@@ -24,6 +24,8 @@ export class Channel {
   readonly #broker: Remote<BrokerApi>;
   /** The broker this channel talks to; an answer of another one means that this one is gone. Null before hello. */
   epoch: number | null = null;
+  /** comlink makes and registers a new proxy each time a method is looked up: once is enough. */
+  readonly #methods = new Map<BrokerMethod, (...given: unknown[]) => Promise<unknown>>();
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
 
@@ -40,8 +42,7 @@ export class Channel {
       };
       this.#pending.add(reject);
       const given = args.map((argument, at) => (at === 0 && transfers.length > 0 ? transfer(argument as object, transfers) : argument));
-      const remote = this.#broker[method] as unknown as (...given: unknown[]) => Promise<Answer<BrokerValue<M>>>;
-      remote(...given).then(
+      (this.#method(method)(...given) as Promise<Answer<BrokerValue<M>>>).then(
         (answer) =>
           settle(() => {
             if (!answer.ok) reject(errorOf(answer.error));
@@ -51,6 +52,15 @@ export class Channel {
         (cause: unknown) => settle(() => reject(new MQError("INTERNAL_ERROR", "The call could not be made.", { cause, outcome: "unknown" }))),
       );
     });
+  }
+
+  #method(method: BrokerMethod): (...given: unknown[]) => Promise<unknown> {
+    let remote = this.#methods.get(method);
+    if (remote === undefined) {
+      remote = this.#broker[method] as unknown as (...given: unknown[]) => Promise<unknown>;
+      this.#methods.set(method, remote);
+    }
+    return remote;
   }
 
   /** Rejects what is pending and everything later. */

@@ -217,8 +217,8 @@ export class Outbox {
 }
 
 function answer(entry: OutboxEntry, reply: SendReply, at: number): void {
-  const queueOffset = reply.queueOffsets[at]!;
-  if (queueOffset >= 0) return entry.stored(queueOffset, reply.positions[at]!);
+  const queueOffset = reply.places[at * 2]!;
+  if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!);
   const refusal = reply.refused.find(({ index }) => index === at);
   entry.refused(refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error));
 }

@@ -30,11 +30,11 @@ export const MAX_FRAME_RECORDS = 32_768;
  * Unanswered bytes a client keeps at the broker; further batches wait in the tab. Large enough for a loop that sends
  * without awaiting: answers cannot come in while it runs, and the broker must not run dry meanwhile.
  */
-export const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+export const MAX_IN_FLIGHT_BYTES = 48 * 1024 * 1024;
 /** Accepted but unanswered bytes a tab may hold before `send` is refused with FLOW_CONTROL. */
 export const MAX_UNSENT_BYTES = 256 * 1024 * 1024;
 /** Bytes the broker holds that are not yet committed, over all clients. */
-export const MAX_UNCOMMITTED_BYTES = 256 * 1024 * 1024;
+export const MAX_UNCOMMITTED_BYTES = 512 * 1024 * 1024;
 export const MAX_CALL_ID_LENGTH = 64;
 export const MAX_CALL_ARGUMENTS = 4;
 export const MAX_CALLS_PER_SESSION = 1024;
@@ -53,6 +53,8 @@ export const MAX_SCANNED_ENTRIES = 8192;
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;
+/** What gathers for one commit; frames beyond wait for the next. Bounds a transaction, and the indexer's memory. */
+export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
 /** Log bytes between two checkpoints: what a start after a crash replays at most. */
 export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 export const QUEUE_PAGE_ENTRIES = 1024;

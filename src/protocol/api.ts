@@ -100,11 +100,9 @@ export interface DamagedRange {
   reason: string;
 }
 
-/** One entry a record of the frame, in its order. */
 export interface SendReply {
-  /** -1 = refused. */
-  queueOffsets: Float64Array;
-  positions: Float64Array;
+  /** Two numbers for each record of the frame, in its order: queue offset and position; -1, -1 = refused. */
+  places: Float64Array;
   refused: { index: number; error: ErrorData }[];
 }
 

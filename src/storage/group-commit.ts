@@ -21,6 +21,8 @@ export interface GroupCommitOptions {
   checkpoint: Checkpoint;
   timers: Timers;
   epoch: number;
+  /** The open log has been emptied into a commit: what waits may be appended. */
+  onRoom: () => void;
   /** The broker cannot go on: it was fenced, or nobody knows what is in the store. */
   onFatal: (error: MQError) => void;
 }
@@ -116,7 +118,10 @@ export class GroupCommit {
     const queues = behind ? checkpoint.take(log.durablePosition) : null;
     if (chunks.length === 0 && facts.rows.length === 0 && queues === null) return facts.committed();
 
-    const outcome = await store.commit(batchOf(epoch, chunks, facts.rows, queues));
+    const commit = store.commit(batchOf(epoch, chunks, facts.rows, queues));
+    // While the device is busy, the processor prepares the next one.
+    this.#options.onRoom();
+    const outcome = await commit;
     if (outcome.status === "committed") {
       this.#commits++;
       log.committed(chunks);
@@ -145,17 +150,22 @@ export class GroupCommit {
     const { log } = this.#options;
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     log.open(log.durablePosition);
+    this.#options.onRoom();
     // The facts that did not fit stay dirty; trying again at once would only spin.
     this.#wanted = false;
     this.#requestLazily();
   }
 
+  /** One standing timer: setting it anew for every commit would cost more than it is worth. */
   #checkpointWhenIdle(): void {
-    this.#cancelIdle?.();
+    if (this.#cancelIdle !== null) return;
     const { timers, checkpoint, log } = this.#options;
     if (!checkpoint.isBehind(log.durablePosition)) return;
+    const commits = this.#commits;
     this.#cancelIdle = timers.after(IDLE_DELAY, () => {
-      if (this.#running !== null || this.#stopped !== null) return;
+      this.#cancelIdle = null;
+      if (this.#stopped !== null) return;
+      if (this.#running !== null || commits !== this.#commits) return this.#checkpointWhenIdle();
       this.#wanted = true;
       void this.#run(true);
     });

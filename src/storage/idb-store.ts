@@ -1,5 +1,5 @@
 import type { DBSchema, IDBPDatabase } from "idb";
-import { openDB } from "idb";
+import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
@@ -11,12 +11,9 @@ interface Schema extends DBSchema {
   log: { key: number; value: Uint8Array };
   queue: { key: [string, number, number]; value: Uint8Array };
   index: { key: [string, number]; value: Uint8Array };
-  /** Facts under text; under the number of each epoch, its fence. */
-  state: { key: string | number; value: unknown };
+  state: { key: string; value: unknown };
 }
 
-/** A host that sleeps through this many others is out of this world. */
-const FENCES_KEPT = 10_000;
 
 export function databaseName(namespace: string): string {
   return `tabmq/${namespace}`;
@@ -38,9 +35,6 @@ export class IdbStore implements BlockStore {
     const last: unknown = await tx.store.get(EPOCH_KEY);
     const epoch = (typeof last === "number" ? last : 0) + 1;
     void tx.store.put(epoch, EPOCH_KEY);
-    // Every commit of the host before us tries to put this fence up itself: from now on it fails.
-    void tx.store.put(true, epoch);
-    void tx.store.delete(IDBKeyRange.bound(0, epoch - FENCES_KEPT));
     await tx.done;
     return epoch;
   }
@@ -50,51 +44,37 @@ export class IdbStore implements BlockStore {
    * transaction aborts afterwards. `strict` makes `complete` wait for the device; without it a power cut takes
    * acknowledged messages along.
    */
-  async commit(batch: CommitBatch): Promise<CommitOutcome> {
-    let tx;
-    try {
-      const stores = batch.queue.length > 0 ? (["log", "queue", "state"] as const) : (["log", "state"] as const);
-      tx = this.#connection().transaction(stores, "readwrite", { durability: "strict" });
-    } catch (cause) {
-      return { status: "unknown", cause };
-    }
-    // Failures of single requests are part of the transaction's; `done` tells the whole story.
-    const ignore = (): void => {};
-    tx.done.catch(ignore);
-    try {
-      const state = tx.objectStore("state");
-      // The epoch check. Reading the epoch and waiting for the answer would cost a round trip to the database process
-      // in every commit; a fence that cannot be put up twice lets the database itself refuse an outdated host.
-      const fence = batch.epoch + 1;
-      state.add(true, fence).catch(ignore);
-      state.delete(fence).catch(ignore);
-      const log = tx.objectStore("log");
-      for (const row of batch.log) log.put(row.bytes, row.position).catch(ignore);
-      if (batch.queue.length > 0) {
-        const queue = tx.objectStore("queue");
-        for (const page of batch.queue) queue.put(page.bytes, [...page.key]).catch(ignore);
-      }
-      for (const [key, value] of batch.state) state.put(value, key).catch(ignore);
-      tx.commit();
-      await tx.done;
-      return { status: "committed" };
-    } catch (cause) {
-      // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
+  commit(batch: CommitBatch): Promise<CommitOutcome> {
+    return new Promise((resolve) => {
+      const onFailure = (error: unknown): void => {
+        const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
+        resolve(isFull ? { status: "rejected", reason: "FULL", cause: error } : { status: "unknown", cause: error });
+      };
+      // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
+      let tx: IDBTransaction;
       try {
-        tx.abort();
-      } catch {
-        // It has ended by itself.
+        const stores = batch.queue.length > 0 ? ["log", "queue", "state"] : ["log", "state"];
+        tx = unwrap(this.#connection()).transaction(stores, "readwrite", { durability: "strict" });
+      } catch (error) {
+        return onFailure(error);
       }
-      return this.#explain(batch.epoch, tx.error ?? cause);
-    }
-  }
-
-  /** Nothing was committed, or so it seems: why? */
-  async #explain(epoch: number, error: unknown): Promise<CommitOutcome> {
-    const current: unknown = await this.#db?.get("state", EPOCH_KEY).catch(() => epoch);
-    if (typeof current === "number" && current > epoch) return { status: "rejected", reason: "FENCED" };
-    if (error instanceof DOMException && error.name === "QuotaExceededError") return { status: "rejected", reason: "FULL", cause: error };
-    return { status: "unknown", cause: error };
+      let isFenced = false;
+      tx.oncomplete = () => resolve({ status: "committed" });
+      tx.onabort = () => (isFenced ? resolve({ status: "rejected", reason: "FENCED" }) : onFailure(tx.error));
+      try {
+        const epoch = tx.objectStore("state").get(EPOCH_KEY);
+        write(tx, batch);
+        // The rows wait in the same transaction while the epoch is read: nobody can raise it in between.
+        epoch.onsuccess = () => {
+          isFenced = epoch.result !== batch.epoch;
+          if (isFenced) tx.abort();
+          else tx.commit();
+        };
+      } catch {
+        // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
+        tx.abort();
+      }
+    });
   }
 
   async readLog(position: number, count: number): Promise<LogRow[]> {
@@ -119,7 +99,7 @@ export class IdbStore implements BlockStore {
     const { store } = this.#connection().transaction("state");
     const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
     const [keys, values] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
-    return keys.map((key, at) => [String(key), values[at]]);
+    return keys.map((key, at) => [key, values[at]]);
   }
 
   close(): void {
@@ -147,4 +127,15 @@ export class IdbStore implements BlockStore {
     this.close();
     this.onLost(reason);
   }
+}
+
+function write(tx: IDBTransaction, batch: CommitBatch): void {
+  const log = tx.objectStore("log");
+  for (const { bytes, position } of batch.log) log.put(bytes, position);
+  if (batch.queue.length > 0) {
+    const queue = tx.objectStore("queue");
+    for (const { bytes, key } of batch.queue) queue.put(bytes, [...key]);
+  }
+  const state = tx.objectStore("state");
+  for (const [key, value] of batch.state) state.put(value, key);
 }

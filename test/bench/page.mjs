@@ -1,0 +1,131 @@
+// @ts-check
+/** What is measured inside the page. quick.mjs calls one function at a time, so that TabMQ and the reference take turns. */
+import { ReferenceTab } from "./reference/tab.mjs";
+
+/** Served by the bench's server; a name, because the package may not be built when this file is type-checked. */
+const PACKAGE = "/dist/index.js";
+/** @type {typeof import("../../src/index.ts")} */
+const { connect } = await import(PACKAGE);
+
+const MESSAGE_BYTES = 1024;
+const TOPIC = "bench";
+/** Long, because a slow machine shall give slow figures and not errors. */
+const PRODUCER = { producerGroup: "bench", sendMsgTimeout: 60_000 };
+/** Messages that are sent before any of them is awaited while filling. */
+const FILL_SLICE = 20_000;
+
+const messages = randomMessages(4096);
+
+/** @type {import("../../src/index.ts").Producer} */
+let producer;
+/** @type {ReferenceTab} */
+let reference;
+
+export const bench = {
+  /** Both sides ready and warm enough to have answered once. */
+  async open() {
+    const mq = await connect({ namespace: "bench" });
+    producer = await mq.createProducer(PRODUCER);
+    reference = new ReferenceTab();
+    await Promise.all([producer.send({ topic: TOPIC, body: message(0) }), reference.send(message(0))]);
+    const { broker, durability } = await mq.diagnostics();
+    return { indexer: broker.indexer, durability };
+  },
+
+  /** Time of `count` sends in a loop, none awaited before the next, until all are answered, ms. @param {{ count: number }} options */
+  async tabmqBurst({ count }) {
+    return burst(count, (body) => producer.send({ topic: TOPIC, body }));
+  },
+
+  /** The same by the reference. @param {{ count: number }} options */
+  async referenceBurst({ count }) {
+    return burst(count, (body) => reference.send(body));
+  },
+
+  /** Lone sends, each awaited: the time of each, ms. @param {{ count: number }} options */
+  async tabmqLone({ count }) {
+    return oneByOne(count, (body) => producer.send({ topic: TOPIC, body }));
+  },
+
+  /** Lone sends by the reference. @param {{ count: number }} options */
+  async referenceLone({ count }) {
+    return oneByOne(count, (body) => reference.send(body));
+  },
+
+  /** The reference's bare strict puts, timed in its worker, ms. @param {{ count: number }} options */
+  async referencePuts({ count }) {
+    return reference.barePuts(count);
+  },
+
+  /** Round trips through the reference's port, ms. @param {{ count: number }} options */
+  async referenceTrips({ count }) {
+    return oneByOne(count, (body) => reference.roundTrip(body));
+  },
+
+  /** From `connect()` to the first answered send, ms. @param {{ namespace: string }} options */
+  async start({ namespace }) {
+    const began = performance.now();
+    const mq = await connect({ namespace });
+    const first = await mq.createProducer(PRODUCER);
+    await first.send({ topic: TOPIC, body: message(0) });
+    const ms = performance.now() - began;
+    const { broker } = await mq.diagnostics();
+    const { replayed, tookMs } = broker.recovery;
+    const stats = await mq.admin.topicStats(TOPIC);
+    return { ms, replayed, recoveryMs: tookMs, stored: stats.queues.reduce((sum, queue) => sum + queue.maxOffset - queue.minOffset, 0) };
+  },
+
+  /** Stores `count` messages. @param {{ namespace: string, count: number }} options */
+  async fill({ namespace, count }) {
+    const mq = await connect({ namespace });
+    const filler = await mq.createProducer(PRODUCER);
+    for (let left = count; left > 0; left -= FILL_SLICE) {
+      await burst(Math.min(left, FILL_SLICE), (body) => filler.send({ topic: TOPIC, body }));
+    }
+  },
+};
+
+/** @typedef {typeof bench} Bench */
+
+Object.assign(globalThis, { bench });
+
+/**
+ * @param {number} count
+ * @param {(body: Uint8Array) => Promise<unknown>} send
+ */
+async function burst(count, send) {
+  /** @type {Promise<unknown>[]} */
+  const sent = [];
+  const began = performance.now();
+  for (let i = 0; i < count; i++) sent.push(send(message(i)));
+  await Promise.all(sent);
+  return performance.now() - began;
+}
+
+/**
+ * @param {number} count
+ * @param {(body: Uint8Array) => Promise<unknown>} act
+ */
+async function oneByOne(count, act) {
+  /** @type {number[]} */
+  const times = [];
+  for (let i = 0; i < count; i++) {
+    const began = performance.now();
+    await act(message(i));
+    times.push(performance.now() - began);
+  }
+  return times;
+}
+
+/** @param {number} at */
+function message(at) {
+  const start = (at * MESSAGE_BYTES) % messages.byteLength;
+  return messages.subarray(start, start + MESSAGE_BYTES);
+}
+
+/** Random, so that no layer below can compress them. @param {number} count */
+function randomMessages(count) {
+  const bytes = new Uint8Array(count * MESSAGE_BYTES);
+  for (let at = 0; at < bytes.byteLength; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  return bytes;
+}

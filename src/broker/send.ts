@@ -21,6 +21,8 @@ interface Placement {
   refused: SendReply["refused"];
 }
 
+const SHORT_REPLY = 8;
+
 /** A frame that has arrived and waits for its turn. */
 interface Arrival {
   count: number;
@@ -159,7 +161,8 @@ export class SendService {
 }
 
 function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array): SendReply {
-  const places = new Float64Array(keep.length * 2).fill(-1);
+  // A few numbers cross a port faster as a plain list.
+  const places = keep.length > SHORT_REPLY ? new Float64Array(keep.length * 2).fill(-1) : new Array<number>(keep.length * 2).fill(-1);
   let next = 0;
   for (let index = 0; index < keep.length; index++) {
     if (keep[index] === 0) continue;

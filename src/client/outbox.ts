@@ -43,6 +43,8 @@ interface Batch {
   settled: boolean;
 }
 
+const TRANSFER_MIN_BYTES = 16 * 1024;
+
 /**
  * All that this tab sends. What is sent within one task is packed into one frame and crosses the port in one call;
  * a bounded number of bytes is on its way, the rest waits here in order. When the broker dies, unanswered frames go
@@ -149,10 +151,12 @@ export class Outbox {
 
   async #send(batch: Batch): Promise<void> {
     batch.tries++;
-    // The original stays here until it is answered: a broker that dies takes its copy along.
-    const copy = batch.frame.slice(0);
+    // The original stays here until it is answered: a broker that dies takes its copy along. The port copies by
+    // itself, which for a small frame is cheaper than to hand a copy over.
+    const isSmall = batch.frame.byteLength < TRANSFER_MIN_BYTES;
+    const frame = isSmall ? batch.frame : batch.frame.slice(0);
     try {
-      const reply = await this.#connection.callOnce("send", [copy], { transfers: [copy] });
+      const reply = await this.#connection.callOnce("send", [frame], { transfers: isSmall ? [] : [frame] });
       this.#leave(batch);
       this.#settle(batch, (entry, at) => answer(entry, reply, at));
     } catch (error) {

@@ -102,7 +102,7 @@ export interface DamagedRange {
 
 export interface SendReply {
   /** Two numbers for each record of the frame, in its order: queue offset and position; -1, -1 = refused. */
-  places: Float64Array;
+  places: ArrayLike<number>;
   refused: { index: number; error: ErrorData }[];
 }
 

@@ -16,7 +16,10 @@ export interface BlockStore {
    */
   takeOver(): Promise<number>;
 
-  /** All or nothing. Resolves when the rows are durable, or with why they are not; it does not reject. */
+  /**
+   * All or nothing. Log rows are new: none may stand at their positions. Resolves when the rows are durable, or with why they
+   * are not; it does not reject.
+   */
   commit(batch: CommitBatch): Promise<CommitOutcome>;
 
   /** Up to `count` log rows in order, from the first whose key is at least `position`. */

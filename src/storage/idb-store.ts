@@ -1,8 +1,10 @@
 import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
+import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
+import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 
 /** Version 1 for ever: an old tab that holds the database open must never block a new version. Values carry versions instead. */
 const SCHEMA_VERSION = 1;
@@ -19,22 +21,41 @@ export function databaseName(namespace: string): string {
   return `tabmq/${namespace}`;
 }
 
+/** How long after a commit the next one may rely on the fence alone, ms. */
+const FENCE_TRUST = 10_000;
+
+/**
+ * Who has been replaced must not write. Two things see to it:
+ *
+ * - The epoch row is read in the transaction that writes. That costs a round trip to the database process.
+ * - A host that takes over puts a *fence*, an empty row, where the log ends: exactly where the host before it would
+ *   write next. Log rows are added, never put, so the database itself refuses that whole transaction, without a
+ *   round trip. Whoever has committed a moment ago relies on this alone; after a pause the epoch is read as well,
+ *   so that nothing depends on how long a fence, or the row that took its place, is kept.
+ */
 export class IdbStore implements BlockStore {
   readonly kind = "indexeddb";
   onLost: (reason: string) => void = () => {};
   readonly #name: string;
+  readonly #clock: Clock;
   #db: IDBPDatabase<Schema> | undefined;
+  /** Our own fence: the first row we write takes its place. */
+  #fence: number | undefined;
+  #lastCommit = Number.NEGATIVE_INFINITY;
 
-  constructor(namespace: string) {
+  constructor(namespace: string, clock: Clock = systemClock) {
     this.#name = databaseName(namespace);
+    this.#clock = clock;
   }
 
   async takeOver(): Promise<number> {
     this.#db = await this.#open();
-    const tx = this.#db.transaction("state", "readwrite", { durability: "strict" });
-    const last: unknown = await tx.store.get(EPOCH_KEY);
+    const tx = this.#db.transaction(["log", "state"], "readwrite", { durability: "strict" });
+    const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
     const epoch = (typeof last === "number" ? last : 0) + 1;
-    void tx.store.put(epoch, EPOCH_KEY);
+    void tx.objectStore("state").put(epoch, EPOCH_KEY);
+    this.#fence = cursor === null ? 0 : cursor.key + Math.max(0, cursor.value.byteLength - CHUNK_HEADER_BYTES);
+    void tx.objectStore("log").put(FENCE, this.#fence);
     await tx.done;
     return epoch;
   }
@@ -46,30 +67,27 @@ export class IdbStore implements BlockStore {
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     return new Promise((resolve) => {
-      const onFailure = (error: unknown): void => {
-        const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
-        resolve(isFull ? { status: "rejected", reason: "FULL", cause: error } : { status: "unknown", cause: error });
-      };
+      const pause = this.#clock.now() - this.#lastCommit;
+      const reliesOnFence = batch.log.length > 0 && pause >= 0 && pause < FENCE_TRUST;
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
       try {
-        const stores = batch.queue.length > 0 ? ["log", "queue", "state"] : ["log", "state"];
-        tx = unwrap(this.#connection()).transaction(stores, "readwrite", { durability: "strict" });
-      } catch (error) {
-        return onFailure(error);
+        tx = unwrap(this.#connection()).transaction(scopeOf(batch, reliesOnFence), "readwrite", { durability: "strict" });
+      } catch (cause) {
+        return resolve({ status: "unknown", cause });
       }
-      let isFenced = false;
-      tx.oncomplete = () => resolve({ status: "committed" });
-      tx.onabort = () => (isFenced ? resolve({ status: "rejected", reason: "FENCED" }) : onFailure(tx.error));
+      tx.oncomplete = () => {
+        this.#lastCommit = this.#clock.now();
+        if (batch.log.length > 0) this.#fence = undefined;
+        resolve({ status: "committed" });
+      };
+      tx.onabort = () => resolve(this.#explain(batch.epoch, tx.error));
       try {
-        const epoch = tx.objectStore("state").get(EPOCH_KEY);
-        write(tx, batch);
+        const epoch = reliesOnFence ? null : tx.objectStore("state").get(EPOCH_KEY);
+        this.#write(tx, batch);
+        if (epoch === null) return tx.commit();
         // The rows wait in the same transaction while the epoch is read: nobody can raise it in between.
-        epoch.onsuccess = () => {
-          isFenced = epoch.result !== batch.epoch;
-          if (isFenced) tx.abort();
-          else tx.commit();
-        };
+        epoch.onsuccess = () => (epoch.result === batch.epoch ? tx.commit() : tx.abort());
       } catch {
         // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
         tx.abort();
@@ -77,11 +95,29 @@ export class IdbStore implements BlockStore {
     });
   }
 
+  #write(tx: IDBTransaction, batch: CommitBatch): void {
+    for (const { bytes, position } of batch.log) {
+      const log = tx.objectStore("log");
+      if (position === this.#fence) log.put(bytes, position);
+      else log.add(bytes, position);
+    }
+    for (const { bytes, key } of batch.queue) tx.objectStore("queue").put(bytes, [...key]);
+    for (const [key, value] of batch.state) tx.objectStore("state").put(value, key);
+  }
+
+  /** The transaction was aborted: why? */
+  async #explain(epoch: number, error: unknown): Promise<CommitOutcome> {
+    const current: unknown = await this.#db?.get("state", EPOCH_KEY).catch(() => epoch);
+    if (current !== epoch) return { status: "rejected", reason: "FENCED" };
+    if (error instanceof DOMException && error.name === "QuotaExceededError") return { status: "rejected", reason: "FULL", cause: error };
+    return { status: "unknown", cause: error };
+  }
+
   async readLog(position: number, count: number): Promise<LogRow[]> {
     const tx = this.#connection().transaction("log");
     const range = IDBKeyRange.lowerBound(position);
     const [keys, values] = await Promise.all([tx.store.getAllKeys(range, count), tx.store.getAll(range, count)]);
-    return keys.map((key, at) => ({ position: key, bytes: values[at]! }));
+    return keys.map((key, at) => ({ position: key, bytes: values[at]! })).filter(({ bytes }) => bytes.byteLength > 0);
   }
 
   async floorLog(position: number): Promise<number | undefined> {
@@ -129,13 +165,13 @@ export class IdbStore implements BlockStore {
   }
 }
 
-function write(tx: IDBTransaction, batch: CommitBatch): void {
-  const log = tx.objectStore("log");
-  for (const { bytes, position } of batch.log) log.put(bytes, position);
-  if (batch.queue.length > 0) {
-    const queue = tx.objectStore("queue");
-    for (const { bytes, key } of batch.queue) queue.put(bytes, [...key]);
-  }
-  const state = tx.objectStore("state");
-  for (const [key, value] of batch.state) state.put(value, key);
+const FENCE = new Uint8Array(0);
+
+/** The narrower a transaction, the cheaper. */
+function scopeOf(batch: CommitBatch, reliesOnFence: boolean): string[] {
+  const scope = [];
+  if (batch.log.length > 0) scope.push("log");
+  if (batch.queue.length > 0) scope.push("queue");
+  if (batch.state.length > 0 || !reliesOnFence) scope.push("state");
+  return scope;
 }

@@ -162,7 +162,8 @@ export class SendService {
 
 function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array): SendReply {
   // A few numbers cross a port faster as a plain list.
-  const places = keep.length > SHORT_REPLY ? new Float64Array(keep.length * 2).fill(-1) : new Array<number>(keep.length * 2).fill(-1);
+  const length = keep.length * 2;
+  const places = keep.length > SHORT_REPLY ? new Float64Array(length).fill(-1) : Array.from<number>({ length }).fill(-1);
   let next = 0;
   for (let index = 0; index < keep.length; index++) {
     if (keep[index] === 0) continue;

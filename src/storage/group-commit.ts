@@ -101,7 +101,7 @@ export class GroupCommit {
 
   async #loop(withCheckpoint: boolean): Promise<void> {
     // First comes everything else of this task: it may bring more to write.
-    await null;
+    await Promise.resolve();
     while (this.#wanted && this.#stopped === null) {
       this.#wanted = false;
       this.#cancelLazy?.();

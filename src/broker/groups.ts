@@ -9,35 +9,11 @@ import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import { ConsumerGroup } from "./consumer-group.ts";
 import { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
-import type { RateMeter } from "./rate-meter.ts";
-import { newRateMeter } from "./rate-meter.ts";
 import type { Session } from "./session.ts";
 import type { Topics } from "./topics.ts";
-
-/**
- * A consumer group and who holds which queue. A queue changes hands in two steps: the assignment says whom it is
- * for (`target`), but its holder (`owner`) keeps it until it has let go, died or expired. So two members never work
- * on one queue, and a rebalance makes no duplicates among members that live.
- */
-export class ConsumerGroup {
-  readonly name: string;
-  readonly members = new Map<string, Member>();
-  readonly target = new Map<string, Member>();
-  readonly owner = new Map<string, Member>();
-  readonly rate: RateMeter;
-
-  constructor(name: string, clock: Clock) {
-    this.name = name;
-    this.rate = newRateMeter(clock);
-  }
-
-  /** Members that share queues, in the order the strategy wants. */
-  sharing(): Member[] {
-    return [...this.members.values()].filter((member) => member.picked === null).sort((a, b) => (a.id < b.id ? -1 : 1));
-  }
-}
 
 export interface GroupServices {
   topics: Topics;
@@ -71,7 +47,7 @@ export class Groups {
     for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const picked = request.queues.length > 0 ? request.queues : null;
-    if (picked === null) checkConsistent(group, subscriptions);
+    if (picked === null) group.checkConsistent(subscriptions);
     this.#groups.set(group.name, group);
     const member = new Member({
       id: `${session.clientId}#${this.#nextMember++}`,
@@ -165,6 +141,7 @@ export class Groups {
   #beginAt(group: string, topic: string, where: ConsumeFromWhere): void {
     const { topics, queues, offsets } = this.#services;
     const count = topics.find(topic)?.readQueueNums ?? 0;
+    offsets.begin(group, topic);
     for (let queueId = 0; queueId < count; queueId++) {
       if (offsets.get(group, topic, queueId) !== undefined) continue;
       const queue = queues.find(topic, queueId);
@@ -260,23 +237,4 @@ const EXPIRY_TICKS = 3;
 
 function keyOf({ topic, queueId }: { topic: string; queueId: number }): string {
   return queueKey(topic, queueId);
-}
-
-/** RocketMQ lets the last member's subscription win, and the others lose messages without a word. We refuse. */
-function checkConsistent(group: ConsumerGroup, subscriptions: Map<string, TagExpression>): void {
-  const [other] = group.sharing();
-  if (other === undefined) return;
-  const [theirs, ours] = [describe(other.subscriptions), describe(subscriptions)];
-  if (theirs === ours) return;
-  throw new MQError(
-    "SUBSCRIPTION_INCONSISTENT",
-    `All members of a group need the same subscriptions. Group "${group.name}" has ${theirs}; this consumer asks for ${ours}.`,
-    { field: "subscriptions" },
-  );
-}
-
-/** `orders "created || paid", stock "*"` */
-function describe(subscriptions: ReadonlyMap<string, TagExpression>): string {
-  const parts = [...subscriptions].map(([topic, { all, tags }]) => `${topic} "${all ? "*" : tags.join(" || ")}"`);
-  return parts.sort().join(", ");
 }

@@ -77,6 +77,10 @@ export class BrokerHost {
       epoch: () => this.#broker?.epoch ?? 0,
       hello: async (request) => {
         const hello = helloRequest(request, "hello");
+        // Locks are named by us alone: a client must not make the broker wait for any other.
+        if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
+          throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
+        }
         const broker = await this.#brokerFor(hello);
         if (broker === null) return { status: this.#status };
         if (opened === null || !isOpen()) opened = { broker, session: this.#openSession(broker, hello) };

@@ -1,6 +1,6 @@
 import type { TagExpression } from "../filter/tag-expression.ts";
 import type { HeldQueue } from "../protocol/api.ts";
-import type { ConsumerGroup } from "./groups.ts";
+import type { ConsumerGroup } from "./consumer-group.ts";
 
 /** One consumer of a group, as the broker knows it. */
 export class Member {

@@ -25,6 +25,14 @@ export class Offsets {
     return this.#offsets.get(group)?.get(topic)?.[queueId];
   }
 
+  /** The group wants this topic, whatever queues it has or will have. */
+  begin(group: string, topic: string): void {
+    const topics = this.#topics(group);
+    if (topics.has(topic)) return;
+    topics.set(topic, {});
+    this.#state.set(`${PREFIX}${group}/${topic}`, {});
+  }
+
   /** `maxOffset` is the queue's end: nobody has consumed what does not exist. */
   commit(group: string, topic: string, queueId: number, offset: number, maxOffset: number): void {
     if (offset > maxOffset) {

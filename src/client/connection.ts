@@ -231,10 +231,9 @@ export class Connection {
     this.#life = life;
     this.#serving = serving;
     this.#opened.resolve(life);
-    this.events.emit("connected", { epoch: serving.epoch, recovery: serving.recovery });
-    if (serving.recovery.damaged.length > 0) this.events.emit("damaged", { ranges: serving.recovery.damaged });
-    for (const ignored of serving.ignored) this.events.emit("configIgnored", ignored);
     this.lifecycle.emit("open", null);
+    // In a task of its own, so that whoever has awaited `connect` can hear of the first broker too.
+    this.environment.timers.after(0, () => this.#announce(serving));
     const reason = await life.ended.promise;
     watch.abort();
     this.#life = null;
@@ -243,6 +242,12 @@ export class Connection {
     channel.fail(this.#closed ?? new BrokerGone());
     this.lifecycle.emit("lost", null);
     this.events.emit("disconnected", { reason });
+  }
+
+  #announce(serving: Serving): void {
+    this.events.emit("connected", { epoch: serving.epoch, recovery: serving.recovery });
+    if (serving.recovery.damaged.length > 0) this.events.emit("damaged", { ranges: serving.recovery.damaged });
+    for (const ignored of serving.ignored) this.events.emit("configIgnored", ignored);
   }
 
   #lose(life: Life, reason: string): void {
@@ -256,9 +261,10 @@ export class Connection {
     this.#shown = deferred();
     this.lifecycle.emit("hide", null);
     life.watch.abort();
-    const gone = (): void => this.#lose(life, "the page was hidden");
-    // The port stays open until the goodbye has arrived.
-    life.channel.call("leave", []).then(gone, gone);
+    life.channel.call("leave", []).catch(() => {});
+    // Closed before the answers come: a worker's message to a page in the back-forward cache throws it out of there.
+    life.channel.fail(new BrokerGone("The page was hidden."));
+    this.#lose(life, "the page was hidden");
     this.#lock?.release();
     this.#lock = null;
   }

@@ -46,11 +46,6 @@ export class TabMQ {
     this.admin = new Admin(connection);
   }
 
-  /** What this client asked of the broker and did not get, because the broker runs with other settings. */
-  get ignoredSettings(): { name: string; asked: unknown; running: unknown }[] {
-    return this.#connection.serving.ignored;
-  }
-
   async createProducer(options: ProducerOptions): Promise<Producer> {
     this.#checkOpen();
     return this.#keep(

@@ -95,7 +95,11 @@ export class GroupCommit {
   }
 
   #run(withCheckpoint: boolean): Promise<void> {
-    this.#running = this.#loop(withCheckpoint).finally(() => (this.#running = null));
+    this.#running = this.#loop(withCheckpoint).finally(() => {
+      this.#running = null;
+      // Something may have been asked for after the loop's last look.
+      if (this.#wanted) this.#request();
+    });
     return this.#running;
   }
 

@@ -54,7 +54,7 @@ export class IdbStore implements BlockStore {
     const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
     const epoch = (typeof last === "number" ? last : 0) + 1;
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
-    this.#fence = cursor === null ? 0 : cursor.key + Math.max(0, cursor.value.byteLength - CHUNK_HEADER_BYTES);
+    this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
     void tx.objectStore("log").put(FENCE, this.#fence);
     await tx.done;
     return epoch;
@@ -166,6 +166,11 @@ export class IdbStore implements BlockStore {
 }
 
 const FENCE = new Uint8Array(0);
+
+/** A fence takes no room. A damaged row keeps its place, however little is left of it: it has to be reported. */
+function endOfRow(position: number, bytes: Uint8Array): number {
+  return bytes.byteLength === 0 ? position : position + Math.max(1, bytes.byteLength - CHUNK_HEADER_BYTES);
+}
 
 /** The narrower a transaction, the cheaper. */
 function scopeOf(batch: CommitBatch, reliesOnFence: boolean): string[] {

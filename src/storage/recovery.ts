@@ -31,7 +31,8 @@ export async function recover(sources: RecoverySources): Promise<Omit<RecoveryRe
 
   async function* watched(): AsyncGenerator<LogRow> {
     for await (const row of sources.rows(start)) {
-      end = Math.max(end, row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES));
+      // However little is left of a damaged row, its position is not given again.
+      end = Math.max(end, row.position + Math.max(1, row.bytes.byteLength - CHUNK_HEADER_BYTES));
       yield row;
     }
   }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { BlockStore, CommitBatch } from "../../src/storage/block-store.ts";
 import { EPOCH_KEY } from "../../src/storage/block-store.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 
 /** One disk, on which several stores can be opened: several hosts over one database. */
 export interface TestDisk {
@@ -10,6 +11,8 @@ export interface TestDisk {
 }
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+/** A log row: a header, as long as the broker's, and these bytes. Rows stand end to end, and are written once. */
+const row = (...payload: number[]): Uint8Array => bytes(...new Uint8Array(CHUNK_HEADER_BYTES), ...payload);
 const noise = (length: number): Uint8Array => Uint8Array.from({ length }, (_, at) => (at * 2_654_435_761) >>> 24);
 const batch = (epoch: number, rows: Partial<CommitBatch>): CommitBatch => ({ epoch, log: [], queue: [], state: [], ...rows });
 
@@ -55,10 +58,10 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
       });
 
       test("it keeps what is there", async () => {
-        await store.commit(batch(epoch, { log: [{ position: 0, bytes: bytes(1) }], state: [["a", 1]] }));
+        await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], state: [["a", 1]] }));
         const next = open();
         await next.takeOver();
-        expect(await next.readLog(0, 10)).toEqual([{ position: 0, bytes: bytes(1) }]);
+        expect(await next.readLog(0, 10)).toEqual([{ position: 0, bytes: row(1) }]);
         expect(await next.readState("a")).toEqual([["a", 1]]);
       });
     });
@@ -66,33 +69,32 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
     describe("commit", () => {
       test("writes log, queue and state rows together", async () => {
         const outcome = await store.commit(
-          batch(epoch, { log: [{ position: 7, bytes: bytes(1, 2) }], queue: [{ key: ["t", 0, 1], bytes: bytes(3) }], state: [["offset/g/t", { 0: 5 }]] }),
+          batch(epoch, { log: [{ position: 0, bytes: row(1, 2) }], queue: [{ key: ["t", 0, 1], bytes: bytes(3) }], state: [["offset/g/t", { 0: 5 }]] }),
         );
         expect(outcome).toEqual({ status: "committed" });
         expect(await contents(store)).toEqual({
-          log: [{ position: 7, bytes: bytes(1, 2) }],
+          log: [{ position: 0, bytes: row(1, 2) }],
           pages: [undefined, bytes(3), undefined],
           state: [["epoch", 1], ["offset/g/t", { 0: 5 }]],
         });
       });
 
-      test("a later row takes the place of an earlier one with its key", async () => {
+      test("a later page or value takes the place of an earlier one with its key", async () => {
         for (const value of [1, 2]) {
-          await store.commit(batch(epoch, { log: [{ position: 0, bytes: bytes(value) }], queue: [{ key: ["t", 0, 0], bytes: bytes(value) }], state: [["k", value]] }));
+          await store.commit(batch(epoch, { queue: [{ key: ["t", 0, 0], bytes: bytes(value) }], state: [["k", value]] }));
         }
-        expect(await store.readLog(0, 10)).toEqual([{ position: 0, bytes: bytes(2) }]);
         expect(await store.readPages([["t", 0, 0]])).toEqual([bytes(2)]);
         expect(await store.readState("k")).toEqual([["k", 2]]);
       });
 
       test("of an older epoch is FENCED and changes nothing", async () => {
-        await store.commit(batch(epoch, { log: [{ position: 0, bytes: bytes(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(1) }], state: [["k", 1]] }));
+        await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(1) }], state: [["k", 1]] }));
         const next = open();
         await next.takeOver();
         const before = await contents(next);
         const late = await store.commit(
           batch(epoch, {
-            log: [{ position: 0, bytes: bytes(9) }, { position: 5, bytes: bytes(9) }],
+            log: [{ position: 0, bytes: row(9) }, { position: 1, bytes: row(9) }],
             queue: [{ key: ["t", 0, 0], bytes: bytes(9) }, { key: ["t", 1, 0], bytes: bytes(9) }],
             state: [["k", 9], ["new", 9], [EPOCH_KEY, 9]],
           }),
@@ -100,6 +102,28 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(late).toMatchObject({ status: "rejected", reason: "FENCED" });
         expect(await contents(next)).toEqual(before);
         expect(await next.commit(batch(2, { state: [["k", 2]] }))).toEqual({ status: "committed" });
+      });
+
+      test("the older host goes on where the log ended: FENCED, before and after the newer one has written there", async () => {
+        expect(await store.commit(batch(1, { log: [{ position: 0, bytes: row(1) }] }))).toEqual({ status: "committed" });
+        const next = open();
+        await next.takeOver();
+        const late = batch(1, { log: [{ position: 1, bytes: row(9, 9) }], state: [["k", 9]] });
+        expect(await store.commit(late)).toMatchObject({ status: "rejected", reason: "FENCED" });
+        expect(await next.commit(batch(2, { log: [{ position: 1, bytes: row(2) }] }))).toEqual({ status: "committed" });
+        expect(await next.commit(batch(2, { log: [{ position: 2, bytes: row(3) }] }))).toEqual({ status: "committed" });
+        expect(await store.commit(late)).toMatchObject({ status: "rejected", reason: "FENCED" });
+        expect(await next.readLog(0, 10)).toEqual([1, 2, 3].map((value, position) => ({ position, bytes: row(value) })));
+        expect(await next.readState("k")).toEqual([]);
+      });
+
+      test("take-overs without a write between them leave no trace in the log", async () => {
+        await store.commit(batch(1, { log: [{ position: 0, bytes: row(1) }] }));
+        for (let host = 2; host < 5; host++) await open().takeOver();
+        const last = open();
+        await last.takeOver();
+        expect(await last.commit(batch(5, { log: [{ position: 1, bytes: row(2) }] }))).toEqual({ status: "committed" });
+        expect(await last.readLog(0, 10)).toEqual([{ position: 0, bytes: row(1) }, { position: 1, bytes: row(2) }]);
       });
 
       test("two hosts that commit without waiting: everything of the newer, and of the older only what came before the take-over", async () => {
@@ -118,7 +142,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
 
       test("an unwritable value leaves nothing of its batch", async () => {
         const outcome = await store
-          .commit(batch(epoch, { log: [{ position: 0, bytes: bytes(1) }], state: [["good", 1], ["bad", () => {}]] }))
+          .commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], state: [["good", 1], ["bad", () => {}]] }))
           .catch((error: unknown) => ({ status: "thrown", error }));
         expect(outcome.status).not.toBe("committed");
         expect(await contents(store)).toEqual({ log: [], pages: [undefined, undefined, undefined], state: [["epoch", 1]] });
@@ -129,7 +153,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
       });
 
       test("many at once are all committed", async () => {
-        const outcomes = await Promise.all(Array.from({ length: 50 }, (_, at) => store.commit(batch(epoch, { log: [{ position: at, bytes: bytes(at) }] }))));
+        const outcomes = await Promise.all(Array.from({ length: 50 }, (_, at) => store.commit(batch(epoch, { log: [{ position: at, bytes: row(at) }] }))));
         expect(outcomes.every(({ status }) => status === "committed")).toBe(true);
         expect(await store.readLog(0, 100)).toHaveLength(50);
       });
@@ -147,32 +171,32 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
 
     describe("values are copies", () => {
       test("what the caller does to its bytes and objects afterwards is not seen", async () => {
-        const row = bytes(1, 2, 3);
+        const chunk = row(1, 2, 3);
         const page = bytes(4);
         const value = { 0: 1, list: [1] };
-        const done = store.commit(batch(epoch, { log: [{ position: 0, bytes: row }], queue: [{ key: ["t", 0, 0], bytes: page }], state: [["k", value]] }));
-        row[0] = 99;
+        const done = store.commit(batch(epoch, { log: [{ position: 0, bytes: chunk }], queue: [{ key: ["t", 0, 0], bytes: page }], state: [["k", value]] }));
+        chunk[0] = 99;
         page[0] = 99;
         value.list.push(2);
         await done;
-        expect(await store.readLog(0, 1)).toEqual([{ position: 0, bytes: bytes(1, 2, 3) }]);
+        expect(await store.readLog(0, 1)).toEqual([{ position: 0, bytes: row(1, 2, 3) }]);
         expect(await store.readPages([["t", 0, 0]])).toEqual([bytes(4)]);
         expect(await store.readState("k")).toEqual([["k", { 0: 1, list: [1] }]]);
       });
 
       test("what a reader does to what it got is not seen by the next", async () => {
-        await store.commit(batch(epoch, { log: [{ position: 0, bytes: bytes(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(2) }], state: [["k", { n: 3 }]] }));
+        await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(2) }], state: [["k", { n: 3 }]] }));
         (await store.readLog(0, 1))[0]!.bytes[0] = 99;
         (await store.readPages([["t", 0, 0]]))[0]![0] = 99;
         ((await store.readState("k"))[0]![1] as { n: number }).n = 99;
-        expect(await contents(store)).toEqual({ log: [{ position: 0, bytes: bytes(1) }], pages: [bytes(2), undefined, undefined], state: [["epoch", 1], ["k", { n: 3 }]] });
+        expect(await contents(store)).toEqual({ log: [{ position: 0, bytes: row(1) }], pages: [bytes(2), undefined, undefined], state: [["epoch", 1], ["k", { n: 3 }]] });
       });
 
       test("a part of a larger buffer is stored without the rest", async () => {
         const whole = noise(1000);
         await store.commit(batch(epoch, { log: [{ position: 0, bytes: whole.subarray(10, 20) }] }));
-        const [row] = await store.readLog(0, 1);
-        expect(row!.bytes).toEqual(whole.slice(10, 20));
+        const [first] = await store.readLog(0, 1);
+        expect(first!.bytes).toEqual(whole.slice(10, 20));
       });
     });
 
@@ -180,7 +204,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
       // Out of order, and with keys that an order of text would put wrong.
       const positions = [500, 9, 1000, 0, 2 ** 40, 10];
       const sorted = positions.toSorted((a, b) => a - b);
-      beforeEach(async () => void (await store.commit(batch(epoch, { log: positions.map((position) => ({ position, bytes: bytes(position % 251) })) }))));
+      beforeEach(async () => void (await store.commit(batch(epoch, { log: positions.map((position) => ({ position, bytes: row(position % 251) })) }))));
 
       test.each([
         [0, 100, sorted],
@@ -192,21 +216,19 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         [2 ** 40 + 1, 10, []],
       ])("readLog(%d, %d) gives rows in the order of positions", async (position, count, expected) => {
         const rows = await store.readLog(position, count);
-        expect(rows.map((row) => row.position)).toEqual(expected);
-        expect(rows.map((row) => row.bytes)).toEqual(expected.map((one) => bytes(one % 251)));
+        expect(rows.map((one) => one.position)).toEqual(expected);
+        expect(rows.map((one) => one.bytes)).toEqual(expected.map((one) => row(one % 251)));
       });
 
       test.each([[0, 0], [8, 0], [9, 9], [499, 10], [501, 500], [2 ** 50, 2 ** 40]])("floorLog(%d) is %d", async (position, expected) => {
         expect(await store.floorLog(position)).toBe(expected);
       });
 
-      test("floorLog before the first row, and readLog of an empty log, find nothing", async () => {
+      test("an empty log has no rows", async () => {
         const empty = makeDisk();
         const other = empty.open();
         await other.takeOver();
-        expect([await other.floorLog(100), await other.readLog(0, 10)]).toEqual([undefined, []]);
-        await other.commit(batch(1, { log: [{ position: 50, bytes: bytes(1) }] }));
-        expect([await other.floorLog(49), await other.floorLog(50)]).toEqual([undefined, 50]);
+        expect(await other.readLog(0, 10)).toEqual([]);
         other.close();
         await empty.destroy();
       });

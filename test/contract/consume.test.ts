@@ -55,6 +55,15 @@ describe("where a group begins", () => {
     await until(() => seen.length === 3);
   });
 
+  test("a group that asked for a topic before there was one, and left, gets everything", async () => {
+    const early = await consumer(mq, () => {}, { subscriptions: { young: "*" } });
+    await early.shutdown();
+    await sendNumbers(5, "young");
+    const seen: string[] = [];
+    await consumer(mq, (message) => void seen.push(message.text()), { subscriptions: { young: "*" } });
+    await until(() => seen.length === 5);
+  });
+
   test("a group that was away goes on where it stopped", async () => {
     const seen: string[] = [];
     const first = await consumer(mq, (message) => void seen.push(message.text()));

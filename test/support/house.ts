@@ -3,12 +3,16 @@
  * The page holds the library and nothing else; what happens there is told to a History in this process at once,
  * so that it outlives the page.
  */
+import { join } from "node:path";
 import type { CDPSession, Page } from "playwright-core";
 import { build } from "vite";
 import type { ConnectOptions, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
 import { launch, temporaryProfile } from "./chromium.mjs";
 import { type Acked, type Delivered, History, type Report, type Stored } from "./history.ts";
 import { serve } from "./serve.mjs";
+
+/** The built package. TABMQ_DIST: another build than the repository's own. */
+export const DIST = process.env.TABMQ_DIST ?? join(import.meta.dirname, "../../dist");
 
 /** What the functions that run in a page get. */
 export interface PageSide {
@@ -42,8 +46,7 @@ export class House {
   static async open(options: HouseOptions = {}): Promise<House> {
     const house = new House(options);
     const { pages = {}, headers = {} } = options;
-    const dist = process.env.TABMQ_DIST;
-    house.#server = await serve({ pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, ...pages }, headers, ...(dist ? { dist } : {}) });
+    house.#server = await serve({ pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, ...pages }, headers, dist: DIST });
     await house.start();
     return house;
   }
@@ -102,6 +105,30 @@ export class House {
     return workers.length;
   }
 
+  /** Looks into a shared worker, found by the ends of its script's URL and the beginning of its name. Not for workers that shall die. */
+  async insideWorker(urlEnd: string, name: string): Promise<{ evaluate(expression: string): Promise<unknown>; detach(): Promise<void> }> {
+    const session = await this.#browserSession();
+    const { targetInfos } = await session.send("Target.getTargets");
+    const worker = targetInfos.find(({ type, url, title }) => type === "shared_worker" && url.endsWith(urlEnd) && title.startsWith(name));
+    if (worker === undefined) throw new Error(`there is no worker ${urlEnd} "${name}"`);
+    const { sessionId } = await session.send("Target.attachToTarget", { targetId: worker.targetId, flatten: false });
+    let next = 0;
+    return {
+      evaluate(expression) {
+        const id = next++;
+        const answer = new Promise<unknown>((resolve) => {
+          session.on("Target.receivedMessageFromTarget", ({ message }) => {
+            const data = JSON.parse(message) as { id?: number; result?: { result: { value: unknown } } };
+            if (data.id === id) resolve(data.result?.result.value);
+          });
+        });
+        const message = JSON.stringify({ id, method: "Runtime.evaluate", params: { expression, returnByValue: true } });
+        return session.send("Target.sendMessageToTarget", { sessionId, message }).then(() => answer);
+      },
+      detach: () => session.detach(),
+    };
+  }
+
   #browserSession(): Promise<CDPSession> {
     return this.context.browser()!.newBrowserCDPSession();
   }
@@ -152,12 +179,12 @@ export class Tab {
   /** Sends each body as one message, all at once; resolves when all are acknowledged. */
   send(topic: string, bodies: string[], queueId?: number): Promise<Acked[]> {
     return this.run(
-      async ({ producer, report }, { topic, bodies, queueId }) => {
-        const options = queueId === undefined ? {} : { queue: { topic, brokerName: "broker-a", queueId } };
+      async ({ producer, report }, given) => {
+        const to = given.queueId === undefined ? {} : { queue: { topic: given.topic, brokerName: "broker-a", queueId: given.queueId } };
         const messages = await Promise.all(
-          bodies.map(async (body) => {
-            const { msgId, messageQueue, queueOffset } = await producer.send({ topic, body, tags: "t" }, options);
-            return { producer: "house", topic, queueId: messageQueue.queueId, queueOffset, msgId, content: `t ${body}` };
+          given.bodies.map(async (body) => {
+            const { msgId, messageQueue, queueOffset } = await producer.send({ topic: given.topic, body, tags: "t" }, to);
+            return { producer: "house", topic: given.topic, queueId: messageQueue.queueId, queueOffset, msgId, content: `t ${body}` };
           }),
         );
         await report({ kind: "acked", messages });
@@ -170,15 +197,18 @@ export class Tab {
   /** A push consumer that reports what it gets, from the topic's first message on. */
   consume(group: string, topic: string, name: string): Promise<void> {
     return this.run(
-      async (side, { group, topic, name }) => {
+      async (side, given) => {
         side.consumer = await side.mq.createPushConsumer({
-          consumerGroup: group,
-          subscriptions: { [topic]: "*" },
+          consumerGroup: given.group,
+          subscriptions: { [given.topic]: "*" },
           consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
-          messageListener: async (message) => {
-            const { queueId, queueOffset, msgId, tags } = message;
-            const seen: Delivered = { consumer: name, topic, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` };
-            await side.report({ kind: "delivered", messages: [seen] });
+          consumeMessageBatchMaxSize: 32,
+          batchListener: async (batch) => {
+            const messages = batch.map((message): Delivered => {
+              const { topic: from, queueId, queueOffset, msgId, tags } = message;
+              return { consumer: given.name, topic: from, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` };
+            });
+            await side.report({ kind: "delivered", messages });
           },
         });
       },
@@ -192,20 +222,21 @@ export class Tab {
   }
 
   createTopic(topic: string, queues: number): Promise<void> {
-    return this.run(async ({ mq }, { topic, queues }) => void (await mq.admin.createTopic({ topic, readQueueNums: queues, writeQueueNums: queues })), { topic, queues });
+    const spec = { topic, readQueueNums: queues, writeQueueNums: queues };
+    return this.run(async ({ mq }, given) => void (await mq.admin.createTopic(given)), spec);
   }
 
-  /** Everything stored of a topic, read queue by queue on nobody's account. */
-  readAll(topic: string): Promise<Stored[]> {
-    return this.run(async ({ mq }, topic) => {
+  /** What is stored of a topic, read queue by queue on nobody's account. `from`: the first offset by queue; default all. */
+  readAll(topic: string, from: Record<number, number> = {}): Promise<Stored[]> {
+    return this.run(async ({ mq }, given) => {
       const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
       const all: Stored[] = [];
-      for (const queue of await pull.fetchQueues(topic).catch(() => [])) {
-        for (let offset = 0; ; ) {
+      for (const queue of await pull.fetchQueues(given.topic)) {
+        for (let offset = given.from[queue.queueId] ?? 0; ; ) {
           const { status, messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
           for (const message of messages) {
             const { queueId, queueOffset, msgId, tags } = message;
-            all.push({ topic, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` });
+            all.push({ topic: given.topic, queueId, queueOffset, msgId, content: `${tags} ${message.text()}` });
           }
           if (status === "NO_NEW_MSG") break;
           offset = nextBeginOffset;
@@ -213,14 +244,14 @@ export class Tab {
       }
       await pull.shutdown();
       return all;
-    }, topic);
+    }, { topic, from });
   }
 
   /** Which epochs wrote the log, row by row in the order of positions, and the epoch row itself: read from IndexedDB, past the broker. */
   epochs(namespace: string): Promise<{ rows: number[]; epoch: number }> {
-    return this.run(async (_side, namespace) => {
+    return this.run(async (_side, given) => {
       const db = await new Promise<IDBDatabase>((resolve, reject) => {
-        const request = indexedDB.open(`tabmq/${namespace}`);
+        const request = indexedDB.open(`tabmq/${given}`);
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error ?? new Error("the database does not open"));
       });

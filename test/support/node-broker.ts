@@ -43,6 +43,9 @@ export class NodeOrigin {
     const { port1, port2 } = new MessageChannel();
     this.#ports.add(port1).add(port2);
     host.accept(port2 as unknown as PortLike);
+    // In browsers, what was posted before a port was closed still arrives; in Node it does not.
+    const close = port1.close.bind(port1);
+    port1.close = () => void setTimeout(close, 10);
     return port1;
   }
 

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { systemClock } from "../../src/platform/clock.ts";
+import { IdbStore, databaseName } from "../../src/storage/idb-store.ts";
+import { type TestDisk, blockStoreContract } from "../contract/block-store.contract.ts";
+
+let next = 0;
+
+function makeDisk(): TestDisk & { namespace: string } {
+  const namespace = `contract-${Date.now()}-${next++}`;
+  return { namespace, open: () => new IdbStore(namespace, systemClock), destroy: () => deleteDatabase(databaseName(namespace)) };
+}
+
+function deleteDatabase(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error ?? new Error("the database could not be deleted"));
+  });
+}
+
+blockStoreContract("IdbStore", makeDisk);
+
+describe("IdbStore", () => {
+  test("a store that is closed does not reject a commit: it says that nobody knows", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    await store.takeOver();
+    store.close();
+    expect(await store.commit({ epoch: 1, log: [], queue: [], state: [] })).toMatchObject({ status: "unknown" });
+    await disk.destroy();
+  });
+
+  test("somebody deletes the database: the store lets go at once and says so", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const lost = new Promise<string>((resolve) => (store.onLost = resolve));
+    await store.takeOver();
+    await deleteDatabase(databaseName(disk.namespace));
+    expect(await lost).toContain("another connection");
+    expect(await store.commit({ epoch: 1, log: [], queue: [], state: [] })).toMatchObject({ status: "unknown" });
+  });
+
+  test("somebody wants a newer version: the store does not block it", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const lost = new Promise<string>((resolve) => (store.onLost = resolve));
+    await store.takeOver();
+    const upgraded = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(databaseName(disk.namespace), 2);
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error("no upgrade"));
+    });
+    await lost;
+    upgraded.close();
+    await disk.destroy();
+  });
+
+  test("commits are strict: they wait for the device", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const real = IDBDatabase.prototype.transaction;
+    const asked: (IDBTransactionOptions | undefined)[] = [];
+    IDBDatabase.prototype.transaction = function (...given) {
+      if (given[1] === "readwrite") asked.push(given[2]);
+      return real.apply(this, given);
+    };
+    try {
+      const epoch = await store.takeOver();
+      await store.commit({ epoch, log: [], queue: [], state: [["k", 1]] });
+    } finally {
+      IDBDatabase.prototype.transaction = real;
+    }
+    expect(asked).toEqual([{ durability: "strict" }, { durability: "strict" }]);
+    store.close();
+    await disk.destroy();
+  });
+});

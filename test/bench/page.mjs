@@ -42,24 +42,22 @@ export const bench = {
     return burst(count, (body) => reference.send(body));
   },
 
-  /** Lone sends, each awaited: the time of each, ms. @param {{ count: number }} options */
-  async tabmqLone({ count }) {
-    return oneByOne(count, (body) => producer.send({ topic: TOPIC, body }));
-  },
-
-  /** Lone sends by the reference. @param {{ count: number }} options */
-  async referenceLone({ count }) {
-    return oneByOne(count, (body) => reference.send(body));
-  },
-
-  /** The reference's bare strict puts, timed in its worker, ms. @param {{ count: number }} options */
-  async referencePuts({ count }) {
-    return reference.barePuts(count);
-  },
-
-  /** Round trips through the reference's port, ms. @param {{ count: number }} options */
-  async referenceTrips({ count }) {
-    return oneByOne(count, (body) => reference.roundTrip(body));
+  /**
+   * Lone operations, each awaited, in turn: a send, a bare strict put (timed in the reference's worker), a port round
+   * trip, a send by the reference. In turn and not in blocks, because a thread that was just busy answers sooner than
+   * one that slept, and a lone send meets threads that slept. The time of each, ms.
+   * @param {{ count: number }} options
+   */
+  async lone({ count }) {
+    const times = { tabmq: /** @type {number[]} */ ([]), put: /** @type {number[]} */ ([]), trip: /** @type {number[]} */ ([]), minimal: /** @type {number[]} */ ([]) };
+    for (let i = 0; i < count; i++) {
+      const body = message(i);
+      times.tabmq.push(await timeOf(() => producer.send({ topic: TOPIC, body })));
+      times.put.push(...(await reference.barePuts(1)));
+      times.trip.push(await timeOf(() => reference.roundTrip(body)));
+      times.minimal.push(await timeOf(() => reference.send(body)));
+    }
+    return times;
   },
 
   /** From `connect()` to the first answered send, ms. @param {{ namespace: string }} options */
@@ -102,19 +100,11 @@ async function burst(count, send) {
   return performance.now() - began;
 }
 
-/**
- * @param {number} count
- * @param {(body: Uint8Array) => Promise<unknown>} act
- */
-async function oneByOne(count, act) {
-  /** @type {number[]} */
-  const times = [];
-  for (let i = 0; i < count; i++) {
-    const began = performance.now();
-    await act(message(i));
-    times.push(performance.now() - began);
-  }
-  return times;
+/** @param {() => Promise<unknown>} act */
+async function timeOf(act) {
+  const began = performance.now();
+  await act();
+  return performance.now() - began;
 }
 
 /** @param {number} at */

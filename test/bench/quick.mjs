@@ -96,12 +96,15 @@ async function measureSends() {
       });
     }
     if (wanted.has("lone")) {
-      const { tabmq, put, trip, minimal } = await takeTurns("lone", LONE_ROUNDS, {
-        tabmq: async () => midmean(await call(page, "tabmqLone", { count: LONE_SENDS })),
-        put: async () => midmean(await call(page, "referencePuts", { count: LONE_SENDS })),
-        trip: async () => midmean(await call(page, "referenceTrips", { count: LONE_SENDS })),
-        minimal: async () => midmean(await call(page, "referenceLone", { count: LONE_SENDS })),
-      });
+      /** @type {Record<"tabmq" | "put" | "trip" | "minimal", number[]>} */
+      const lone = { tabmq: [], put: [], trip: [], minimal: [] };
+      for (let round = 0; round <= LONE_ROUNDS; round++) {
+        const times = await call(page, "lone", { count: LONE_SENDS });
+        if (round === 0) continue;
+        for (const name of /** @type {(keyof typeof lone)[]} */ (Object.keys(lone))) lone[name].push(midmean(times[name]));
+        console.error(`lone: round ${round}: ${Object.entries(lone).map(([name, values]) => `${name} ${figure(values.at(-1) ?? 0)}`).join(", ")}`);
+      }
+      const { tabmq, put, trip, minimal } = lone;
       const reference = put.map((ms, round) => ms + (trip[round] ?? 0));
       found.push({
         name: "1 KiB lone send", unit: "ms", better: "lower", measured: tabmq, reference, ratio: median(tabmq) / (median(put) + median(trip)), bar: LONE_BAR,

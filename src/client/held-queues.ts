@@ -1,0 +1,209 @@
+import type { MessageSelector } from "../filter/tag-expression.ts";
+import { MAX_PULL_BATCH } from "../model/limits.ts";
+import type { MessageExt } from "../model/message.ts";
+import type { MessageQueue } from "../model/queue.ts";
+import { compareQueues, queueKey } from "../model/queue.ts";
+import type { AssignedQueue, FetchReply, HeldQueue, QueueCommit, QueueRef } from "../protocol/api.ts";
+import { ProcessQueue } from "./process-queue.ts";
+
+/** How much a consumer takes in. */
+export interface FlowLimits {
+  /** Messages of one queue in one answer. */
+  pullBatchSize: number;
+  /** No more is fetched for a queue that holds this many messages, bytes, or this span of offsets. */
+  thresholdForQueue: number;
+  thresholdSizeForQueue: number;
+  maxSpan: number;
+}
+
+/** What the broker should be told after a message: nothing yet, soon, or at once. */
+export type Urgency = "soon" | "now";
+
+/**
+ * The queues a consumer holds: those assigned to it, and those that were taken away and are still being worked on.
+ * Pure bookkeeping; `dropped` is called when nothing more of a queue may be begun.
+ */
+export class HeldQueues {
+  readonly #limits: FlowLimits;
+  readonly #dropped: (processQueue: ProcessQueue) => void;
+  readonly #held = new Map<string, ProcessQueue>();
+  /** Let go, and the broker does not know yet how far we came. */
+  #released: QueueCommit[] = [];
+  /** Queues given back to us before we had let them go. */
+  readonly #returning = new Set<string>();
+  readonly #paused = new Set<string>();
+  /** What the last fetch asked for, by queue. */
+  #wanted = new Map<string, number>();
+
+  constructor(limits: FlowLimits, dropped: (processQueue: ProcessQueue) => void) {
+    this.#limits = limits;
+    this.#dropped = dropped;
+  }
+
+  assignment(): MessageQueue[] {
+    return this.#active().map(({ queue }) => ({ ...queue })).sort(compareQueues);
+  }
+
+  find(queue: QueueRef): ProcessQueue | undefined {
+    const processQueue = this.#held.get(keyOf(queue));
+    return processQueue?.isDropped === false ? processQueue : undefined;
+  }
+
+  /** Begins a queue anew at an offset; what was received of it is forgotten. */
+  restart(processQueue: ProcessQueue, offset: number): void {
+    this.#drop(processQueue);
+    this.#held.set(keyOf(processQueue.queue), new ProcessQueue(processQueue.queue, offset));
+  }
+
+  pause(queue: QueueRef): void {
+    this.#paused.add(keyOf(queue));
+  }
+
+  resume(queue: QueueRef): void {
+    this.#paused.delete(keyOf(queue));
+  }
+
+  isPaused(queue: QueueRef): boolean {
+    return this.#paused.has(keyOf(queue));
+  }
+
+  began(processQueue: ProcessQueue): void {
+    processQueue.running++;
+  }
+
+  /** A listener has come back. Consumed: the message's room is free, and the offset may move. */
+  ended(processQueue: ProcessQueue, message: MessageExt, isConsumed: boolean): Urgency {
+    processQueue.running--;
+    if (isConsumed) processQueue.remove(message);
+    if (processQueue.isDropped) {
+      this.#letGo(processQueue);
+      return "now";
+    }
+    const { pullBatchSize, thresholdForQueue } = this.#limits;
+    const enough = Math.min(pullBatchSize, Math.ceil(thresholdForQueue / 2));
+    const hasRoomAgain = this.#wanted.get(keyOf(processQueue.queue)) === 0 && this.#room(processQueue) >= enough;
+    // At once when all is done: timers of hidden tabs are slow, and progress that is not told is work done twice.
+    return hasRoomAgain || processQueue.size === 0 ? "now" : "soon";
+  }
+
+  /** How things stand, for a fetch. What has been let go is told once: `tellAgain` when the fetch failed. */
+  report(): { held: HeldQueue[]; released: QueueCommit[] } {
+    const held = [...this.#held.values()].map((processQueue) => this.#describe(processQueue));
+    this.#wanted = new Map(held.map((queue) => [keyOf(queue), queue.want]));
+    return { held, released: this.#released.splice(0) };
+  }
+
+  tellAgain(released: QueueCommit[]): void {
+    this.#released.push(...released);
+  }
+
+  /** A copy, to know later which queues a fetch was about. */
+  snapshot(): Map<string, ProcessQueue> {
+    return new Map(this.#held);
+  }
+
+  commits(): QueueCommit[] {
+    return [...this.#released, ...[...this.#held.values()].map(commitOf)];
+  }
+
+  /** Takes a new assignment over. Queues that are gone are let go as soon as nothing of them is running. */
+  assign(assignment: AssignedQueue[], brokerName: string): { assigned: MessageQueue[]; revoked: MessageQueue[] } {
+    const wanted = new Map(assignment.map((queue) => [keyOf(queue), queue]));
+    const revoked: MessageQueue[] = [];
+    for (const [key, processQueue] of this.#held) {
+      this.#returning.delete(key);
+      if (wanted.has(key) || processQueue.isDropped) continue;
+      revoked.push(processQueue.queue);
+      this.#drop(processQueue);
+      this.#letGo(processQueue);
+    }
+    const assigned: MessageQueue[] = [];
+    for (const [key, { topic, queueId, offset }] of wanted) {
+      const held = this.#held.get(key);
+      if (held?.isDropped) this.#returning.add(key);
+      if (held !== undefined) continue;
+      const queue = { topic, queueId, brokerName };
+      this.#held.set(key, new ProcessQueue(queue, offset));
+      assigned.push(queue);
+    }
+    return { assigned, revoked };
+  }
+
+  /** Takes the messages of a fetch in; returns what is new, by queue. `asked`: the snapshot from when it was sent. */
+  receive(
+    { progress }: FetchReply,
+    messages: MessageExt[],
+    asked: Map<string, ProcessQueue>,
+    subscriptions: ReadonlyMap<string, MessageSelector>,
+  ): { processQueue: ProcessQueue; messages: MessageExt[] }[] {
+    const byQueue = new Map<string, MessageExt[]>();
+    for (const message of messages) {
+      // The broker compares tag codes; different tags may share one, so the text has the last word.
+      if (subscriptions.get(message.topic)?.matches({ tags: message.tags }) === false) continue;
+      const list = byQueue.get(keyOf(message));
+      if (list === undefined) byQueue.set(keyOf(message), [message]);
+      else list.push(message);
+    }
+    return progress.flatMap((at) => {
+      const key = keyOf(at);
+      const processQueue = this.#held.get(key);
+      // A queue that was taken away, or begun anew by a seek, has no use for what was asked before.
+      if (processQueue === undefined || processQueue !== asked.get(key) || processQueue.isDropped) return [];
+      const fresh = processQueue.put(byQueue.get(key) ?? []);
+      processQueue.skipTo(at.nextOffset);
+      return fresh.length > 0 ? [{ processQueue, messages: fresh }] : [];
+    });
+  }
+
+  /** Begins nothing more of anything; what is running keeps its queue. */
+  dropAll(): void {
+    for (const processQueue of this.#active()) this.#drop(processQueue);
+  }
+
+  /** All that is held is somebody else's now. */
+  forget(): void {
+    this.dropAll();
+    this.#held.clear();
+    this.#released = [];
+    this.#returning.clear();
+  }
+
+  #active(): ProcessQueue[] {
+    return [...this.#held.values()].filter((processQueue) => !processQueue.isDropped);
+  }
+
+  #describe(processQueue: ProcessQueue): HeldQueue {
+    const { queue, commitOffset, nextOffset, isDropped } = processQueue;
+    const want = isDropped || this.isPaused(queue) ? 0 : this.#room(processQueue);
+    return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want };
+  }
+
+  #room({ bytes, span, size }: ProcessQueue): number {
+    const { thresholdForQueue, thresholdSizeForQueue, maxSpan, pullBatchSize } = this.#limits;
+    if (bytes >= thresholdSizeForQueue || span >= maxSpan) return 0;
+    return Math.max(0, Math.min(pullBatchSize, MAX_PULL_BATCH, thresholdForQueue - size));
+  }
+
+  #drop(processQueue: ProcessQueue): void {
+    processQueue.isDropped = true;
+    this.#dropped(processQueue);
+  }
+
+  /** Lets a queue that was taken away go, when nothing of it is running any more. */
+  #letGo(processQueue: ProcessQueue): void {
+    const key = keyOf(processQueue.queue);
+    if (processQueue.running > 0 || this.#held.get(key) !== processQueue) return;
+    this.#held.delete(key);
+    // It came back while a listener was still at it: go on behind what is done.
+    if (this.#returning.delete(key)) this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset));
+    else this.#released.push(commitOf(processQueue));
+  }
+}
+
+function keyOf({ topic, queueId }: QueueRef): string {
+  return queueKey(topic, queueId);
+}
+
+function commitOf({ queue, commitOffset }: ProcessQueue): QueueCommit {
+  return { topic: queue.topic, queueId: queue.queueId, commitOffset };
+}

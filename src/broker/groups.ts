@@ -156,8 +156,11 @@ export class Groups {
     const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, queue.topic, queue.queueId);
     if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
-    offsets.commit(member.group.name, queue.topic, queue.queueId, queue.commitOffset, queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0);
-    member.group.rate.add(Math.max(0, queue.commitOffset - before));
+    // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
+    const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;
+    const reached = Math.min(queue.commitOffset, maxOffset);
+    offsets.commit(member.group.name, queue.topic, queue.queueId, reached, maxOffset);
+    member.group.rate.add(Math.max(0, reached - before));
   }
 
   #rebalance(group: ConsumerGroup): void {

@@ -50,6 +50,7 @@ export class Topics {
   /** Creates the topic or changes it; resolves when that is durable. */
   async create(spec: TopicSpec): Promise<TopicConfig> {
     checkSendable(spec.topic, "topic");
+    if (spec.topic.startsWith("%")) throw new MQError("NO_PERMISSION", `Topics that begin with % are the broker's own: "${spec.topic}".`, { field: "topic" });
     if (isSystemTopic(spec.topic)) throw new MQError("NO_PERMISSION", `"${spec.topic}" is a system topic.`, { field: "topic" });
     const before = this.#topics.get(spec.topic);
     const config = { ...(before ?? this.#describe(spec)), ...spec };

@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { asMQError, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, CONNECT_TIMEOUT } from "../model/limits.ts";
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
@@ -59,6 +59,8 @@ export class Connection {
   #serving: Serving | null = null;
   #opened: Deferred<Life> = deferred();
   #lock: HeldLock | null = null;
+  /** What a broker that does not serve yet said last. */
+  #lastStatus: "waiting" | "recovering" | null = null;
   readonly #lockName: string;
   #closed: MQError | null = null;
   #shown: Deferred<void> | null = null;
@@ -70,7 +72,7 @@ export class Connection {
     try {
       await connection.#connectFirst();
     } catch (error) {
-      connection.#end(error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
+      connection.#end(asMQError(error));
       throw error;
     }
     return connection;
@@ -174,8 +176,6 @@ export class Connection {
     }
   }
 
-  #lastStatus: string | null = null;
-
   /** One broker after the other until the end. */
   async #keepConnected(onFailure: (error: MQError) => void): Promise<void> {
     const { timers } = this.environment;
@@ -188,7 +188,7 @@ export class Connection {
         delay = RETRY_DELAY_MIN;
         await this.#live(life);
       } catch (error) {
-        onFailure(error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
+        onFailure(asMQError(error));
         await sleep(timers, delay);
         delay = Math.min(delay * 2, RETRY_DELAY_MAX);
       }

@@ -1,5 +1,5 @@
 import type { MessageSelector } from "../filter/tag-expression.ts";
-import { MQError } from "../model/errors.ts";
+import { asMQError, MQError } from "../model/errors.ts";
 import { LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -32,6 +32,7 @@ export interface MemberEvents {
 /** How long progress may wait for the next fetch to carry it. */
 const COMMIT_DELAY = 100;
 const ERROR_DELAY = 1000;
+const JOIN_TRIES = 3;
 
 /**
  * A consumer's place in its group: joins, fetches, gives queues up when asked, and joins again when the broker
@@ -65,13 +66,17 @@ export class GroupMember {
     ];
   }
 
-  /** Joins; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. */
+  /** Joins and has its queues; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. */
   async start(): Promise<void> {
-    try {
-      await this.#joinOnce();
-    } catch (error) {
-      await this.stop();
-      throw error;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#joinOnce();
+      } catch (error) {
+        // The broker died in between: the next one is asked.
+        if (error instanceof BrokerGone && tries < JOIN_TRIES && !this.#isStopped) continue;
+        await this.stop();
+        throw error;
+      }
     }
   }
 
@@ -136,7 +141,7 @@ export class GroupMember {
     // Several reasons in one task make one fetch.
     queueMicrotask(() => {
       this.#isPoked = false;
-      if (this.#memberId !== null && !this.#isStopped) void this.#fetch(this.#memberId);
+      if (this.#memberId !== null && !this.#isStopped) void this.#keepFetching(this.#memberId);
     });
   }
 
@@ -144,6 +149,7 @@ export class GroupMember {
   async commit(): Promise<void> {
     if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment; the progress is committed when there is one.");
     await this.#fetch(this.#memberId, 0);
+    this.poke();
   }
 
   async #join(): Promise<void> {
@@ -173,34 +179,50 @@ export class GroupMember {
     }
     this.#memberId = memberId;
     this.#generation = 0;
-    await this.#fetch(memberId);
+    // The first fetch brings the assignment: whoever has joined knows its queues.
+    try {
+      await this.#fetch(memberId, 0);
+    } catch (error) {
+      this.#memberId = null;
+      void this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
+      throw error;
+    }
+    this.poke();
   }
 
-  async #fetch(memberId: string, patience = LONG_POLL): Promise<void> {
-    const turn = ++this.#turn;
+  /** Fetches, and goes on fetching until a newer fetch takes over or the membership ends. */
+  async #keepFetching(memberId: string): Promise<void> {
+    const turn = this.#turn + 1;
+    try {
+      await this.#fetch(memberId, LONG_POLL);
+    } catch (error) {
+      if (memberId !== this.#memberId || error instanceof BrokerGone) return;
+      this.#report(error);
+      await sleep(this.#connection.environment.timers, ERROR_DELAY);
+    }
+    if (turn === this.#turn && memberId === this.#memberId && !this.#isStopped) void this.#keepFetching(memberId);
+  }
+
+  async #fetch(memberId: string, wait: number): Promise<void> {
+    this.#turn++;
     this.#cancelCommit?.();
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
     const { held, released } = this.#queues.report();
-    // The first fetch only fetches the assignment; there is nothing to wait for yet.
-    const wait = this.#generation === 0 ? 0 : patience;
     try {
       const request = { memberId, generation: this.#generation, held, released, wait };
-      const reply = await this.#connection.callOnce("fetch", [request], { timeout: LONG_POLL + LONG_POLL_GRACE });
-      if (memberId !== this.#memberId) return;
-      this.#apply(reply, asked);
+      const reply = await this.#connection.callOnce("fetch", [request], { timeout: wait + LONG_POLL_GRACE });
+      if (memberId === this.#memberId) this.#apply(reply, asked);
     } catch (error) {
-      if (memberId !== this.#memberId || error instanceof BrokerGone) return;
-      if (error instanceof MQError && error.code === "STALE_GENERATION") {
-        this.#forgetMembership();
-        void this.#join();
-        return;
+      if (memberId === this.#memberId) {
+        this.#queues.tellAgain(released);
+        if (error instanceof MQError && error.code === "STALE_GENERATION") {
+          this.#forgetMembership();
+          void this.#join();
+        }
       }
-      this.#queues.tellAgain(released);
-      this.#report(error);
-      await sleep(this.#connection.environment.timers, ERROR_DELAY);
+      throw error;
     }
-    if (turn === this.#turn && memberId === this.#memberId && !this.#isStopped) void this.#fetch(memberId);
   }
 
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
@@ -233,6 +255,6 @@ export class GroupMember {
   }
 
   #report(error: unknown): void {
-    this.events.emit("error", error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error }));
+    this.events.emit("error", asMQError(error));
   }
 }

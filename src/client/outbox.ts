@@ -1,5 +1,5 @@
-import { errorFromData, MQError } from "../model/errors.ts";
-import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_UNSENT_BYTES } from "../model/limits.ts";
+import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
 import type { Cancel } from "../platform/timers.ts";
@@ -137,7 +137,7 @@ export class Outbox {
   }
 
   #pump(): void {
-    while (this.#connection.isOpen) {
+    while (this.#connection.isOpen && this.#inFlight.length < MAX_IN_FLIGHT_FRAMES) {
       const next = this.#waiting[0];
       if (next === undefined) break;
       const size = next.frame.byteLength;
@@ -162,7 +162,7 @@ export class Outbox {
     } catch (error) {
       // `lost` follows and takes back whatever was on its way, in order.
       if (error instanceof BrokerGone) return;
-      const refusal = error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { outcome: "unknown", cause: error });
+      const refusal = asMQError(error);
       if (refusal.outcome === "unknown") {
         // The store failed under this broker, which gives up. `lost` follows here too.
         batch.lastError = refusal;

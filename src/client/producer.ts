@@ -8,6 +8,7 @@ import type { MessageQueue, MessageQueueSelector } from "../model/queue.ts";
 import { queueOfMessageGroup, RoundRobin } from "../model/queue.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import { randomUint32 } from "../platform/random.ts";
+import type { Cancel } from "../platform/timers.ts";
 import type { TopicConfig } from "../protocol/api.ts";
 import { callable, instance, integer, named, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
@@ -68,8 +69,10 @@ const sendOptions = record({
 
 interface Parcel {
   drafts: MessageDraft[];
-  message: Message;
+  messages: Message[];
   options: SendOptions;
+  /** Its time was up before it could be handed over. */
+  isLate: boolean;
 }
 
 /** Sends messages. Made by `mq.createProducer`. */
@@ -80,11 +83,14 @@ export class Producer {
   readonly #routes: Routes;
   readonly #rules: SendRules;
   readonly #ids: MessageIdGenerator;
-  readonly #roundRobin: RoundRobin;
+  /** One per topic: a shared counter would starve queues of topics that take turns. */
+  readonly #roundRobins = new Map<string, RoundRobin>();
+  /** Ids of messages that may be stored: sent again, the same object keeps its id. */
+  readonly #doubtful = new WeakMap<Message, string>();
   readonly #onShutdown: (producer: Producer) => void;
   #pending = 0;
   #idle: (() => void)[] = [];
-  #isShut = false;
+  #closing: Promise<void> | null = null;
 
   constructor(
     parts: { connection: Connection; outbox: Outbox; routes: Routes; onShutdown: (producer: Producer) => void },
@@ -99,7 +105,6 @@ export class Producer {
     this.#onShutdown = parts.onShutdown;
     this.#rules = { timeout: checked.sendMsgTimeout ?? 3000, retries: checked.retryTimesWhenSendFailed ?? 2 };
     this.#ids = new MessageIdGenerator((count) => random.bytes(count), () => clock.now());
-    this.#roundRobin = new RoundRobin(randomUint32(random));
   }
 
   /** Sends one message, or several as a batch (one topic, one queue); resolves when they are durable. */
@@ -111,8 +116,12 @@ export class Producer {
     const sent = this.#dispatch(parcel);
     if (signal === undefined) return sent;
     return new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(aborted(signal, "unknown")), { once: true });
-      sent.then(resolve, reject);
+      const onAbort = (): void => {
+        this.#remember(parcel);
+        reject(aborted(signal, "unknown"));
+      };
+      signal.addEventListener("abort", onAbort);
+      sent.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
     });
   }
 
@@ -123,9 +132,12 @@ export class Producer {
   }
 
   /** Waits for what was sent, then ends. */
-  async shutdown(): Promise<void> {
-    if (this.#isShut) return;
-    this.#isShut = true;
+  shutdown(): Promise<void> {
+    this.#closing ??= this.#shutdown();
+    return this.#closing;
+  }
+
+  async #shutdown(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#onShutdown(this);
   }
@@ -135,36 +147,71 @@ export class Producer {
   }
 
   #checkOpen(): void {
-    if (this.#isShut) throw new MQError("CLOSED", `The producer of group "${this.producerGroup}" is shut down.`);
+    if (this.#closing !== null) throw new MQError("CLOSED", `The producer of group "${this.producerGroup}" is shut down.`);
   }
 
   #pack(message: Message | Message[], options: SendOptions | undefined): Parcel {
     const checked = options === undefined ? {} : (sendOptions(options, "send") as SendOptions);
-    if (!Array.isArray(message)) return { drafts: [this.#draft(message)], message, options: checked };
-    const [first] = message;
-    if (first === undefined) throw new MQError("MESSAGE_ILLEGAL", "The batch is empty.", { field: "messages" });
-    const drafts = message.map((member) => this.#draft(member));
-    checkBatch(drafts);
-    return { drafts, message: first, options: checked };
+    const messages = Array.isArray(message) ? message : [message];
+    if (messages.length === 0) throw new MQError("MESSAGE_ILLEGAL", "The batch is empty.", { field: "messages" });
+    const drafts = messages.map((member, at) => this.#draft(member, Array.isArray(message) ? at : null));
+    if (Array.isArray(message)) checkBatch(drafts);
+    if (drafts[0]!.messageGroup !== undefined && (checked.queue !== undefined || checked.selector !== undefined)) {
+      throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
+    }
+    return { drafts, messages, options: checked, isLate: false };
   }
 
-  #draft(message: Message): MessageDraft {
-    return draftMessage(message, this.#ids.next(), this.#connection.serving.settings.maxMessageSize);
+  #draft(message: Message, index: number | null): MessageDraft {
+    try {
+      const known = typeof message === "object" && message !== null ? this.#doubtful.get(message) : undefined;
+      return draftMessage(message, known ?? this.#ids.next(), this.#connection.serving.settings.maxMessageSize);
+    } catch (error) {
+      if (index === null || !(error instanceof MQError)) throw error;
+      const field = (error.field ?? "message").replace(/^message/, `messages[${index}]`);
+      throw new MQError(error.code, `Message ${index} of the batch: ${error.message}`, { field, cause: error });
+    }
+  }
+
+  /** Their outcome is not known: sent again, they keep their ids. */
+  #remember({ drafts, messages }: Parcel): void {
+    for (const [at, message] of messages.entries()) this.#doubtful.set(message, drafts[at]!.msgId);
   }
 
   #dispatch(parcel: Parcel): Promise<SendResult> {
     this.#pending++;
     const { topic } = parcel.drafts[0]!;
     // The route has to be asked for: until then the caller may change the bytes it gave us.
-    if (!this.#routes.isKnown(topic)) for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    const mustAsk = !this.#routes.isKnown(topic);
+    if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
     const sent = new Promise<SendResult>((resolve, reject) => {
-      this.#routes.with(topic, (route) => this.#enqueue(parcel, route, resolve, reject), reject);
+      const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
+      const run = (route: Route): void => {
+        cancel();
+        if (!parcel.isLate) this.#enqueue(parcel, route, resolve, reject);
+      };
+      this.#routes.with(topic, run, (error) => {
+        cancel();
+        reject(error);
+      });
     });
     const settled = (): void => {
       if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
     };
-    sent.then(settled, settled);
+    sent.then(settled, (error: unknown) => {
+      if (error instanceof MQError && error.outcome === "unknown") this.#remember(parcel);
+      settled();
+    });
     return sent;
+  }
+
+  /** The time for asking where to send counts as sending time. */
+  #limitAsking(parcel: Parcel, reject: (error: MQError) => void): Cancel {
+    const timeout = parcel.options.timeout ?? this.#rules.timeout;
+    return this.#connection.environment.timers.after(timeout, () => {
+      parcel.isLate = true;
+      reject(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
+    });
   }
 
   #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
@@ -196,7 +243,7 @@ export class Producer {
     }
   }
 
-  #chooseQueue({ drafts, message, options }: Parcel, { topic, brokerName, writeQueueNums }: TopicConfig): MessageQueue {
+  #chooseQueue({ drafts, messages, options }: Parcel, { topic, brokerName, writeQueueNums }: TopicConfig): MessageQueue {
     const { queue, selector, arg } = options;
     const group = drafts[0]!.messageGroup;
     if (queue !== undefined) {
@@ -205,18 +252,27 @@ export class Producer {
     }
     if (selector !== undefined) {
       const queues = Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId }));
-      const chosen: MessageQueue | undefined = selector(queues, message, arg);
-      const known = queues.find((one) => one.queueId === chosen?.queueId && one.topic === chosen.topic);
-      if (known === undefined) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
-      return known;
+      const chosen: MessageQueue | undefined = selector(queues, messages[0]!, arg);
+      const isKnown = chosen?.topic === topic && Number.isInteger(chosen.queueId) && chosen.queueId >= 0 && chosen.queueId < writeQueueNums;
+      if (!isKnown) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
+      return { topic, brokerName, queueId: chosen.queueId };
     }
-    const queueId = group === undefined ? this.#roundRobin.next(writeQueueNums) : queueOfMessageGroup(group, writeQueueNums);
+    const queueId = group === undefined ? this.#nextQueue(topic, writeQueueNums) : queueOfMessageGroup(group, writeQueueNums);
     return { topic, brokerName, queueId };
+  }
+
+  #nextQueue(topic: string, count: number): number {
+    let roundRobin = this.#roundRobins.get(topic);
+    if (roundRobin === undefined) {
+      roundRobin = new RoundRobin(randomUint32(this.#connection.environment.random));
+      this.#roundRobins.set(topic, roundRobin);
+    }
+    return roundRobin.next(count);
   }
 }
 
 function noSuchQueue(queue: MessageQueue | undefined, field: string, topic: string, count: number): MQError {
-  const shown = queue === undefined ? "nothing" : `queue ${queue.queueId} of "${queue.topic}" at "${queue.brokerName}"`;
+  const shown = queue instanceof Promise ? "a Promise" : typeof queue !== "object" || queue === null ? "nothing" : `queue ${queue.queueId} of "${queue.topic}" at "${queue.brokerName}"`;
   return new MQError("INVALID_PARAMETER", `${field}: topic "${topic}" has the queues 0 to ${count - 1}; ${shown} is none of them.`, { field });
 }
 

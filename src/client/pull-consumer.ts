@@ -65,7 +65,9 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   #starting: Promise<void> = Promise.resolve();
   #ready: Held[] = [];
   #given: Held[] = [];
-  #wake: () => void = () => {};
+  /** Polls that wait for a message. */
+  readonly #sleepers = new Set<() => void>();
+  #closing: Promise<void> | null = null;
   #isShut = false;
 
   constructor(connection: Connection, options: PullConsumerOptions, onShutdown: (consumer: PullConsumer) => void) {
@@ -88,7 +90,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   assign(queues: MessageQueue[]): void {
     this.#checkOpen();
     if (this.#subscriptions.size > 0 || this.#member !== null) throw new MQError("INVALID_PARAMETER", "assign is called once, and does not go together with subscribe.", { field: "assign" });
-    const checked = list((value: unknown, field: string) => queueRef(value, field), 1024)(queues, "assign");
+    const checked = queueRefs(queues, "assign");
     if (checked.length === 0) throw new MQError("INVALID_PARAMETER", "assign needs at least one queue.", { field: "assign" });
     this.#start(checked);
   }
@@ -116,8 +118,13 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   /** Goes on at another offset. Messages received and not yet given are forgotten. */
   async seek(queue: MessageQueue, to: number): Promise<void> {
+    const [checkedQueue, checkedOffset] = [queueRef(queue, "seek.queue"), offset(to, "seek.offset")];
+    const { minOffset, maxOffset } = await this.#limits(queue);
+    if (checkedOffset < minOffset || checkedOffset > maxOffset) {
+      throw new MQError("INVALID_PARAMETER", `The queue holds the offsets ${minOffset} to ${maxOffset}; ${checkedOffset} is none of them.`, { field: "seek.offset" });
+    }
     await this.#started();
-    this.#member!.seek(queueRef(queue, "seek.queue"), offset(to, "seek.offset"));
+    this.#member!.seek(checkedQueue, checkedOffset);
   }
 
   async seekToBegin(queue: MessageQueue): Promise<void> {
@@ -138,11 +145,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   /** Neither fetches nor gives anything more of these queues until `resume`. */
   pause(queues: MessageQueue[]): void {
-    for (const queue of queues) this.#member?.pause(queueRef(queue, "pause"));
+    const checked = queueRefs(queues, "pause");
+    // Before the first poll there is no member yet: this makes one.
+    this.#started().catch(() => {});
+    for (const queue of checked) this.#member!.pause(queue);
   }
 
   resume(queues: MessageQueue[]): void {
-    for (const queue of queues) this.#member?.resume(queueRef(queue, "resume"));
+    for (const queue of queueRefs(queues, "resume")) this.#member?.resume(queue);
     this.#wake();
   }
 
@@ -172,8 +182,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 
   /** Commits, if autoCommit is on, and leaves the group. */
-  async shutdown(): Promise<void> {
-    if (this.#isShut) return;
+  shutdown(): Promise<void> {
+    this.#closing ??= this.#shutdown();
+    return this.#closing;
+  }
+
+  async #shutdown(): Promise<void> {
     if (this.#autoCommit) this.#finishGiven();
     this.#isShut = true;
     this.#wake();
@@ -241,13 +255,19 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   #arrival(timeout: number): Promise<void> {
     return new Promise((resolve) => {
+      const sleepers = this.#sleepers;
       const cancel = this.#connection.environment.timers.after(timeout, done);
-      this.#wake = done;
+      sleepers.add(done);
       function done(): void {
         cancel();
+        sleepers.delete(done);
         resolve();
       }
     });
+  }
+
+  #wake(): void {
+    for (const wake of this.#sleepers) wake();
   }
 
   async #limits(queue: MessageQueue): Promise<{ minOffset: number; maxOffset: number }> {
@@ -257,6 +277,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has no queue ${queueKey(topic, queueId)}.`, { field: "queue" });
     return row;
   }
+}
+
+const MAX_QUEUES_AT_ONCE = 1024;
+
+function queueRefs(value: unknown, field: string): { topic: string; queueId: number }[] {
+  return list(queueRef, MAX_QUEUES_AT_ONCE)(value, field);
 }
 
 export function queueRef(value: unknown, field: string): { topic: string; queueId: number } {

@@ -1,5 +1,5 @@
 import { MessageSelector } from "../filter/tag-expression.ts";
-import { MQError } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 import { MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -110,6 +110,7 @@ export class PushConsumer {
   #running = 0;
   #isSuspended = false;
   #isShut = false;
+  #closing: Promise<void> | null = null;
   #idle: (() => void)[] = [];
 
   constructor(connection: Connection, options: PushConsumerOptions, onShutdown: (consumer: PushConsumer) => void) {
@@ -170,8 +171,12 @@ export class PushConsumer {
    * Waits for the listeners that are running, but no longer than `patience` ms, commits, and leaves the group.
    * What was not finished by then is told to stop and will be delivered again.
    */
-  async shutdown(patience = SHUTDOWN_PATIENCE): Promise<void> {
-    if (this.#isShut) return;
+  shutdown(patience = SHUTDOWN_PATIENCE): Promise<void> {
+    this.#closing ??= this.#shutdown(patience);
+    return this.#closing;
+  }
+
+  async #shutdown(patience: number): Promise<void> {
     this.#isShut = true;
     this.#ready = [];
     for (const cancel of this.#retries.values()) cancel();
@@ -240,10 +245,14 @@ export class PushConsumer {
       });
     });
     try {
-      const result = await Promise.race([this.#listener(messages, context), late]);
-      return result === undefined || result === "CONSUME_SUCCESS";
+      const result: unknown = await Promise.race([this.#listener(messages, context), late]);
+      if (result === undefined || result === "CONSUME_SUCCESS") return true;
+      if (result !== "RECONSUME_LATER" && result !== null) {
+        throw new MQError("INVALID_PARAMETER", `it answered ${textOf(result)}; known answers are "CONSUME_SUCCESS", "RECONSUME_LATER", null and nothing`);
+      }
+      return false;
     } catch (cause) {
-      this.#events.emit("error", new MQError("INTERNAL_ERROR", `The listener of group "${this.consumerGroup}" threw: ${String(cause)}`, { cause }));
+      this.#events.emit("error", new MQError("INTERNAL_ERROR", `The listener of group "${this.consumerGroup}" failed: ${textOf(cause)}`, { cause }));
       return false;
     } finally {
       cancel();

@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { asMQError, type MQError } from "../model/errors.ts";
 import { ROUTE_MAX_AGE } from "../model/limits.ts";
 import { encodeTopic } from "../model/record-codec.ts";
 import type { TopicConfig } from "../protocol/api.ts";
@@ -18,6 +18,8 @@ export class Routes {
   readonly #connection: Connection;
   readonly #known = new Map<string, Route>();
   readonly #waiting = new Map<string, Waiter[]>();
+  /** Questions on their way, by topic. */
+  readonly #asking = new Map<string, Promise<void>>();
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -39,11 +41,16 @@ export class Routes {
     const route = this.#known.get(topic);
     if (route === undefined) {
       this.#waiting.set(topic, [{ run, fail }]);
-      void this.#ask(topic);
+      this.#asking.set(topic, this.#ask(topic).finally(() => this.#asking.delete(topic)));
       return;
     }
     if (this.#connection.environment.clock.now() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
     run(route);
+  }
+
+  /** Resolves when nobody waits for a route that has been asked for so far. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#asking.values());
   }
 
   /** The broker refused what this route said. */
@@ -57,7 +64,7 @@ export class Routes {
       const route = this.#remember(await this.#connection.call("route", [topic, true]));
       outcome = ({ run }) => run(route);
     } catch (error) {
-      const reason = error instanceof MQError ? error : new MQError("INTERNAL_ERROR", String(error), { cause: error });
+      const reason = asMQError(error);
       outcome = ({ fail }) => fail(reason);
     }
     const waiters = this.#waiting.get(topic) ?? [];

@@ -35,7 +35,7 @@ export class TabMQ {
   readonly #routes: Routes;
   /** Everything that has to be shut down before the connection. */
   readonly #clients = new Set<{ shutdown(): Promise<void> }>();
-  #isClosed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(connection: Connection) {
     this.clientId = connection.options.clientId;
@@ -60,8 +60,16 @@ export class TabMQ {
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen();
     const consumer = new PushConsumer(this.#connection, options, (client) => this.#clients.delete(client));
-    await consumer.start();
-    return this.#keep(consumer);
+    // Kept before it has joined: a close in between has to end it too.
+    this.#keep(consumer);
+    try {
+      await consumer.start();
+      this.#checkOpen();
+    } catch (error) {
+      await consumer.shutdown(0);
+      throw error;
+    }
+    return consumer;
   }
 
   /** The consumer joins its group at its first poll. */
@@ -91,8 +99,9 @@ export class TabMQ {
   }
 
   /** Resolves when every send accepted so far is answered. */
-  flush(): Promise<void> {
-    return this.#outbox.drained();
+  async flush(): Promise<void> {
+    await this.#routes.settled();
+    await this.#outbox.drained();
   }
 
   /** Returns the function that stops listening. */
@@ -101,11 +110,14 @@ export class TabMQ {
   }
 
   /** Shuts down what was created here, consumers first, and leaves the broker. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([...this.#clients].map((client) => client.shutdown()));
-    await this.#outbox.drained();
+    await this.flush();
     await this.#connection.close();
   }
 
@@ -119,6 +131,6 @@ export class TabMQ {
   }
 
   #checkOpen(): void {
-    if (this.#isClosed) throw new MQError("CLOSED", `This connection to namespace "${this.namespace}" is closed.`);
+    if (this.#closing !== null) throw new MQError("CLOSED", `This connection to namespace "${this.namespace}" is closed.`);
   }
 }

@@ -84,7 +84,7 @@ export function errorToData(error: unknown): ErrorData {
     if (error.position !== undefined) data.position = error.position;
     return data;
   }
-  return { code: "INTERNAL_ERROR", message: error instanceof Error ? error.message : String(error), outcome: "unknown" };
+  return { code: "INTERNAL_ERROR", message: textOf(error), outcome: "unknown" };
 }
 
 export function errorFromData(data: ErrorData): MQError {
@@ -93,4 +93,18 @@ export function errorFromData(data: ErrorData): MQError {
     ...(data.field === undefined ? {} : { field: data.field }),
     ...(data.position === undefined ? {} : { position: data.position }),
   });
+}
+
+/** What was thrown, as text; anything can be thrown, also things that cannot be printed. */
+export function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return "something that cannot be printed";
+  }
+}
+
+/** Whatever was thrown, as an MQError. */
+export function asMQError(thrown: unknown): MQError {
+  return thrown instanceof MQError ? thrown : new MQError("INTERNAL_ERROR", textOf(thrown), { cause: thrown });
 }

@@ -31,6 +31,8 @@ export const MAX_FRAME_RECORDS = 32_768;
  * without awaiting: answers cannot come in while it runs, and the broker must not run dry meanwhile.
  */
 export const MAX_IN_FLIGHT_BYTES = 48 * 1024 * 1024;
+/** Unanswered frames, likewise; well below MAX_CALLS_PER_SESSION, which other calls need too. */
+export const MAX_IN_FLIGHT_FRAMES = 256;
 /** Accepted but unanswered bytes a tab may hold before `send` is refused with FLOW_CONTROL. */
 export const MAX_UNSENT_BYTES = 256 * 1024 * 1024;
 /** Bytes the broker holds that are not yet committed, over all clients. */

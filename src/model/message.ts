@@ -113,7 +113,7 @@ export function draftMessage(message: Message, msgId: string, maxBodyBytes: numb
 function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean): Uint8Array {
   const all: [string, string][] = [];
   if (message.properties !== undefined) {
-    if (typeof message.properties !== "object" || message.properties === null) {
+    if (!isPlain(message.properties)) {
       throw illegal("message.properties", "properties is an object of strings.");
     }
     for (const [name, value] of Object.entries(message.properties)) {
@@ -196,8 +196,13 @@ function isJson(body: unknown): boolean {
   if (typeof body === "boolean") return true;
   if (body === null) return true;
   if (typeof body !== "object") return false;
-  if (Array.isArray(body) || "toJSON" in body) return true;
-  const prototype: unknown = Object.getPrototypeOf(body);
+  return Array.isArray(body) || "toJSON" in body || isPlain(body);
+}
+
+/** An object literal, of whatever realm. */
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 

@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 import { assert } from "../platform/assert.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { BlockStore, CommitBatch, CommitOutcome } from "./block-store.ts";
@@ -95,12 +95,20 @@ export class GroupCommit {
   }
 
   #run(withCheckpoint: boolean): Promise<void> {
-    this.#running = this.#loop(withCheckpoint).finally(() => {
+    const loop = this.#loop(withCheckpoint).catch((cause: unknown) => this.#fail(cause));
+    this.#running = loop.finally(() => {
       this.#running = null;
       // Something may have been asked for after the loop's last look.
       if (this.#wanted) this.#request();
     });
     return this.#running;
+  }
+
+  /** A bug of ours in the loop: better no broker, and a new one that recovers, than half of one. */
+  #fail(cause: unknown): void {
+    const error = new MQError("INTERNAL_ERROR", `The broker failed: ${textOf(cause)}`, { outcome: "unknown", cause });
+    this.stop(error);
+    this.#options.onFatal(error);
   }
 
   async #loop(withCheckpoint: boolean): Promise<void> {

@@ -16,7 +16,6 @@ interface Schema extends DBSchema {
   state: { key: string; value: unknown };
 }
 
-
 export function databaseName(namespace: string): string {
   return `tabmq/${namespace}`;
 }
@@ -41,7 +40,8 @@ export class IdbStore implements BlockStore {
   #db: IDBPDatabase<Schema> | undefined;
   /** Our own fence: the first row we write takes its place. */
   #fence: number | undefined;
-  #lastCommit = Number.NEGATIVE_INFINITY;
+  /** Of log rows: only those prove that the fence of nobody else stands where we write next. */
+  #lastLogCommit = Number.NEGATIVE_INFINITY;
 
   constructor(namespace: string, clock: Clock = systemClock) {
     this.#name = databaseName(namespace);
@@ -67,8 +67,8 @@ export class IdbStore implements BlockStore {
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     return new Promise((resolve) => {
-      const pause = this.#clock.now() - this.#lastCommit;
-      const reliesOnFence = batch.log.length > 0 && pause >= 0 && pause < FENCE_TRUST;
+      const pause = this.#clock.now() - this.#lastLogCommit;
+      const reliesOnFence = batch.log.length > 0 && this.#fence === undefined && pause >= 0 && pause < FENCE_TRUST;
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
       try {
@@ -77,8 +77,10 @@ export class IdbStore implements BlockStore {
         return resolve({ status: "unknown", cause });
       }
       tx.oncomplete = () => {
-        this.#lastCommit = this.#clock.now();
-        if (batch.log.length > 0) this.#fence = undefined;
+        if (batch.log.length > 0) {
+          this.#lastLogCommit = this.#clock.now();
+          this.#fence = undefined;
+        }
         resolve({ status: "committed" });
       };
       tx.onabort = () => resolve(this.#explain(batch.epoch, tx.error));

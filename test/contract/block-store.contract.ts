@@ -117,6 +117,16 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(await next.readState("k")).toEqual([]);
       });
 
+      test("an older host that has only written state is FENCED where the newer one has written", async () => {
+        expect(await store.commit(batch(1, { state: [["k", 1]] }))).toEqual({ status: "committed" });
+        const next = open();
+        await next.takeOver();
+        const mine = { position: 0, bytes: row(2) };
+        expect(await next.commit(batch(2, { log: [mine] }))).toEqual({ status: "committed" });
+        expect(await store.commit(batch(1, { log: [{ position: 0, bytes: row(9) }] }))).toMatchObject({ status: "rejected", reason: "FENCED" });
+        expect(await next.readLog(0, 10)).toEqual([mine]);
+      });
+
       test("take-overs without a write between them leave no trace in the log", async () => {
         await store.commit(batch(1, { log: [{ position: 0, bytes: row(1) }] }));
         for (let host = 2; host < 5; host++) await open().takeOver();

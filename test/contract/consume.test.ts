@@ -103,6 +103,21 @@ describe("failure", () => {
     expect(attempts).toEqual([1, 2]);
     expect(seen.sort()).toEqual(["1", "2", "3"]);
   });
+
+  test("a listener that throws something unprintable, or answers nonsense, fails like any other and says so", async () => {
+    const errors: string[] = [];
+    let calls = 0;
+    const it = await consumer(mq, () => {
+      calls++;
+      if (calls === 1) throw Object.create(null);
+      return (calls === 2 ? "CONSUME_SUCESS" : undefined) as never;
+    });
+    it.on("error", (error) => errors.push(error.message));
+    await producer.send({ topic: "t", body: "x" });
+    await caughtUp();
+    expect(calls).toBe(3);
+    expect(errors).toEqual([expect.stringContaining("cannot be printed"), expect.stringContaining("CONSUME_SUCESS")]);
+  });
 });
 
 describe("sharing", () => {
@@ -273,6 +288,34 @@ describe("pull consumer", () => {
     expect(await pull.poll({ timeout: 30 })).toEqual([]);
     await expect(pull.seek({ ...q0, queueId: 3 }, 0)).rejects.toMatchObject({ code: "INVALID_PARAMETER" });
     await expect(pull.seek(q0, -1)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "seek.offset" });
+  });
+
+  test("polls at the same time are all woken", async () => {
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    pull.subscribe("t");
+    const polls = [pull.poll({ max: 1, timeout: 20_000 }), pull.poll({ max: 1, timeout: 20_000 })];
+    await until(async () => (await mq.diagnostics()).broker.sessions === 1);
+    await sendNumbers(2);
+    expect((await Promise.all(polls)).flat()).toHaveLength(2);
+  });
+
+  test("a seek beyond the end is refused and stops nothing", async () => {
+    await sendNumbers(3);
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    pull.assign([q0]);
+    await expect(pull.seek(q0, 50)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "seek.offset" });
+    await pull.seek(q0, 1);
+    expect(await pull.poll()).toHaveLength(2);
+  });
+
+  test("a queue paused before the first poll stays paused", async () => {
+    await sendNumbers(3);
+    const pull = await mq.createPullConsumer({ consumerGroup: "g", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    pull.subscribe("t");
+    pull.pause([q0]);
+    expect(await pull.poll({ timeout: 50 })).toEqual([]);
+    pull.resume([q0]);
+    expect(await pull.poll()).toHaveLength(3);
   });
 
   test("for await goes through the messages one by one", async () => {

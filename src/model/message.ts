@@ -5,11 +5,14 @@ import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
+/** A value of an interface type is no JsonValue to TypeScript, because interfaces have no index signature; it is checked when it is sent. */
+export type JsonObject = object;
+
 /** What an application sends. */
 export interface Message {
   topic: string;
   /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty. */
-  body: Uint8Array | ArrayBuffer | string | JsonValue;
+  body: Uint8Array | ArrayBuffer | string | JsonValue | JsonObject;
   /** One tag, for filtering. */
   tags?: string;
   /** Business keys. A string is split at spaces, as in RocketMQ. */

@@ -57,6 +57,9 @@ describe("kill -9 of the whole browser", () => {
       const acked = await killUnderLoad(round, connect, 100 + ((round * 7) % 20) * 60);
       const tab = await house.tab();
       await tab.connect(connect);
+      // Every start raises the epoch. One that is back at the beginning says that the browser has made the database anew.
+      const { epoch, recovery } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker);
+      expect({ round, epoch, recovery }).toMatchObject({ round, epoch: expect.toSatisfy((value: number) => value > round) });
       const from: Record<number, number> = {};
       for (const { queueId, queueOffset } of acked) from[queueId] = Math.min(from[queueId] ?? Infinity, queueOffset);
       expect(lost(acked, await tab.readAll("load", from))).toEqual([]);

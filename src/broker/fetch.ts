@@ -2,13 +2,14 @@ import { parseTagExpression } from "../filter/tag-expression.ts";
 import { MQError } from "../model/errors.ts";
 import { FETCH_TARGET_BYTES, LONG_POLL } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
+import { concat } from "../platform/bytes.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { FetchReply, FetchRequest, HeldQueue, PullReply, PullRequest } from "../protocol/api.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
-import { concat, type QueueReader } from "./queue-reader.ts";
+import type { QueueReader } from "./queue-reader.ts";
 import { checkReadable, type Topics } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);

@@ -1,4 +1,4 @@
-import { errorToData, MQError } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -169,7 +169,7 @@ export class BrokerHost {
         this.#lastError =
           error instanceof MQError
             ? error
-            : new MQError("STORAGE_UNAVAILABLE", `The broker cannot start: ${errorToData(error).message}`, { cause: error });
+            : new MQError("STORAGE_UNAVAILABLE", `The broker cannot start: ${textOf(error)}`, { cause: error });
       }
       await sleep(timers, delay);
     }

@@ -1,5 +1,6 @@
 import type { TagExpression } from "../filter/tag-expression.ts";
 import { MAX_SCANNED_ENTRIES } from "../model/limits.ts";
+import { concat } from "../platform/bytes.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import { ENTRY_BYTES } from "../storage/consume-queue.ts";
@@ -44,14 +45,4 @@ export class QueueReader {
     }
     return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset: next };
   }
-}
-
-export function concat(parts: Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }

@@ -10,10 +10,6 @@ export class ByteCache<Key, Value> {
     this.#onEvict = onEvict;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   get(key: Key): Value | undefined {
     const entry = this.#values.get(key);
     if (entry === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { concat } from "../platform/bytes.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { LogRow } from "./block-store.ts";
 import type { Indexer, RecordTable } from "./indexer.ts";
@@ -55,19 +56,9 @@ export async function* scanLog(rows: AsyncIterable<LogRow>, indexer: Indexer, po
 }
 
 function* scanSpan({ position, end, parts }: Span, indexer: Indexer): Generator<Scanned> {
-  const table = indexer.scan(parts.length === 1 ? parts[0]! : join(parts, end - position), position);
+  const table = indexer.scan(parts.length === 1 ? parts[0]! : concat(parts, end - position), position);
   if (table.count > 0) yield { kind: "records", position, table };
   if (table.fault !== null) yield damage(position + table.fault.at, end, table.fault.reason);
-}
-
-function join(parts: Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }
 
 function torn(span: Span): Scanned {

@@ -11,7 +11,7 @@ const SECONDS = 10;
 export function newRateMeter(clock: Clock): RateMeter {
   const counts = new Float64Array(SECONDS);
   const seconds = new Float64Array(SECONDS);
-  const second = (): number => Math.floor(clock.now() / 1000);
+  const second = (): number => Math.floor(clock.monotonic() / 1000);
   return {
     add(count) {
       const now = second();

@@ -163,12 +163,12 @@ export class SendService {
 function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array): SendReply {
   // A few numbers cross a port faster as a plain list.
   const length = keep.length * 2;
-  const places = keep.length > SHORT_REPLY ? new Float64Array(length).fill(-1) : Array.from<number>({ length }).fill(-1);
+  const places: Float64Array | number[] = keep.length > SHORT_REPLY ? new Float64Array(length) : [];
   let next = 0;
   for (let index = 0; index < keep.length; index++) {
-    if (keep[index] === 0) continue;
-    places[index * 2] = queueOffsets[index]!;
-    places[index * 2 + 1] = kept[next++]!;
+    const isKept = keep[index] !== 0;
+    places[index * 2] = isKept ? queueOffsets[index]! : -1;
+    places[index * 2 + 1] = isKept ? kept[next++]! : -1;
   }
   return { places, refused };
 }

@@ -44,7 +44,7 @@ export class Routes {
       this.#asking.set(topic, this.#ask(topic).finally(() => this.#asking.delete(topic)));
       return;
     }
-    if (this.#connection.environment.clock.now() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
+    if (this.#connection.environment.clock.monotonic() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
     run(route);
   }
 
@@ -74,12 +74,12 @@ export class Routes {
 
   async #refresh(topic: string): Promise<void> {
     const route = this.#known.get(topic);
-    if (route !== undefined) route.fetchedAt = this.#connection.environment.clock.now();
+    if (route !== undefined) route.fetchedAt = this.#connection.environment.clock.monotonic();
     await this.#connection.call("route", [topic, true]).then((config) => this.#remember(config), () => this.forget(topic));
   }
 
   #remember(config: TopicConfig): Route {
-    const route: Route = { config, topicBytes: encodeTopic(config.topic), fetchedAt: this.#connection.environment.clock.now() };
+    const route: Route = { config, topicBytes: encodeTopic(config.topic), fetchedAt: this.#connection.environment.clock.monotonic() };
     this.#known.set(config.topic, route);
     return route;
   }

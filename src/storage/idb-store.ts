@@ -67,7 +67,7 @@ export class IdbStore implements BlockStore {
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     return new Promise((resolve) => {
-      const pause = this.#clock.now() - this.#lastLogCommit;
+      const pause = this.#clock.monotonic() - this.#lastLogCommit;
       const reliesOnFence = batch.log.length > 0 && this.#fence === undefined && pause >= 0 && pause < FENCE_TRUST;
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
@@ -78,7 +78,7 @@ export class IdbStore implements BlockStore {
       }
       tx.oncomplete = () => {
         if (batch.log.length > 0) {
-          this.#lastLogCommit = this.#clock.now();
+          this.#lastLogCommit = this.#clock.monotonic();
           this.#fence = undefined;
         }
         resolve({ status: "committed" });

@@ -1,7 +1,7 @@
 import { MQError } from "../model/errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Timers } from "../platform/timers.ts";
-import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
 import { LIBRARY_VERSION } from "../protocol/api.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { CHECKPOINT_KEY, Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
@@ -11,6 +11,7 @@ import { DurableState } from "../storage/durable-state.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { scanLog } from "../storage/log-scanner.ts";
+import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
@@ -30,6 +31,8 @@ export interface BrokerEnvironment {
   timers: Timers;
   incarnation: string;
   settings: BrokerSettings;
+  /** What tabs remember of the store. */
+  witness: WitnessMark | null;
 }
 
 const MAX_DAMAGE_REPORTS = 1000;
@@ -48,7 +51,7 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
-  recovery: RecoveryReport = { replayed: 0, position: 0, damaged: [], tookMs: 0 };
+  recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
   /** Called when the broker cannot go on. */
@@ -66,8 +69,12 @@ export class Broker {
   /** Takes the store over and recovers it. */
   static async start(environment: BrokerEnvironment): Promise<Broker> {
     const began = environment.clock.now();
-    const broker = new Broker(environment, await environment.store.takeOver());
-    await broker.#recover(began);
+    const { store, witness } = environment;
+    const taken = await store.takeOver();
+    // A store older than what was served from it: epochs go on above those that tabs have seen.
+    const isOutdated = witness !== null && taken <= witness.epoch;
+    const broker = new Broker(environment, isOutdated ? await store.takeOver(witness.epoch) : taken);
+    await broker.#recover(began, taken - 1);
     return broker;
   }
 
@@ -113,6 +120,15 @@ export class Broker {
     for (const member of session.members) this.groups.remove(session, member);
   }
 
+  get durablePosition(): number {
+    return this.#log.durablePosition;
+  }
+
+  /** What whoever outlives this broker should remember. */
+  mark(): WitnessMark {
+    return { epoch: this.epoch, position: this.durablePosition, groups: this.#offsets.groups() };
+  }
+
   diagnostics(): BrokerDiagnostics {
     const { store, indexer } = this.#environment;
     return {
@@ -144,21 +160,25 @@ export class Broker {
     this.#end();
   }
 
-  async #recover(began: number): Promise<void> {
-    const { store, indexer, clock } = this.#environment;
+  async #recover(began: number, epoch: number): Promise<void> {
+    const { store, indexer, clock, witness } = this.#environment;
     const rows = new Map(await store.readState(""));
     const checkpoint = readCheckpoint(rows.get(CHECKPOINT_KEY));
     rows.delete(CHECKPOINT_KEY);
     this.#state.restore(rows);
-    const report = await recover({
+    const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, checkpoint, rows: (position) => this.#log.rows(position),
+      loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
     this.#log.open(report.position);
-    this.#checkpoint.restore(report.replayed === 0 && report.damaged.length === 0 ? report.position : (checkpoint?.position ?? 0));
+    const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
+    this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));
+    // Before anybody is served, because the next start may be without a witness. A full store must not keep it from starting.
+    if (newLoss !== null) await this.#state.save(LOSS_KEY, newLoss).catch(() => {});
     this.#offsets.restore();
     this.topics.restore(this.#queues);
     this.topics.onChanged = (topic) => this.groups.topicChanged(topic);
-    this.recovery = { ...report, tookMs: clock.now() - began };
+    this.recovery = { loss: newLoss?.kind ?? "none", lastKnownPosition: witness?.position ?? null, ...report, tookMs: clock.now() - began };
     for (const range of report.damaged) this.#reportDamage(range);
   }
 

@@ -62,6 +62,8 @@ const topicSpec = record({
 export interface Connection {
   /** The epoch for answers, 0 before there is a broker. */
   epoch(): number;
+  /** How far the log is durable, 0 before there is a broker. */
+  durable(): number;
   hello(request: unknown): Promise<HelloReply>;
   /** The broker and session of this port; throws SESSION_UNKNOWN before hello and after the broker's end. */
   open(): { broker: Broker; session: Session };
@@ -77,7 +79,7 @@ export function serve(port: PortLike, connection: Connection): void {
   const answer = async <T>(work: () => T | Promise<T>): Promise<Answer<T>> => {
     try {
       const value = await work();
-      return { ok: true, epoch: connection.epoch(), value };
+      return { ok: true, epoch: connection.epoch(), durable: connection.durable(), value };
     } catch (error) {
       return { ok: false, epoch: connection.epoch(), error: errorToData(error) };
     }

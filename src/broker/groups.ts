@@ -141,12 +141,12 @@ export class Groups {
   #beginAt(group: string, topic: string, where: ConsumeFromWhere): void {
     const { topics, queues, offsets } = this.#services;
     const count = topics.find(topic)?.readQueueNums ?? 0;
+    const atEnd = where === "CONSUME_FROM_LAST_OFFSET" && !offsets.isBereft(group);
     offsets.begin(group, topic);
     for (let queueId = 0; queueId < count; queueId++) {
       if (offsets.get(group, topic, queueId) !== undefined) continue;
-      const queue = queues.find(topic, queueId);
-      const { minOffset, maxOffset } = queue ?? { minOffset: 0, maxOffset: 0 };
-      offsets.commit(group, topic, queueId, where === "CONSUME_FROM_LAST_OFFSET" ? maxOffset : minOffset, maxOffset);
+      const { minOffset, maxOffset } = queues.open(topic, queueId);
+      offsets.commit(group, topic, queueId, atEnd ? maxOffset : minOffset, maxOffset);
     }
   }
 

@@ -1,16 +1,17 @@
 import { MQError, textOf } from "../model/errors.ts";
-import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
-import { checkClientId, checkNamespace } from "../model/names.ts";
+import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION } from "../model/limits.ts";
+import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
-import type { BrokerSettings, HelloReply, StorageKind } from "../protocol/api.ts";
+import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
 import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
-import { boolean, integer, list, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import { newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
 import { acquireLease, brokerLock } from "./lease.ts";
@@ -45,6 +46,13 @@ const helloRequest = record({
     autoCreateTopicEnable: optional(boolean),
     maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
   }),
+  witness: nullable(
+    record({
+      epoch: integer(0, MAX_WITNESS_POSITION),
+      position: integer(0, MAX_WITNESS_POSITION),
+      groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
+    }),
+  ),
 });
 type Hello = ReturnType<typeof helloRequest>;
 
@@ -59,6 +67,8 @@ export class BrokerHost {
   #broker: Broker | null = null;
   #status: "waiting" | "recovering" = "waiting";
   #lastError: MQError | null = null;
+  /** The newest that clients, or brokers that ended here, remember of the store. */
+  #witness: WitnessMark | null = null;
   #onBroker = new Set<() => void>();
 
   constructor(environment: HostEnvironment) {
@@ -75,6 +85,7 @@ export class BrokerHost {
     const isOpen = (): boolean => opened !== null && opened.broker === this.#broker && !opened.session.closed;
     serve(port, {
       epoch: () => this.#broker?.epoch ?? 0,
+      durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
         const hello = helloRequest(request, "hello");
         // Locks are named by us alone: a client must not make the broker wait for any other.
@@ -106,16 +117,18 @@ export class BrokerHost {
     if (max < PROTOCOL_RANGE[0] || min > PROTOCOL_RANGE[1]) {
       throw new MQError("UPGRADE_REQUIRED", `This broker speaks protocol ${PROTOCOL_RANGE.join(" to ")}, the client ${min} to ${max}. Reload the older tab.`);
     }
-    if (this.#namespace === null) {
+    const isFirst = this.#namespace === null;
+    if (isFirst) {
       this.#namespace = hello.namespace;
       this.#storage = hello.storage;
-      void this.#run(hello);
     }
     if (this.#namespace !== hello.namespace || this.#storage !== hello.storage) {
       throw new MQError("INVALID_PARAMETER", `This worker serves namespace "${this.#namespace}" (${this.#storage}), not "${hello.namespace}" (${hello.storage}).`, {
         field: "hello.namespace",
       });
     }
+    this.#witness = newerMark(this.#witness, hello.witness);
+    if (isFirst) void this.#run(hello);
     if (this.#broker === null) {
       await new Promise<void>((resolve) => {
         const cancel = this.#environment.timers.after(HELLO_PATIENCE, done);
@@ -187,7 +200,7 @@ export class BrokerHost {
     const store = openStore(storage, namespace);
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
-      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged });
+      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness });
       const end = new Promise<MQError>((resolve) => {
         broker.onFatal = resolve;
         void lease?.lost.then(() => resolve(new MQError("FENCED", "Another host took the writer lock.")));
@@ -199,6 +212,7 @@ export class BrokerHost {
       const error = await end;
       this.#lastError = error;
       this.#broker = null;
+      if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
       broker.abandon(error);
     } finally {
       this.#broker = null;

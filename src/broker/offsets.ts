@@ -1,5 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import type { DurableState } from "../storage/durable-state.ts";
+import { LOSS_KEY, readLoss } from "../storage/loss.ts";
 
 const PREFIX = "offset/";
 
@@ -8,12 +9,15 @@ export class Offsets {
   /** group -> topic -> offset by queue id */
   readonly #offsets = new Map<string, Map<string, Record<number, number>>>();
   readonly #state: DurableState;
+  /** Groups that consumed here before the browser lost data. */
+  #bereft: ReadonlySet<string> = new Set();
 
   constructor(state: DurableState) {
     this.#state = state;
   }
 
   restore(): void {
+    this.#bereft = new Set(readLoss(this.#state.get(LOSS_KEY))?.groups);
     for (const [key, value] of this.#state.startingWith(PREFIX)) {
       const [group = "", topic = ""] = key.split("/");
       this.#topics(group).set(topic, { ...(value as Record<number, number>) });
@@ -23,6 +27,11 @@ export class Offsets {
   /** undefined = the group has never been at this queue. */
   get(group: string, topic: string, queueId: number): number | undefined {
     return this.#offsets.get(group)?.get(topic)?.[queueId];
+  }
+
+  /** The group's offsets may have been lost: for it, new is all that there is, whatever it says it wants to begin with. */
+  isBereft(group: string): boolean {
+    return this.#bereft.has(group);
   }
 
   /** The group wants this topic, whatever queues it has or will have. */

@@ -26,10 +26,10 @@ export class QueueReader {
   /** At most `max` records in about `maxBytes`; looks at a bounded number of entries, so it may find none and still get ahead. */
   async read(queue: ConsumeQueue, offset: number, filter: TagExpression, max: number, maxBytes: number): Promise<QueueRead> {
     const parts: Uint8Array[] = [];
-    let next = offset;
+    let next = queue.behindGap(offset);
     let count = 0;
     let bytes = 0;
-    while (next < queue.maxOffset && count < max && bytes < maxBytes && next - offset < MAX_SCANNED_ENTRIES) {
+    for (let looked = 0; next < queue.maxOffset && count < max && bytes < maxBytes && looked < MAX_SCANNED_ENTRIES; next = queue.behindGap(next)) {
       const entries = await queue.read(next, MAX_SCANNED_ENTRIES);
       if (entries.byteLength === 0) break;
       const { found, scanned } = this.#indexer.match(entries, filter.codes, max - count);
@@ -41,7 +41,9 @@ export class QueueReader {
         next += found[taken]!;
         break;
       }
-      next += Math.min(scanned, entries.byteLength / ENTRY_BYTES);
+      const passed = Math.min(scanned, entries.byteLength / ENTRY_BYTES);
+      next += passed;
+      looked += passed;
     }
     return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset: next };
   }

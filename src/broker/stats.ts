@@ -23,7 +23,7 @@ export class Stats {
     const { readQueueNums } = topics.get(topic);
     const rows: QueueStats[] = [];
     for (let queueId = 0; queueId < readQueueNums; queueId++) {
-      const { minOffset, maxOffset } = queues.find(topic, queueId) ?? { minOffset: 0, maxOffset: 0 };
+      const { minOffset, maxOffset } = queues.open(topic, queueId);
       const lastUpdate = await this.#storeTime(topic, queueId, maxOffset - 1);
       rows.push({ topic, brokerName: BROKER_NAME, queueId, minOffset, maxOffset, lastUpdate });
     }
@@ -47,8 +47,9 @@ export class Stats {
 
   async #queue(group: string, topic: string, queueId: number): Promise<QueueConsumeStats> {
     const { groups, offsets, queues } = this.#services;
-    const brokerOffset = queues.find(topic, queueId)?.maxOffset ?? 0;
-    const consumerOffset = offsets.get(group, topic, queueId) ?? 0;
+    const queue = queues.open(topic, queueId);
+    const brokerOffset = queue.maxOffset;
+    const consumerOffset = Math.max(offsets.get(group, topic, queueId) ?? 0, queue.minOffset);
     const key = queueKey(topic, queueId);
     const owner = groups.find(group)?.owner.get(key);
     const received = owner?.held.get(key)?.nextOffset ?? consumerOffset;
@@ -58,7 +59,7 @@ export class Stats {
       queueId,
       brokerOffset,
       consumerOffset,
-      diff: brokerOffset - consumerOffset,
+      diff: queue.backlogFrom(consumerOffset),
       inflight: Math.max(0, received - consumerOffset),
       lastTimestamp: await this.#storeTime(topic, queueId, consumerOffset - 1),
       ...(owner === undefined ? {} : { clientId: owner.clientId }),

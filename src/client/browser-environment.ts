@@ -4,7 +4,7 @@ import { webLocks } from "../platform/locks.ts";
 import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
-import type { BrokerPort, ClientEnvironment } from "./environment.ts";
+import type { BrokerPort, ClientEnvironment, Memo } from "./environment.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
 interface SharedWorkerOptions extends WorkerOptions {
@@ -26,6 +26,28 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     page: {
       onHide: (listener) => listen("pagehide", listener),
       onShow: (listener) => listen("pageshow", listener),
+    },
+    // Local storage, because no browser keeps it in the same files as IndexedDB, and Chromium does not evict it with the rest.
+    memo: storage === "memory" ? null : localMemo(`tabmq/${namespace}/witness`),
+  };
+}
+
+/** Without local storage (it may be forbidden, or full) there is no witness: less is noticed, nothing else fails. */
+function localMemo(key: string): Memo {
+  return {
+    read() {
+      try {
+        return localStorage.getItem(key);
+      } catch {
+        return null;
+      }
+    },
+    write(text) {
+      try {
+        localStorage.setItem(key, text);
+      } catch {
+        // The last note stays, and lags.
+      }
     },
   };
 }

@@ -24,13 +24,16 @@ export class Channel {
   readonly #broker: Remote<BrokerApi>;
   /** The broker this channel talks to; an answer of another one means that this one is gone. Null before hello. */
   epoch: number | null = null;
+  readonly #onAnswer: (epoch: number, durable: number) => void;
   /** comlink makes and registers a new proxy each time a method is looked up: once is enough. */
   readonly #methods = new Map<BrokerMethod, (...given: unknown[]) => Promise<unknown>>();
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
 
-  constructor(port: PortLike) {
+  /** `onAnswer` hears the epoch and the durable position of every good answer. */
+  constructor(port: PortLike, onAnswer: (epoch: number, durable: number) => void) {
     this.#port = port;
+    this.#onAnswer = onAnswer;
     this.#broker = wrap<BrokerApi>(guardClient(port));
   }
 
@@ -47,7 +50,10 @@ export class Channel {
           settle(() => {
             if (!answer.ok) reject(errorOf(answer.error));
             else if (this.epoch !== null && answer.epoch !== this.epoch) reject(new BrokerGone("Another broker has answered."));
-            else resolve(answer.value);
+            else {
+              this.#onAnswer(answer.epoch, answer.durable);
+              resolve(answer.value);
+            }
           }),
         (cause: unknown) => settle(() => reject(new MQError("INTERNAL_ERROR", "The call could not be made.", { cause, outcome: "unknown" }))),
       );

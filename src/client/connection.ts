@@ -11,6 +11,7 @@ import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
 import type { BrokerMethod, BrokerValue } from "./channel.ts";
 import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
+import { Witness } from "./witness.ts";
 import type { ClientEnvironment } from "./environment.ts";
 
 export interface ConnectionOptions {
@@ -29,6 +30,8 @@ export interface ClientEvents {
   disconnected: { reason: string };
   /** The running broker has other settings than this client asked for. */
   configIgnored: { name: string; asked: unknown; running: unknown };
+  /** The browser has lost messages that were durable, its newest or all; offsets go on above those that were used. */
+  loss: { loss: "tail" | "total"; lastKnownPosition: number };
   /** Stored bytes are not what was written: these messages are skipped. */
   damaged: { ranges: DamagedRange[] };
 }
@@ -55,6 +58,7 @@ export class Connection {
   readonly options: ConnectionOptions;
   /** Called when a broker serves this session; and when it no longer does. */
   readonly lifecycle = new Events<{ open: null; lost: null; hide: null }>();
+  readonly witness: Witness;
   #life: Life | null = null;
   #serving: Serving | null = null;
   #opened: Deferred<Life> = deferred();
@@ -81,6 +85,7 @@ export class Connection {
   private constructor(environment: ClientEnvironment, options: ConnectionOptions) {
     this.environment = environment;
     this.options = options;
+    this.witness = new Witness(environment);
     this.#lockName = `tabmq/${options.namespace}/client/${randomName(environment.random)}`;
     this.#opened.promise.catch(() => {});
   }
@@ -199,9 +204,9 @@ export class Connection {
   async #sayHello(): Promise<Life> {
     const { namespace, clientId, storage, settings } = this.options;
     const opened = this.environment.openBroker();
-    const channel = new Channel(opened.port);
+    const channel = new Channel(opened.port, (epoch, durable) => this.witness.saw(epoch, durable));
     opened.onError = (error) => channel.fail(error);
-    const request = { namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings };
+    const request = { namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.witness.recall() };
     try {
       for (;;) {
         if (this.#closed !== null) throw this.#closed;
@@ -246,6 +251,8 @@ export class Connection {
 
   #announce(serving: Serving): void {
     this.events.emit("connected", { epoch: serving.epoch, recovery: serving.recovery });
+    const { loss, lastKnownPosition } = serving.recovery;
+    if (loss !== "none") this.events.emit("loss", { loss, lastKnownPosition: lastKnownPosition ?? 0 });
     if (serving.recovery.damaged.length > 0) this.events.emit("damaged", { ranges: serving.recovery.damaged });
     for (const ignored of serving.ignored) this.events.emit("configIgnored", ignored);
   }
@@ -260,6 +267,7 @@ export class Connection {
     if (life === null || this.#shown !== null) return;
     this.#shown = deferred();
     this.lifecycle.emit("hide", null);
+    this.witness.note();
     life.watch.abort();
     life.channel.call("leave", []).catch(() => {});
     // Closed before the answers come: a worker's message to a page in the back-forward cache throws it out of there.
@@ -279,6 +287,7 @@ export class Connection {
 
   #end(error: MQError): void {
     this.#closed ??= error;
+    this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);
     this.#life?.ended.resolve("closed");

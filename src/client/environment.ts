@@ -14,6 +14,14 @@ export interface ClientEnvironment {
   /** Opens a new port to the worker that serves the namespace, starting it if need be. Throws where that cannot work. */
   openBroker(): BrokerPort;
   page: PageLife;
+  /** A note that outlives the broker's database; null = there is no place for one. */
+  memo: Memo | null;
+}
+
+/** One piece of text, shared by all tabs of the origin. Neither method throws. */
+export interface Memo {
+  read(): string | null;
+  write(text: string): void;
 }
 
 export interface BrokerPort {

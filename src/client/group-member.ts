@@ -177,6 +177,7 @@ export class GroupMember {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
       return;
     }
+    this.#connection.witness.joined(group);
     this.#memberId = memberId;
     this.#generation = 0;
     // The first fetch brings the assignment: whoever has joined knows its queues.

@@ -71,8 +71,12 @@ interface Parcel {
   drafts: MessageDraft[];
   messages: Message[];
   options: SendOptions;
+  /** When the whole send has to be over, on the monotonic clock. */
+  deadline: number;
   /** Its time was up before it could be handed over. */
   isLate: boolean;
+  /** The broker did not know its topic, and was asked for it once more. */
+  isSecondTry: boolean;
 }
 
 /** Sends messages. Made by `mq.createProducer`. */
@@ -159,7 +163,8 @@ export class Producer {
     if (drafts[0]!.messageGroup !== undefined && (checked.queue !== undefined || checked.selector !== undefined)) {
       throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
     }
-    return { drafts, messages, options: checked, isLate: false };
+    const timeout = checked.timeout ?? this.#rules.timeout;
+    return { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout, isLate: false, isSecondTry: false };
   }
 
   #draft(message: Message, index: number | null): MessageDraft {
@@ -180,21 +185,7 @@ export class Producer {
 
   #dispatch(parcel: Parcel): Promise<SendResult> {
     this.#pending++;
-    const { topic } = parcel.drafts[0]!;
-    // The route has to be asked for: until then the caller may change the bytes it gave us.
-    const mustAsk = !this.#routes.isKnown(topic);
-    if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
-    const sent = new Promise<SendResult>((resolve, reject) => {
-      const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
-      const run = (route: Route): void => {
-        cancel();
-        if (!parcel.isLate) this.#enqueue(parcel, route, resolve, reject);
-      };
-      this.#routes.with(topic, run, (error) => {
-        cancel();
-        reject(error);
-      });
-    });
+    const sent = new Promise<SendResult>((resolve, reject) => this.#findRoute(parcel, resolve, reject));
     const settled = (): void => {
       if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
     };
@@ -205,13 +196,33 @@ export class Producer {
     return sent;
   }
 
+  #findRoute(parcel: Parcel, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
+    const { topic } = parcel.drafts[0]!;
+    // The route has to be asked for: until then the caller may change the bytes it gave us.
+    const mustAsk = !this.#routes.isKnown(topic);
+    if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
+    const run = (route: Route): void => {
+      cancel();
+      if (!parcel.isLate) this.#enqueue(parcel, route, resolve, reject);
+    };
+    this.#routes.with(topic, run, (error) => {
+      cancel();
+      reject(error);
+    });
+  }
+
   /** The time for asking where to send counts as sending time. */
   #limitAsking(parcel: Parcel, reject: (error: MQError) => void): Cancel {
     const timeout = parcel.options.timeout ?? this.#rules.timeout;
-    return this.#connection.environment.timers.after(timeout, () => {
+    return this.#connection.environment.timers.after(this.#timeLeft(parcel), () => {
       parcel.isLate = true;
       reject(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
     });
+  }
+
+  #timeLeft({ deadline }: Parcel): number {
+    return Math.max(1, Math.ceil(deadline - this.#connection.environment.clock.monotonic()));
   }
 
   #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
@@ -234,10 +245,16 @@ export class Producer {
         },
         refused: (error: MQError) => {
           if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
-          reject(error);
+          // The topic is gone with a store that was lost while this was on its way: what may be made on the fly is made again.
+          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry) return reject(error);
+          if (at < last) return;
+          parcel.isSecondTry = true;
+          this.#findRoute(parcel, resolve, reject);
         },
       }));
-      this.#outbox.add(entries, options.timeout === undefined ? this.#rules : { ...this.#rules, timeout: options.timeout });
+      // Sends with the same rules share a frame, so the time that is left is only counted where it must be.
+      const timeout = parcel.isSecondTry ? this.#timeLeft(parcel) : (options.timeout ?? this.#rules.timeout);
+      this.#outbox.add(entries, { ...this.#rules, timeout });
     } catch (error) {
       reject(error);
     }

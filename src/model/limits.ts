@@ -61,6 +61,11 @@ export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
 export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 export const QUEUE_PAGE_ENTRIES = 1024;
 export const CACHE_BYTES = 64 * 1024 * 1024;
+/** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
+export const LOSS_GAP_BYTES = 2 ** 36;
+/** A mark of a tab beyond this is not believed: no log gets that long, and positions must not run out. */
+export const MAX_WITNESS_POSITION = 2 ** 50;
+export const MAX_WITNESS_GROUPS = 256;
 
 // Times
 export const CONNECT_TIMEOUT = 10_000;
@@ -71,3 +76,5 @@ export const LONG_POLL_GRACE = 5_000;
 /** A member that has not fetched for this long loses its queues (frozen tab). */
 export const MEMBER_EXPIRY = 30_000;
 export const ROUTE_MAX_AGE = 30_000;
+/** How often a tab notes how far the store has come, at most. */
+export const WITNESS_INTERVAL = 1000;

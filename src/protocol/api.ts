@@ -2,7 +2,8 @@ import type { ErrorData } from "../model/errors.ts";
 
 /**
  * What crosses a port. A client calls one of these methods by name through comlink; nothing else gets through
- * (guarded-endpoint.ts). The broker never throws over the port: an error is a value, and every answer carries the epoch.
+ * (guarded-endpoint.ts). The broker never throws over the port: an error is a value, and every answer carries the epoch,
+ * and how far the log is durable: whoever hears it is a witness.
  */
 export const PROTOCOL_VERSION = 1;
 export const PROTOCOL_RANGE: [number, number] = [1, 1];
@@ -10,7 +11,7 @@ export const STORE_FORMAT = 1;
 /** Version of this library, for diagnostics. */
 export const LIBRARY_VERSION = "0.1.0";
 
-export type Answer<T> = { ok: true; epoch: number; value: T } | { ok: false; epoch: number; error: ErrorData };
+export type Answer<T> = { ok: true; epoch: number; durable: number; value: T } | { ok: false; epoch: number; error: ErrorData };
 
 export interface BrokerApi {
   /** First call on every port, repeated until it says `serving`. */
@@ -60,6 +61,17 @@ export interface HelloRequest {
   lib: string;
   storage: StorageKind;
   settings: Partial<BrokerSettings>;
+  /** What this origin's tabs remember of the store; null = nothing. */
+  witness: WitnessMark | null;
+}
+
+/** A note outside the store of how far it had come: it lags behind what is durable and is never ahead of it. */
+export interface WitnessMark {
+  epoch: number;
+  /** Everything in the log before this position was durable. */
+  position: number;
+  /** Groups that consumed here. */
+  groups: string[];
 }
 
 export type StorageKind = "indexeddb" | "memory";
@@ -84,6 +96,10 @@ export type HelloReply =
 
 /** What a start found in the store. */
 export interface RecoveryReport {
+  /** Whether the browser has lost what was durable: its newest part, or all of it. `none` = not as far as any tab remembers. */
+  loss: LossKind;
+  /** Up to this position the log was known to be durable before this start; null = no tab remembers. */
+  lastKnownPosition: number | null;
   /** Records read again from the log because no checkpoint covered them. */
   replayed: number;
   /** Where the log goes on. */
@@ -92,6 +108,8 @@ export interface RecoveryReport {
   damaged: DamagedRange[];
   tookMs: number;
 }
+
+export type LossKind = "none" | "tail" | "total";
 
 /** Bytes of the log that are not what was written. */
 export interface DamagedRange {
@@ -228,7 +246,7 @@ export interface QueueConsumeStats extends QueueRef {
   brokerName: string;
   brokerOffset: number;
   consumerOffset: number;
-  /** brokerOffset - consumerOffset: the backlog. */
+  /** The backlog: brokerOffset - consumerOffset, less what a loss has left out in between. */
   diff: number;
   /** Received by a consumer and not yet consumed. */
   inflight: number;

@@ -76,6 +76,10 @@ export function optional<T>(check: Check<T>): Optional<T> {
   return Object.assign(wrapped, { [OPTIONAL]: true as const });
 }
 
+export function nullable<T>(check: Check<T>): Check<T | null> {
+  return (value, field) => (value === null ? null : check(value, field));
+}
+
 type Shape = Record<string, Check<unknown>>;
 type OptionalKeys<S extends Shape> = { [K in keyof S]: S[K] extends Optional<unknown> ? K : never }[keyof S];
 type Plain<T> = { [K in keyof T]: T[K] };

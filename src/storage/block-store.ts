@@ -11,10 +11,10 @@ export interface BlockStore {
   readonly kind: "indexeddb" | "memory";
 
   /**
-   * Opens the store and takes it over: raises the epoch by one, durably, and returns the new one. From then on a
-   * commit of an older epoch is fenced.
+   * Opens the store and takes it over: raises the epoch, durably, to one more than it was, or than `above` where that
+   * is more, and returns it. From then on a commit of an older epoch is fenced.
    */
-  takeOver(): Promise<number>;
+  takeOver(above?: number): Promise<number>;
 
   /**
    * All or nothing. Log rows are new: none may stand at their positions. Resolves when the rows are durable, or with why they

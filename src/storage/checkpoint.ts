@@ -1,6 +1,6 @@
 import { CHECKPOINT_INTERVAL_BYTES } from "../model/limits.ts";
 import type { PageKey } from "./block-store.ts";
-import type { DirtyPage } from "./consume-queue.ts";
+import type { DirtyPage, Gap } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
 
 export const CHECKPOINT_KEY = "checkpoint";
@@ -9,7 +9,9 @@ export const CHECKPOINT_KEY = "checkpoint";
 export interface CheckpointRow {
   version: 1;
   position: number;
-  queues: [topic: string, queueId: number, min: number, max: number, next: number][];
+  /** Where queues begin that are not in the list. */
+  firstOffset: number;
+  queues: [topic: string, queueId: number, min: number, max: number, next: number, gaps: Gap[]][];
 }
 
 export interface CheckpointBatch {
@@ -43,11 +45,11 @@ export class Checkpoint {
   /** `position`: the end of what has been published in the consume queues. Rides in a commit like any other row. */
   take(position: number): CheckpointBatch {
     const pages: DirtyPage[] = [];
-    const row: CheckpointRow = { version: 1, position, queues: [] };
+    const row: CheckpointRow = { version: 1, position, firstOffset: this.#queues.firstOffset, queues: [] };
     for (const queue of this.#queues.all()) {
       pages.push(...queue.dirtyPages());
       // nextOffset may be ahead because records are on their way; behind the checkpoint the log itself tells of those.
-      row.queues.push([queue.topic, queue.queueId, queue.minOffset, queue.maxOffset, queue.maxOffset + queue.lostOffsets]);
+      row.queues.push([queue.topic, queue.queueId, queue.minOffset, queue.maxOffset, queue.maxOffset + queue.lostOffsets, [...queue.gaps]]);
     }
     const before = this.#position;
     this.#position = position;
@@ -66,12 +68,21 @@ export class Checkpoint {
 /** Null when the row is missing or not a checkpoint this version understands: then the whole log is read. */
 export function readCheckpoint(value: unknown): CheckpointRow | null {
   if (typeof value !== "object" || value === null) return null;
-  const { version, position, queues } = value as Partial<CheckpointRow>;
-  if (version !== 1 || !Number.isSafeInteger(position) || !Array.isArray(queues)) return null;
-  const whole = queues.every(
-    (queue) =>
-      Array.isArray(queue) && typeof queue[0] === "string" && queue.slice(1).every((n) => Number.isSafeInteger(n) && Number(n) >= 0) &&
-      queue.length === 5 && queue[2] <= queue[3] && queue[3] <= queue[4],
-  );
+  const { version, position, firstOffset, queues } = value as Partial<CheckpointRow>;
+  if (version !== 1 || !isCount(position) || !isCount(firstOffset) || !Array.isArray(queues)) return null;
+  const whole = queues.every((queue: unknown) => {
+    if (!Array.isArray(queue) || queue.length !== 6) return false;
+    const [topic, queueId, min, max, next, gaps] = queue as unknown[];
+    return typeof topic === "string" && isCount(queueId) && rise([min, max, next]) && Array.isArray(gaps) && gaps.every((gap) => Array.isArray(gap) && gap.length === 2 && rise(gap));
+  });
   return whole ? (value as CheckpointRow) : null;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/** Counts, none less than the one before. */
+function rise(values: unknown[]): boolean {
+  return values.every((value, at) => isCount(value) && (at === 0 || Number(values[at - 1]) <= value));
 }

@@ -12,6 +12,8 @@ const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
 /** All consume queues of the broker, and their pages that are stored but not in use. */
 export class ConsumeQueueStore implements PageSource {
   readonly #queues = new Map<string, ConsumeQueue>();
+  /** Where queues begin of which nothing is known: what they held may have been lost. */
+  firstOffset = 0;
   readonly #store: BlockStore;
   readonly #scan: () => AsyncIterable<Scanned>;
   readonly #cache = new ByteCache<string, Uint8Array>(PAGE_CACHE_BYTES);
@@ -38,7 +40,7 @@ export class ConsumeQueueStore implements PageSource {
     const key = queueKey(topic, queueId);
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      queue = new ConsumeQueue(topic, queueId, this);
+      queue = new ConsumeQueue(topic, queueId, this, this.firstOffset);
       this.#queues.set(key, queue);
     }
     return queue;

@@ -29,6 +29,9 @@ export interface PageSource {
   load(key: PageKey): Promise<Uint8Array | undefined>;
 }
 
+/** From here, up to but not including there. */
+export type Gap = [from: number, to: number];
+
 interface Page {
   entries: Uint8Array;
   dirty: boolean;
@@ -44,15 +47,22 @@ export class ConsumeQueue {
   maxOffset = 0;
   /** Offsets above maxOffset that may have been given to records which are now damaged: never given again. */
   lostOffsets = 0;
+  /** Offsets [from, to) that a loss has left out, wider than a page: nothing is stored for them. */
+  #gaps: Gap[] = [];
   /** Store time of the newest message, ms; 0 = not known. */
   lastUpdate = 0;
   readonly #source: PageSource;
   readonly #pages = new Map<number, Page>();
 
-  constructor(topic: string, queueId: number, source: PageSource) {
+  constructor(topic: string, queueId: number, source: PageSource, firstOffset = 0) {
     this.topic = topic;
     this.queueId = queueId;
     this.#source = source;
+    this.minOffset = this.nextOffset = this.maxOffset = firstOffset;
+  }
+
+  get gaps(): readonly Gap[] {
+    return this.#gaps;
   }
 
   get lastPage(): number {
@@ -64,11 +74,23 @@ export class ConsumeQueue {
   }
 
   /** Takes over what a checkpoint says. Unless the queue is empty, `adoptLastPage` has to follow. */
-  restore(offsets: { min: number; max: number; next: number }): void {
+  restore(offsets: { min: number; max: number; next: number; gaps: Gap[] }): void {
     this.minOffset = offsets.min;
     this.maxOffset = offsets.max;
     this.nextOffset = offsets.next;
     this.lostOffsets = offsets.next - offsets.max;
+    this.#gaps = offsets.gaps;
+  }
+
+  /** Where reading from `offset` on finds the next entry. */
+  behindGap(offset: number): number {
+    return this.#gaps.find(([from, to]) => from <= offset && offset < to)?.[1] ?? offset;
+  }
+
+  /** How many messages there can be from `offset` to the end. */
+  backlogFrom(offset: number): number {
+    const missing = this.#gaps.reduce((sum, [from, to]) => sum + Math.max(0, to - Math.max(from, offset)), 0);
+    return Math.max(0, this.maxOffset - offset - missing);
   }
 
   /** The last page stays in memory, because it grows on. */
@@ -86,6 +108,8 @@ export class ConsumeQueue {
   publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
     assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
+    if (this.maxOffset === this.minOffset) this.minOffset = offset;
+    else if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#gaps.push([this.maxOffset, offset]);
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
     const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };

@@ -48,11 +48,11 @@ export class IdbStore implements BlockStore {
     this.#clock = clock;
   }
 
-  async takeOver(): Promise<number> {
-    this.#db = await this.#open();
+  async takeOver(above = 0): Promise<number> {
+    this.#db ??= await this.#open();
     const tx = this.#db.transaction(["log", "state"], "readwrite", { durability: "strict" });
     const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
-    const epoch = (typeof last === "number" ? last : 0) + 1;
+    const epoch = Math.max(typeof last === "number" ? last : 0, above) + 1;
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
     this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
     void tx.objectStore("log").put(FENCE, this.#fence);

@@ -18,8 +18,8 @@ export class MemoryStore implements BlockStore {
     this.#disk = disk;
   }
 
-  takeOver(): Promise<number> {
-    const epoch = ((this.#disk.state.get(EPOCH_KEY) as number | undefined) ?? 0) + 1;
+  takeOver(above = 0): Promise<number> {
+    const epoch = Math.max((this.#disk.state.get(EPOCH_KEY) as number | undefined) ?? 0, above) + 1;
     this.#disk.state.set(EPOCH_KEY, epoch);
     return Promise.resolve(epoch);
   }

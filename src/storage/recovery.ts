@@ -1,6 +1,6 @@
 import { RECORD_MIN_BYTES } from "../model/record.ts";
 import { queueKey } from "../model/queue.ts";
-import type { DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
 import type { CheckpointRow } from "./checkpoint.ts";
 import { decodePage } from "./consume-queue.ts";
@@ -8,6 +8,7 @@ import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer, RecordTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { scanLog } from "./log-scanner.ts";
+import type { LossRow } from "./loss.ts";
 
 export interface RecoverySources {
   store: BlockStore;
@@ -15,13 +16,26 @@ export interface RecoverySources {
   queues: ConsumeQueueStore;
   rows: (position: number) => AsyncIterable<LogRow>;
   checkpoint: CheckpointRow | null;
+  /** What an earlier start has found missing. */
+  loss: LossRow | null;
+  /** Is this the store that is remembered? Asked when it is known where its log ends. */
+  judge: (position: number) => LossRow | null;
+}
+
+export interface Recovered {
+  replayed: number;
+  /** Where the log goes on. */
+  position: number;
+  damaged: DamagedRange[];
+  /** Found missing by this start. */
+  newLoss: LossRow | null;
 }
 
 /**
  * Makes the consume queues what the log says. The log is the truth; the checkpoint only spares reading all of it.
  * Damaged rows are reported and skipped, and neither their positions nor the offsets they may have held are used again.
  */
-export async function recover(sources: RecoverySources): Promise<Omit<RecoveryReport, "tookMs">> {
+export async function recover(sources: RecoverySources): Promise<Recovered> {
   const { queues, indexer } = sources;
   const start = await restoreCheckpoint(sources);
   let replayed = 0;
@@ -39,28 +53,38 @@ export async function recover(sources: RecoverySources): Promise<Omit<RecoveryRe
 
   for await (const scanned of scanLog(watched(), indexer, start)) {
     if (scanned.kind === "damage") {
-      damaged.push(scanned.range);
-      losses.lost(scanned.range.bytes);
+      const { position, bytes, reason } = scanned.range;
+      losses.lost(bytes);
+      // What a loss has left out is no damage.
+      if (reason !== "MISSING" || position + bytes !== sources.loss?.position) damaged.push(scanned.range);
       continue;
     }
     replayed += scanned.table.count;
     damaged.push(...publish(scanned.table, scanned.position, queues, losses));
   }
+  const newLoss = sources.judge(Math.max(end, sources.loss?.position ?? 0));
+  const goesOn = (newLoss ?? sources.loss)?.position ?? 0;
+  if (end < goesOn) {
+    losses.lost(goesOn - end);
+    end = goesOn;
+  }
+  queues.firstOffset = Math.max(queues.firstOffset, losses.total);
   for (const queue of queues.all()) {
     const lost = losses.since(queueKey(queue.topic, queue.queueId));
     if (lost > 0) queue.skipLost(lost);
   }
-  return { replayed, position: end, damaged };
+  return { replayed, position: end, damaged, newLoss };
 }
 
 /** Restores the queues as of the checkpoint and returns its position; 0 when the whole log has to be read. */
 async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources): Promise<number> {
   if (checkpoint === null) return 0;
   const filled: { topic: string; queueId: number; page: number }[] = [];
-  for (const [topic, queueId, min, max, next] of checkpoint.queues) {
+  queues.firstOffset = checkpoint.firstOffset;
+  for (const [topic, queueId, min, max, next, gaps] of checkpoint.queues) {
     const queue = queues.open(topic, queueId);
-    queue.restore({ min, max, next });
-    if (max > 0) filled.push({ topic, queueId, page: queue.lastPage });
+    queue.restore({ min, max, next, gaps });
+    if (max > min) filled.push({ topic, queueId, page: queue.lastPage });
   }
   const pages = await store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page]));
   for (const [at, { topic, queueId, page }] of filled.entries()) {
@@ -68,6 +92,7 @@ async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources)
     const entries = bytes === undefined ? null : decodePage(bytes, page);
     if (entries === null) {
       queues.clear();
+      queues.firstOffset = 0;
       return 0;
     }
     queues.open(topic, queueId).adoptLastPage(entries);
@@ -93,18 +118,18 @@ function publish(table: RecordTable, position: number, queues: ConsumeQueueStore
 
 /** How many records of a queue may have been in damaged bytes after the last one that could be read. */
 class OffsetLosses {
-  #total = 0;
-  readonly #totalWhenSeen = new Map<string, number>();
+  total = 0;
+  readonly #whenSeen = new Map<string, number>();
 
   lost(bytes: number): void {
-    this.#total += Math.ceil(bytes / RECORD_MIN_BYTES);
+    this.total += Math.ceil(bytes / RECORD_MIN_BYTES);
   }
 
   seen(key: string): void {
-    if (this.#total > 0) this.#totalWhenSeen.set(key, this.#total);
+    if (this.total > 0) this.#whenSeen.set(key, this.total);
   }
 
   since(key: string): number {
-    return this.#total - (this.#totalWhenSeen.get(key) ?? 0);
+    return this.total - (this.#whenSeen.get(key) ?? 0);
   }
 }

@@ -176,7 +176,7 @@ describe("start-up", () => {
 
 describe("fencing", () => {
   const environment = (disk: MemoryDisk, store = new MemoryStore(disk)) => ({
-    store, indexer: new TsIndexer(), clock: systemClock, timers: systemTimers, incarnation: "x", settings: DEFAULT_BROKER_SETTINGS,
+    store, indexer: new TsIndexer(), clock: systemClock, timers: systemTimers, incarnation: "x", settings: DEFAULT_BROKER_SETTINGS, witness: null,
   });
 
   test("a broker whose store was taken over writes nothing more and says so", async () => {

@@ -17,6 +17,8 @@ export class NodeOrigin {
   readonly locks = new MemoryLocks();
   readonly #ports = new Set<MessagePort>();
   readonly #tabs: TabMQ[] = [];
+  /** What local storage is in a browser: it outlives the disk. */
+  readonly memo = { text: null as string | null, read: () => this.memo.text, write: (text: string) => void (this.memo.text = text) };
   makeStore: () => BlockStore;
   host: BrokerHost;
 
@@ -57,6 +59,7 @@ export class NodeOrigin {
       random: systemRandom,
       openBroker: () => ({ port: this.port() as unknown as PortLike, onError: () => {} }),
       page: { onHide: () => () => {}, onShow: () => () => {} },
+      memo: options.host === "memory" ? null : this.memo,
       ...overrides,
     };
     const tab = await connectWith(() => environment, options);

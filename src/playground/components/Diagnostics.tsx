@@ -25,9 +25,10 @@ function Details({ report }: { report: Report }) {
           {counted(recovery.replayed, "record")} replayed in {milliseconds(recovery.tookMs)}; the log went on at position {count(recovery.position)}
         </Item>
         <Item name="Log">
-          {count(broker.durablePosition)} bytes durable
-          {broker.position > broker.durablePosition && <>, {count(broker.position - broker.durablePosition)} on their way</>}
+          Durable up to position {count(broker.durablePosition)}
+          {broker.position > broker.durablePosition && <>, {count(broker.position - broker.durablePosition)} bytes on their way</>}
         </Item>
+        <Item name="Lost by the browser">{lost(recovery)}</Item>
         <Item name="Commits since the start">{count(broker.commits)}</Item>
         <Item name="Damage">{damaged.length === 0 ? "None found" : <Damage ranges={damaged} />}</Item>
         <Item name="Storage">
@@ -41,6 +42,11 @@ function Details({ report }: { report: Report }) {
       </dl>
     </>
   );
+}
+
+function lost({ loss, lastKnownPosition }: Report["broker"]["recovery"]): string {
+  if (loss === "none") return lastKnownPosition === null ? "No tab remembers an earlier start" : "Nothing that tabs remember";
+  return `${loss === "total" ? "The whole database" : "The newest part of the log"}; it was known to reach position ${count(lastKnownPosition ?? 0)}`;
 }
 
 function keeps(durability: Report["durability"], persisted: boolean | undefined): string {

@@ -1,0 +1,81 @@
+import { MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION, WITNESS_INTERVAL } from "../model/limits.ts";
+import { checkGroup } from "../model/names.ts";
+import type { WitnessMark } from "../protocol/api.ts";
+import { integer, list, named, record } from "../protocol/validate.ts";
+import type { Cancel } from "../platform/timers.ts";
+import { MQError } from "../model/errors.ts";
+import type { ClientEnvironment } from "./environment.ts";
+
+const markCheck = record({
+  epoch: integer(0, MAX_WITNESS_POSITION),
+  position: integer(0, MAX_WITNESS_POSITION),
+  groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
+});
+
+const NOTHING: WitnessMark = { epoch: 0, position: 0, groups: [] };
+
+/**
+ * Remembers, where the broker's database is not, how far that database has come. Browsers drop a database as a whole
+ * or cut its end off, and say nothing; a broker that starts on less than was remembered reports the loss and uses no
+ * offset twice. The note lags by a second or so and is never ahead: only durable positions are noted.
+ */
+export class Witness {
+  readonly #environment: ClientEnvironment;
+  #seen = NOTHING;
+  #cancel: Cancel | null = null;
+
+  constructor(environment: ClientEnvironment) {
+    this.#environment = environment;
+  }
+
+  /** What this tab has seen and this origin's tabs have noted; null = nothing, or there is no place for notes. */
+  recall(): WitnessMark | null {
+    const { memo } = this.#environment;
+    if (memo === null) return null;
+    const noted = parse(memo.read());
+    if (noted === null && this.#seen === NOTHING) return null;
+    const { epoch, position, groups } = noted ?? NOTHING;
+    return {
+      epoch: Math.max(epoch, this.#seen.epoch),
+      position: Math.max(position, this.#seen.position),
+      groups: [...new Set([...this.#seen.groups, ...groups])].slice(0, MAX_WITNESS_GROUPS),
+    };
+  }
+
+  /** A broker of this epoch has said that the log is durable up to here. */
+  saw(epoch: number, position: number): void {
+    if (epoch <= this.#seen.epoch && position <= this.#seen.position) return;
+    this.#seen = { ...this.#seen, epoch: Math.max(epoch, this.#seen.epoch), position: Math.max(position, this.#seen.position) };
+    this.#noteSoon();
+  }
+
+  joined(group: string): void {
+    if (this.#seen.groups.includes(group)) return;
+    this.#seen = { ...this.#seen, groups: [...this.#seen.groups, group] };
+    this.#noteSoon();
+  }
+
+  /** Writes down what has been seen since the last time. */
+  note(): void {
+    if (this.#cancel === null) return;
+    this.#cancel();
+    this.#cancel = null;
+    this.#environment.memo?.write(JSON.stringify(this.recall()));
+  }
+
+  #noteSoon(): void {
+    if (this.#environment.memo === null) return;
+    this.#cancel ??= this.#environment.timers.after(WITNESS_INTERVAL, () => this.note());
+  }
+}
+
+/** Anybody may have written there. */
+function parse(note: string | null): WitnessMark | null {
+  if (note === null) return null;
+  try {
+    return markCheck(JSON.parse(note), "witness");
+  } catch (error) {
+    if (error instanceof MQError || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import { LOSS_GAP_BYTES, MAX_WITNESS_GROUPS } from "../model/limits.ts";
+import type { LossKind, WitnessMark } from "../protocol/api.ts";
+
+export const LOSS_KEY = "loss";
+
+/** What a start that found the store too old has left in it: nothing that was used before the loss is used again. */
+export interface LossRow {
+  version: 1;
+  kind: Exclude<LossKind, "none">;
+  /** The position up to which the log was known to be durable. */
+  lastKnownPosition: number;
+  /** The log goes on here, or behind. */
+  position: number;
+  /** Groups whose offsets may be gone: all that is left, or comes after, is new to them. */
+  groups: string[];
+}
+
+/** What the store says of itself when it is opened. */
+export interface StoreAge {
+  /** The epoch found in it; 0 = the store is new. */
+  epoch: number;
+  /** Where its log ends. */
+  position: number;
+}
+
+/**
+ * Is this the store that the tabs remember? Browsers drop databases as a whole (eviction, a damaged file) and drop
+ * their newest commits (a cut file, a restored copy), in most cases without a word. A mark lags behind what was
+ * durable and is never ahead of it, so a store that is older than the mark has lost something. Null = it has not.
+ */
+export function judgeLoss(store: StoreAge, mark: WitnessMark | null): LossRow | null {
+  if (mark === null || (store.epoch >= mark.epoch && store.position >= mark.position)) return null;
+  return {
+    version: 1,
+    kind: store.epoch === 0 ? "total" : "tail",
+    lastKnownPosition: mark.position,
+    // The mark lags: how much was written behind it is not known, only that it was less than this.
+    position: Math.max(store.position, mark.position) + LOSS_GAP_BYTES,
+    groups: mark.groups,
+  };
+}
+
+/** Null when there is no such row, or none that this version understands. */
+export function readLoss(value: unknown): LossRow | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { version, kind, lastKnownPosition, position, groups } = value as Partial<LossRow>;
+  const whole =
+    version === 1 && (kind === "tail" || kind === "total") && Number.isSafeInteger(lastKnownPosition) &&
+    Number.isSafeInteger(position) && Array.isArray(groups) && groups.every((group) => typeof group === "string");
+  return whole ? (value as LossRow) : null;
+}
+
+/** The mark that knows more; null = nobody remembers anything. */
+export function newerMark(a: WitnessMark | null, b: WitnessMark | null): WitnessMark | null {
+  if (a === null || b === null) return a ?? b;
+  return { epoch: Math.max(a.epoch, b.epoch), position: Math.max(a.position, b.position), groups: [...new Set([...b.groups, ...a.groups])].slice(0, MAX_WITNESS_GROUPS) };
+}

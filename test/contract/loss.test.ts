@@ -1,0 +1,196 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { MessageExt, TabMQ } from "../../src/index.ts";
+import { LOSS_GAP_BYTES, MAX_WITNESS_POSITION } from "../../src/model/limits.ts";
+import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import { NodeOrigin, until } from "../support/node-broker.ts";
+
+let origins: NodeOrigin[] = [];
+afterEach(async () => {
+  await Promise.all(origins.map((origin) => origin.close()));
+  origins = [];
+});
+
+/** The browser started anew on `disk`; `note` is what local storage still holds. */
+function start(disk: MemoryDisk, note: string | null = null): NodeOrigin {
+  const origin = new NodeOrigin(disk);
+  origin.memo.text = note;
+  origins.push(origin);
+  return origin;
+}
+
+function copyOf(disk: MemoryDisk): MemoryDisk {
+  const copy = new MemoryDisk();
+  for (const part of ["log", "queue", "state"] as const) {
+    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
+  }
+  return copy;
+}
+
+async function send(mq: TabMQ, bodies: string[]): Promise<number[]> {
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  const results = [];
+  for (const body of bodies) results.push(await producer.send({ topic: "orders", body, messageGroup: "one queue" }));
+  return results.map(({ queueOffset }) => queueOffset);
+}
+
+/** What a consumer of `group` gets, as it comes. */
+async function consume(mq: TabMQ, group = "workers"): Promise<string[]> {
+  const got: string[] = [];
+  await mq.createPushConsumer({ consumerGroup: group, subscriptions: { orders: "*" }, messageListener: (message: MessageExt) => void got.push(message.text()) });
+  return got;
+}
+
+const recoveryOf = async (mq: TabMQ) => (await mq.diagnostics()).broker.recovery;
+
+/** An origin in which "a", "b", "c" are stored and consumed, then "d"; and its disk as it was before "d". */
+async function lived(): Promise<{ origin: NodeOrigin; before: MemoryDisk; offsets: number[] }> {
+  const origin = start(new MemoryDisk());
+  const mq = await origin.connect();
+  const got = await consume(mq);
+  const offsets = await send(mq, ["a", "b", "c"]);
+  await until(() => got.length === 3);
+  // The progress is written a moment later.
+  await until(() => Object.values(origin.disk.state.get("offset/workers/orders") as object).includes(3));
+  const before = copyOf(origin.disk);
+  offsets.push(...(await send(mq, ["d"])));
+  await mq.close();
+  return { origin, before, offsets };
+}
+
+describe("the browser has lost the database", () => {
+  test("without a loss nothing is reported, whatever the note says that is older", async () => {
+    const { origin } = await lived();
+    const mq = await start(origin.disk, origin.memo.text).connect();
+    expect(await recoveryOf(mq)).toMatchObject({ loss: "none", lastKnownPosition: JSON.parse(origin.memo.text!).position });
+  });
+
+  test("all of it: the start says so, and neither epoch nor position nor offset is used again", async () => {
+    const { origin, offsets } = await lived();
+    const mark = JSON.parse(origin.memo.text!) as { epoch: number; position: number; groups: string[] };
+    expect(mark.groups).toEqual(["workers"]);
+
+    const next = start(new MemoryDisk(), origin.memo.text);
+    const heard: unknown[] = [];
+    const mq = await next.connect();
+    mq.on("loss", (event) => heard.push(event));
+    const { broker } = await mq.diagnostics();
+    expect(broker.recovery).toMatchObject({ loss: "total", lastKnownPosition: mark.position, damaged: [] });
+    expect(broker.epoch).toBeGreaterThan(mark.epoch);
+    expect(broker.position).toBeGreaterThanOrEqual(mark.position + LOSS_GAP_BYTES);
+    await until(() => heard.length > 0);
+    expect(heard).toEqual([{ loss: "total", lastKnownPosition: mark.position }]);
+
+    // The group is known from the note: what is sent before it is back is not lost on it.
+    const [offset] = await send(mq, ["e"]);
+    expect(offset).toBeGreaterThan(Math.max(...offsets));
+    const got = await consume(mq);
+    await until(() => got.length === 1);
+    expect(got).toEqual(["e"]);
+    await until(async () => (await mq.admin.consumeStats("workers")).diffTotal === 0);
+    // A group that nobody has heard of begins where it says, at the end.
+    expect(await consume(mq, "strangers")).toEqual([]);
+  });
+
+  test("its newest part: what is left is delivered, and what comes next does not stand where the lost stood", async () => {
+    const { origin, before, offsets } = await lived();
+    const mark = JSON.parse(origin.memo.text!) as { position: number };
+    const mq = await start(before, origin.memo.text).connect();
+    expect(await recoveryOf(mq)).toMatchObject({ loss: "tail", lastKnownPosition: mark.position, damaged: [] });
+
+    const [offset] = await send(mq, ["e"]);
+    expect(offset).toBeGreaterThan(Math.max(...offsets));
+    const all: string[] = [];
+    const reader = await mq.createPullConsumer({ consumerGroup: "reader", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    reader.subscribe("orders");
+    await until(async () => all.push(...(await reader.poll()).map((message) => message.text())) >= 4);
+    expect(all).toEqual(["a", "b", "c", "e"]);
+    // The gap is no backlog.
+    await mq.admin.consumeStats("workers").then(({ diffTotal }) => expect(diffTotal).toBe(1));
+    const got = await consume(mq);
+    await until(() => got.length === 1);
+    expect(got).toEqual(["e"]);
+  });
+
+  test("is remembered in the store: later starts, with or without checkpoint, go on as if it had not happened", async () => {
+    const { origin } = await lived();
+    const disk = new MemoryDisk();
+    const first = await start(disk, origin.memo.text).connect();
+    const [offset] = await send(first, ["e"]);
+    for (const lose of [() => {}, () => disk.state.delete("checkpoint")]) {
+      lose();
+      const mq = await start(disk).connect();
+      expect(await recoveryOf(mq)).toMatchObject({ loss: "none", lastKnownPosition: null, damaged: [] });
+      const queue = (await mq.admin.topicStats("orders")).queues.find(({ maxOffset }) => maxOffset > offset!)!;
+      expect(queue.minOffset).toBe(offset);
+      // Queues that hold nothing, and topics of later, begin above what may have been lost as well.
+      await mq.admin.createTopic({ topic: "new" });
+      for (const { minOffset } of (await mq.admin.topicStats("new")).queues) expect(minOffset).toBeGreaterThan(LOSS_GAP_BYTES / 200);
+    }
+  });
+
+  test("while tabs are open: the broker comes back on an empty store, and knows by itself", async () => {
+    const origin = start(new MemoryDisk());
+    const mq = await origin.connect();
+    const got = await consume(mq);
+    const offsets = await send(mq, ["a", "b"]);
+    await until(() => got.length === 2);
+    const lost = new Promise((resolve) => mq.on("loss", resolve));
+    // No note was written yet that could help.
+    origin.memo.text = null;
+    for (const part of [origin.disk.log, origin.disk.queue, origin.disk.state]) part.clear();
+    const [offset] = await send(mq, ["c"]);
+    await lost;
+    expect(offset).toBeGreaterThan(Math.max(...offsets));
+    await until(() => got.length === 3);
+    expect(got).toEqual(["a", "b", "c"]);
+  });
+
+  test("control: without the note nothing is noticed, and offsets are used twice", async () => {
+    const { offsets } = await lived();
+    const mq = await start(new MemoryDisk()).connect();
+    expect(await recoveryOf(mq)).toMatchObject({ loss: "none", lastKnownPosition: null });
+    expect(offsets).toContain((await send(mq, ["e"]))[0]);
+  });
+});
+
+describe("the note", () => {
+  test.each(["", "null", "{}", "[]", '"x"', '{"epoch":-1,"position":0,"groups":[]}', `{"epoch":1,"position":${MAX_WITNESS_POSITION * 2},"groups":[]}`, '{"epoch":1,"position":1,"groups":["a b"]}'])(
+    "that nobody can have written is no note: %s",
+    async (text) => {
+      const mq = await start(new MemoryDisk(), text).connect();
+      expect(await recoveryOf(mq)).toMatchObject({ loss: "none", lastKnownPosition: null });
+    },
+  );
+
+  test("of two tabs is one: the higher position, all groups", async () => {
+    const origin = start(new MemoryDisk());
+    const [one, two] = [await origin.connect(), await origin.connect()];
+    await consume(one, "g1");
+    await consume(two, "g2");
+    await send(one, ["a"]);
+    await one.close();
+    const noted = JSON.parse(origin.memo.text!) as { position: number };
+    await two.close();
+    const both = JSON.parse(origin.memo.text!) as { position: number; groups: string[] };
+    expect(noted.position).toBeGreaterThan(0);
+    expect(both.position).toBe(noted.position);
+    expect(both.groups.toSorted()).toEqual(["g1", "g2"]);
+  });
+
+  test("is never ahead of what is durable", async () => {
+    const origin = start(new MemoryDisk());
+    const mq = await origin.connect();
+    for (let i = 0; i < 20; i++) await send(mq, [`${i}`]);
+    const { durablePosition } = (await mq.diagnostics()).broker;
+    await mq.close();
+    expect((JSON.parse(origin.memo.text!) as { position: number }).position).toBe(durablePosition);
+  });
+
+  test("is not kept for a broker that keeps nothing", async () => {
+    const origin = start(new MemoryDisk());
+    const mq = await origin.connect({ host: "memory" });
+    await send(mq, ["a"]);
+    await mq.close();
+    expect(origin.memo.text).toBeNull();
+  });
+});

@@ -62,7 +62,7 @@ export class IdbStore implements BlockStore {
     return epoch;
   }
 
-  /** Nobody waits for it: the browser does its part later anyway. Where it fails (over quota), the risk stays as it was. */
+  /** Nobody waits for it: all commits go their way meanwhile. Where it fails (over quota), the risk stays as it was. */
   protected renewLog(): void {
     void beginNewLevelDbLog(`${this.#name}/scratch`).catch(() => {});
   }

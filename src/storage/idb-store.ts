@@ -5,6 +5,7 @@ import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
+import { beginNewLevelDbLog } from "./leveldb-log.ts";
 
 /** Version 1 for ever: an old tab that holds the database open must never block a new version. Values carry versions instead. */
 const SCHEMA_VERSION = 1;
@@ -49,7 +50,10 @@ export class IdbStore implements BlockStore {
   }
 
   async takeOver(above = 0): Promise<number> {
-    this.#db ??= await this.#open();
+    if (this.#db === undefined) {
+      this.#db = await this.#open();
+      this.renewLog();
+    }
     const tx = this.#db.transaction(["log", "state"], "readwrite", { durability: "strict" });
     const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
     const epoch = Math.max(typeof last === "number" ? last : 0, above) + 1;
@@ -58,6 +62,11 @@ export class IdbStore implements BlockStore {
     void tx.objectStore("log").put(FENCE, this.#fence);
     await tx.done;
     return epoch;
+  }
+
+  /** Nobody waits for it: all commits go their way meanwhile. Where it fails (over quota), the risk stays as it was. */
+  protected renewLog(): void {
+    void beginNewLevelDbLog(`${this.#name}/scratch`).catch(() => {});
   }
 
   /**

@@ -49,7 +49,7 @@ async function killUnderLoad(round: number, connect: TabConnect, delay: number):
 
 const numberOf = ({ content }: Acked): number => Number(content.split(" ")[2]);
 
-async function killTwentyTimes(): Promise<"kept" | "remade"> {
+async function killTwentyTimes(): Promise<void> {
   house = await House.open();
   const connect = { namespace: "kill" };
   for (let round = 0; round < 20; round++) {
@@ -57,11 +57,7 @@ async function killTwentyTimes(): Promise<"kept" | "remade"> {
     const tab = await house.tab();
     await tab.connect(connect);
     // Every start raises the epoch, in the same database. One that is back at the beginning is another database.
-    const { epoch } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker);
-    if (epoch <= round) {
-      console.warn(`round ${round}: the browser has made its database anew (epoch ${epoch})`);
-      return "remade";
-    }
+    expect((await tab.run(async ({ mq }) => (await mq.diagnostics()).broker)).epoch).toBeGreaterThan(round + 1);
     const from: Record<number, number> = {};
     for (const { queueId, queueOffset } of acked) from[queueId] = Math.min(from[queueId] ?? Infinity, queueOffset);
     expect(lost(acked, await tab.readAll("load", from))).toEqual([]);
@@ -80,19 +76,11 @@ async function killTwentyTimes(): Promise<"kept" | "remade"> {
   const { replayed, damaged } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker.recovery);
   console.info(`20 kills: ${acked.length} acknowledged, ${present.length} present, ${delivered.length} deliveries; last recovery replayed ${replayed}`);
   expect(damaged).toEqual([]);
-  return "kept";
 }
 
 describe("kill -9 of the whole browser", () => {
-  test("twenty times under load: every acknowledged message is there, as sent, in order, and gets delivered", async () => {
-    // Seen in 2 of some 15 runs: Chromium itself makes the whole database anew, empty, after a kill. Its cause is not
-    // found yet. No broker can prevent it; reporting it is the loss witness's work, which is not built. Such a run says
-    // nothing about us and is made once more, on another profile; twice in a row is red.
-    if ((await killTwentyTimes()) === "remade") {
-      await house.close();
-      expect(await killTwentyTimes()).toBe("kept");
-    }
-  }, 300_000);
+  // About one kill in a hundred cuts a record of LevelDB's own log; what that would lead to, and what is done against it: torn-log.test.ts.
+  test("twenty times under load: every acknowledged message is there, as sent, in order, and gets delivered", killTwentyTimes, 300_000);
 
   test("control: a worker that answers before its commit is complete loses acknowledged messages", async () => {
     house = await House.open({ pages: { "/early-ack.js": await bundle(join(import.meta.dirname, "workers/early-ack.ts")) } });

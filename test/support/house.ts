@@ -59,6 +59,11 @@ export class House {
     return this.#server.origin;
   }
 
+  /** The folder with the browser's data. */
+  get profile(): string {
+    return this.#profile;
+  }
+
   get context(): Awaited<ReturnType<typeof launch>>["context"] {
     return this.#browser.context;
   }

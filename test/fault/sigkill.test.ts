@@ -1,9 +1,13 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Acked, disordered, gaps, lost, undelivered } from "../support/history.ts";
+import { levelDbLog } from "../support/leveldb.ts";
 import { bundle, House, type Tab, type TabConnect, until } from "../support/house.ts";
 
 let house: House;
+/** What LevelDB wrote to before the last kill. */
+let oldLog: string | undefined;
 afterEach(() => house.close());
 
 /** Sends without end: `batch` messages a send, `senders` sends at once. Bodies are numbered: `name number padding`. */
@@ -42,7 +46,11 @@ async function killUnderLoad(round: number, connect: TabConnect, delay: number):
   await load(tabs[2], `r${round}c`, 1, 1);
   await until(() => house.history.acked.length > before);
   await new Promise((resolve) => setTimeout(resolve, delay));
+  // A kill that cut Chromium's own log, and another before the start after it has left that log behind (a fraction of a
+  // second), are more than we can do anything about: torn-log.test.ts. Here the second of them waits.
+  await until(() => oldLog === undefined || !existsSync(oldLog));
   await house.kill();
+  oldLog = levelDbLog(house.profile);
   await house.start();
   return house.history.acked.slice(before);
 }
@@ -51,13 +59,13 @@ const numberOf = ({ content }: Acked): number => Number(content.split(" ")[2]);
 
 async function killTwentyTimes(): Promise<void> {
   house = await House.open();
+  oldLog = undefined;
   const connect = { namespace: "kill" };
   for (let round = 0; round < 20; round++) {
     const acked = await killUnderLoad(round, connect, 100 + ((round * 7) % 20) * 60);
     const tab = await house.tab();
     await tab.connect(connect);
-    // Every start raises the epoch, in the same database. One that is back at the beginning is another database.
-    expect((await tab.run(async ({ mq }) => (await mq.diagnostics()).broker)).epoch).toBeGreaterThan(round + 1);
+    expect((await tab.run(async ({ mq }) => (await mq.diagnostics()).broker)).recovery.loss).toBe("none");
     const from: Record<number, number> = {};
     for (const { queueId, queueOffset } of acked) from[queueId] = Math.min(from[queueId] ?? Infinity, queueOffset);
     expect(lost(acked, await tab.readAll("load", from))).toEqual([]);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MQError, type Message, type Producer, SelectMessageQueueByHash, type TabMQ } from "../../src/index.ts";
+import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
@@ -94,6 +95,27 @@ describe("durability", () => {
 });
 
 describe("no call hangs", () => {
+  test("what an earlier try may have stored is not certainly rejected, whatever a later try hears", async () => {
+    const failing = store;
+    // The first try is stored and reported as failed; the next broker has no room.
+    failing.commit = async (batch) => {
+      await MemoryStore.prototype.commit.call(failing, batch);
+      return { status: "unknown", cause: new Error("I/O error") };
+    };
+    origin.makeStore = () => {
+      store = new GatedStore(origin.disk);
+      store.answerNext({ status: "rejected", reason: "FULL" });
+      return store;
+    };
+    const message = { topic: "t", body: "doubtful" };
+    await expect(producer.send(message, { queue })).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    // Sent again, it keeps its id, by which the two copies can be told to be one message.
+    const { msgId } = await producer.send(message, { queue });
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const copies = (await pull.pull(queue, "*", 0, 100)).messages.filter((one) => one.text() === "doubtful");
+    expect(copies.map((one) => one.msgId)).toEqual([msgId, msgId]);
+  });
+
   test("a send that gets no answer ends at its deadline, with an unknown outcome", async () => {
     store.shut();
     const send = producer.send({ topic: "t", body: "x" }, { timeout: 50 });

@@ -65,6 +65,27 @@ describe("durability", () => {
     await again.close();
   });
 
+  test("a full store is not asked again at once, and does not keep the broker from ending", async () => {
+    let tries = 0;
+    store.commit = async () => {
+      tries++;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return { status: "rejected", reason: "FULL" };
+    };
+    await expect(mq.admin.createTopic({ topic: "late" })).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(tries).toBeLessThan(5);
+    await origin.host.broker!.close();
+    expect(tries).toBeLessThan(10);
+  });
+
+  test("a topic that did not fit is written when there is room: its outcome was not known", async () => {
+    store.answerNext({ status: "rejected", reason: "FULL" });
+    await expect(mq.admin.createTopic({ topic: "late" })).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    await producer.send({ topic: "late", body: "x" });
+    expect(origin.disk.state.has("topic/late")).toBe(true);
+  });
+
   test("an unknown outcome ends the broker; the next one gets the same message again, under the same id", async () => {
     const failing = store;
     failing.answerNext({ status: "unknown", cause: new Error("I/O error") });

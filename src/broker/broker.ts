@@ -1,5 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import type { Clock } from "../platform/clock.ts";
+import { deferred } from "../platform/deferred.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
 import { LIBRARY_VERSION } from "../protocol/api.ts";
@@ -54,10 +55,8 @@ export class Broker {
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
-  /** Called when the broker cannot go on. */
-  onFatal: (error: MQError) => void = () => {};
-
   readonly #environment: BrokerEnvironment;
+  readonly #end = deferred<MQError>();
   readonly #damaged: DamagedRange[] = [];
   readonly #state = new DurableState();
   readonly #log: CommitLog;
@@ -95,7 +94,7 @@ export class Broker {
       timers,
       epoch,
       onRoom: () => this.send.takeIn(),
-      onFatal: (error) => this.onFatal(error),
+      onFatal: this.#end.resolve,
     });
     const reader = new QueueReader(this.#log, indexer);
     this.topics = new Topics(this.#state, settings);
@@ -111,6 +110,11 @@ export class Broker {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };
     store.onLost = (reason) => this.#fail(new MQError("STORAGE_UNAVAILABLE", `The store is gone: ${reason}.`, { outcome: "unknown" }));
+  }
+
+  /** Resolves when the broker cannot go on, which may be before it has begun. */
+  get end(): Promise<MQError> {
+    return this.#end.promise;
   }
 
   endSession(session: Session): void {
@@ -150,14 +154,14 @@ export class Broker {
   /** Writes what is left and ends. */
   async close(): Promise<void> {
     await this.#commit.close();
-    this.#end();
+    this.#stop();
   }
 
   /** Ends at once, without writing. */
   abandon(error: MQError): void {
     this.#commit.stop(error);
     this.send.stop(error);
-    this.#end();
+    this.#stop();
   }
 
   async #recover(began: number, epoch: number): Promise<void> {
@@ -189,10 +193,10 @@ export class Broker {
 
   #fail(error: MQError): void {
     this.#commit.stop(error);
-    this.onFatal(error);
+    this.#end.resolve(error);
   }
 
-  #end(): void {
+  #stop(): void {
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {

@@ -201,15 +201,12 @@ export class BrokerHost {
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
       const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness });
-      const end = new Promise<MQError>((resolve) => {
-        broker.onFatal = resolve;
-        void lease?.lost.then(() => resolve(new MQError("FENCED", "Another host took the writer lock.")));
-      });
+      const stolen = lease?.lost.then(() => new MQError("FENCED", "Another host took the writer lock."));
       this.#broker = broker;
       this.#lastError = null;
       onServing();
       for (const ready of [...this.#onBroker]) ready();
-      const error = await end;
+      const error = await Promise.race(stolen === undefined ? [broker.end] : [broker.end, stolen]);
       this.#lastError = error;
       this.#broker = null;
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());

@@ -238,8 +238,14 @@ export class Connection {
     this.#opened.resolve(life);
     this.lifecycle.emit("open", null);
     // In a task of its own, so that whoever has awaited `connect` can hear of the first broker too.
-    this.environment.timers.after(0, () => this.#announce(serving));
+    let announce = (): void => {
+      announce = () => {};
+      this.#announce(serving);
+    };
+    this.environment.timers.after(0, () => announce());
     const reason = await life.ended.promise;
+    // That task may come late; the end is told after the beginning all the same.
+    announce();
     watch.abort();
     this.#life = null;
     this.#opened = deferred();

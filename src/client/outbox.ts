@@ -1,4 +1,4 @@
-import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { asMQError, errorFromData, errorToData, MQError } from "../model/errors.ts";
 import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
@@ -164,7 +164,7 @@ export class Outbox {
     try {
       const reply = await this.#connection.callOnce("send", [frame], { transfers: isSmall ? [] : [frame] });
       this.#leave(batch);
-      this.#settle(batch, (entry, at) => answer(entry, reply, at));
+      this.#settle(batch, (entry, at) => answer(entry, reply, at, batch));
     } catch (error) {
       // `lost` follows and takes back whatever was on its way, in order.
       if (error instanceof BrokerGone) return;
@@ -175,7 +175,7 @@ export class Outbox {
         return this.#connection.abandonBroker(refusal.message);
       }
       this.#leave(batch);
-      this.#settle(batch, (entry) => entry.refused(refusal));
+      this.#settle(batch, (entry) => entry.refused(asFarAsKnown(refusal, batch)));
     }
     this.#pump();
   }
@@ -233,9 +233,17 @@ function tooLate({ rules, tries }: Batch): MQError {
   );
 }
 
-function answer(entry: OutboxEntry, reply: SendReply, at: number): void {
+function answer(entry: OutboxEntry, reply: SendReply, at: number, batch: Batch): void {
   const queueOffset = reply.places[at * 2]!;
   if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!);
   const refusal = reply.refused.find(({ index }) => index === at);
-  entry.refused(refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error));
+  const error = refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error);
+  entry.refused(asFarAsKnown(error, batch));
+}
+
+/** Of an earlier try nobody knows whether it was stored; that the last one was refused says nothing about it. */
+function asFarAsKnown(error: MQError, { tries }: Batch): MQError {
+  if (tries === 1 || error.outcome === "unknown") return error;
+  const message = `${error.message} An earlier try may have been stored.`;
+  return errorFromData({ ...errorToData(error), message, outcome: "unknown" });
 }

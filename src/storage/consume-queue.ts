@@ -108,8 +108,7 @@ export class ConsumeQueue {
   publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
     assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
-    if (this.maxOffset === this.minOffset) this.minOffset = offset;
-    else if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#gaps.push([this.maxOffset, offset]);
+    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
     const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
@@ -121,6 +120,11 @@ export class ConsumeQueue {
     this.nextOffset = Math.max(this.nextOffset, this.maxOffset);
     this.lostOffsets = 0;
     this.lastUpdate = storeTimestamp;
+  }
+
+  #skip(offset: number): void {
+    if (this.maxOffset === this.minOffset) this.minOffset = offset;
+    else this.#gaps.push([this.maxOffset, offset]);
   }
 
   /**

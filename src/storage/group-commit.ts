@@ -31,6 +31,8 @@ export interface GroupCommitOptions {
 const LAZY_DELAY = 50;
 /** How long the log rests before the consume queues are stored although no checkpoint is due. */
 const IDLE_DELAY = 1000;
+/** How long a full store is left alone, unless somebody asks for something. */
+const FULL_DELAY = 1000;
 
 /**
  * The commit loop. Whatever has gathered while one transaction was on its way goes into the next, so the number of
@@ -147,7 +149,7 @@ export class GroupCommit {
     }
     const error = errorOf(outcome);
     for (const ticket of tickets) ticket.failed(error);
-    facts.failed(error);
+    facts.failed(error.code === "STORAGE_FULL" ? postponed(error) : error);
     queues?.failed();
     if (error.code === "STORAGE_FULL") this.#refuseGathered(error);
     else {
@@ -164,10 +166,10 @@ export class GroupCommit {
     const { log } = this.#options;
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     log.open(log.durablePosition);
-    this.#options.onRoom();
     // The facts that did not fit stay dirty; trying again at once would only spin.
     this.#wanted = false;
-    this.#requestLazily();
+    this.#cancelLazy ??= this.#options.timers.after(FULL_DELAY, () => this.#request());
+    this.#options.onRoom();
   }
 
   /** One standing timer: setting it anew for every commit would cost more than it is worth. */
@@ -195,6 +197,11 @@ function batchOf(
   assert(facts.every(([key]) => key !== CHECKPOINT_KEY), "only the checkpoint writes the checkpoint");
   if (queues === null) return { epoch, log: chunks, queue: [], state: facts };
   return { epoch, log: chunks, queue: queues.pages, state: [...facts, [CHECKPOINT_KEY, queues.row]] };
+}
+
+/** Facts are not taken back: they hold in memory and are written as soon as there is room. */
+function postponed(full: MQError): MQError {
+  return new MQError(full.code, `${full.message} It will be tried again.`, { outcome: "unknown", cause: full.cause });
 }
 
 function errorOf(outcome: Exclude<CommitOutcome, { status: "committed" }>): MQError {

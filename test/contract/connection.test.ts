@@ -36,6 +36,18 @@ describe("one writer", () => {
     });
   });
 
+  test("a broker is not announced after its own end", async () => {
+    // Tasks of their own may come late on a busy machine.
+    const busy: Timers = { after: (delay, run) => systemTimers.after(delay === 0 ? 300 : delay, run) };
+    const mq = await origin.connect({}, { timers: busy });
+    const events: string[] = [];
+    mq.on("connected", ({ epoch }) => events.push(`connected ${epoch}`));
+    mq.on("disconnected", () => events.push("disconnected"));
+    origin.locks.steal(writerLock("default")).release();
+    await until(() => events.includes("connected 2"));
+    expect(events).toEqual(["connected 1", "disconnected", "connected 2"]);
+  });
+
   test("a stolen lock ends the broker; its clients find the next one", async () => {
     const mq = await origin.connect();
     const producer = await mq.createProducer({ producerGroup: "p" });

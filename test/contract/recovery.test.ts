@@ -183,7 +183,7 @@ describe("fencing", () => {
     const disk = new MemoryDisk();
     const old = await Broker.start(environment(disk));
     let fatal = "";
-    old.onFatal = (error) => void (fatal = error.code);
+    void old.end.then((error) => (fatal = error.code));
     await Broker.start(environment(disk));
     const before = copyOf(disk);
     await expect(old.topics.create({ topic: "t" })).rejects.toMatchObject({ code: "FENCED", outcome: "rejected" });

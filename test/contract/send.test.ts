@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MQError, type Message, type Producer, SelectMessageQueueByHash, type TabMQ } from "../../src/index.ts";
+import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
@@ -64,6 +65,27 @@ describe("durability", () => {
     await again.close();
   });
 
+  test("a full store is not asked again at once, and does not keep the broker from ending", async () => {
+    let tries = 0;
+    store.commit = async () => {
+      tries++;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return { status: "rejected", reason: "FULL" };
+    };
+    await expect(mq.admin.createTopic({ topic: "late" })).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(tries).toBeLessThan(5);
+    await origin.host.broker!.close();
+    expect(tries).toBeLessThan(10);
+  });
+
+  test("a topic that did not fit is written when there is room: its outcome was not known", async () => {
+    store.answerNext({ status: "rejected", reason: "FULL" });
+    await expect(mq.admin.createTopic({ topic: "late" })).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    await producer.send({ topic: "late", body: "x" });
+    expect(origin.disk.state.has("topic/late")).toBe(true);
+  });
+
   test("an unknown outcome ends the broker; the next one gets the same message again, under the same id", async () => {
     const failing = store;
     failing.answerNext({ status: "unknown", cause: new Error("I/O error") });
@@ -94,6 +116,27 @@ describe("durability", () => {
 });
 
 describe("no call hangs", () => {
+  test("what an earlier try may have stored is not certainly rejected, whatever a later try hears", async () => {
+    const failing = store;
+    // The first try is stored and reported as failed; the next broker has no room.
+    failing.commit = async (batch) => {
+      await MemoryStore.prototype.commit.call(failing, batch);
+      return { status: "unknown", cause: new Error("I/O error") };
+    };
+    origin.makeStore = () => {
+      store = new GatedStore(origin.disk);
+      store.answerNext({ status: "rejected", reason: "FULL" });
+      return store;
+    };
+    const message = { topic: "t", body: "doubtful" };
+    await expect(producer.send(message, { queue })).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    // Sent again, it keeps its id, by which the two copies can be told to be one message.
+    const { msgId } = await producer.send(message, { queue });
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const copies = (await pull.pull(queue, "*", 0, 100)).messages.filter((one) => one.text() === "doubtful");
+    expect(copies.map((one) => one.msgId)).toEqual([msgId, msgId]);
+  });
+
   test("a send that gets no answer ends at its deadline, with an unknown outcome", async () => {
     store.shut();
     const send = producer.send({ topic: "t", body: "x" }, { timeout: 50 });

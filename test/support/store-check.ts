@@ -1,0 +1,338 @@
+/**
+ * Reads a store as its documents describe it and tells what of it cannot be. It walks rows by itself, with nothing
+ * of the broker's scanner: a mistake in that one must not hide here. The log is the truth; topics, queue pages,
+ * checkpoint and offsets are held against it. Findings are values: an empty list is good.
+ */
+import { crc32 } from "../../src/model/crc32.ts";
+import { tagHash } from "../../src/model/hash.ts";
+import type { MessageExt } from "../../src/model/message.ts";
+import { decodeRecords } from "../../src/model/record-codec.ts";
+import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../../src/model/record.ts";
+
+/** The rows of a BlockStore, by key; a MemoryDisk is one. Keys of pages: "topic/queueId/page". */
+export interface StoreContent {
+  readonly log: ReadonlyMap<number, Uint8Array>;
+  readonly queue: ReadonlyMap<string, Uint8Array>;
+  readonly state: ReadonlyMap<string, unknown>;
+}
+
+export const FINDINGS = [
+  // log
+  "CHUNK_DAMAGED", "LOG_GAP", "LOG_OVERLAP", "FENCE_INSIDE", "EPOCH_BACKWARDS", "RECORD_DAMAGED", "RECORD_TORN", "TIME_BACKWARDS",
+  // offsets of records
+  "OFFSET_REUSED", "OFFSET_GAP",
+  // queue pages
+  "PAGE_DAMAGED", "PAGE_WRONG", "PAGE_AHEAD", "PAGE_BEHIND", "PAGE_MISSING",
+  // state
+  "EPOCH_TOO_SMALL", "CHECKPOINT_DAMAGED", "CHECKPOINT_AHEAD", "CHECKPOINT_WRONG", "TOPIC_MISSING", "TOPIC_DAMAGED", "OFFSET_AHEAD", "OFFSET_DAMAGED",
+  "UNKNOWN_ROW",
+] as const;
+
+export interface Finding {
+  code: (typeof FINDINGS)[number];
+  /** Which row, and what is wrong with it. */
+  where: string;
+}
+
+export interface CheckOptions {
+  /** Offsets may be left out: a full store refuses records, and their offsets are not given again. */
+  holes?: boolean;
+}
+
+const CHUNK_HEADER = 32;
+const CHUNK_MAGIC = 0x544d5142;
+const CHUNK_LIMIT = 60 * 1024;
+const STARTS = 1;
+const ENDS = 2;
+const PAGE_HEADER = 16;
+const PAGE_MAGIC = 0x544d5151;
+const PAGE_ENTRIES = 1024;
+const ENTRY = 20;
+
+/** What the log says about one queue. */
+interface Rebuilt {
+  topic: string;
+  queueId: number;
+  /** By offset; a hole is missing. */
+  entries: Map<number, { position: number; size: number; tagCode: number }>;
+  end: number;
+}
+
+export function checkStore(store: StoreContent, options: CheckOptions = {}): Finding[] {
+  return readStore(store, options).findings;
+}
+
+/** The findings, and all messages of the log in the order of their positions, as far as they can be read. */
+export function readStore(store: StoreContent, options: CheckOptions = {}): { findings: Finding[]; messages: MessageExt[]; logEnd: number } {
+  const check = new StoreCheck(store, options);
+  return { findings: check.run(), messages: check.messages, logEnd: check.logEnd };
+}
+
+class StoreCheck {
+  readonly messages: MessageExt[] = [];
+  logEnd = 0;
+  readonly #store: StoreContent;
+  readonly #options: CheckOptions;
+  readonly #findings: Finding[] = [];
+  readonly #queues = new Map<string, Rebuilt>();
+  /** Positions between two records, the log's two ends included. */
+  readonly #borders = new Set<number>([0]);
+  #lastEpoch = 0;
+  #lastTime = 0;
+
+  constructor(store: StoreContent, options: CheckOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  run(): Finding[] {
+    this.#checkLog();
+    for (const key of this.#store.queue.keys()) this.#checkPage(key);
+    this.#checkState();
+    return this.#findings;
+  }
+
+  #found(code: Finding["code"], where: string): void {
+    this.#findings.push({ code, where });
+  }
+
+  #checkLog(): void {
+    const rows = [...this.#store.log].sort(([a], [b]) => a - b);
+    /** The record that has begun and not ended. */
+    let span: Uint8Array[] = [];
+    let spanAt = 0;
+    let expected = 0;
+    for (const [at, [position, row]] of rows.entries()) {
+      const where = `log ${position}`;
+      // A fence: where the host before this one would have written next.
+      if (row.byteLength === 0) {
+        if (at < rows.length - 1 || position !== expected) this.#found("FENCE_INSIDE", where);
+        continue;
+      }
+      if (position > expected) this.#found("LOG_GAP", `${where}: nothing from ${expected} on`);
+      if (position < expected) this.#found("LOG_OVERLAP", `${where}: the row before ends at ${expected}`);
+      expected = position + Math.max(0, row.byteLength - CHUNK_HEADER);
+      const fault = chunkFault(row, position);
+      if (fault !== null) {
+        this.#found("CHUNK_DAMAGED", `${where}: ${fault}`);
+        span = [];
+        continue;
+      }
+      const view = viewOf(row);
+      this.#checkEpoch(readInt64(view, 8), where);
+      const flags = view.getUint16(6);
+      if (((flags & STARTS) === 0) !== span.length > 0) this.#found("RECORD_TORN", `${where}: flags ${flags}`);
+      if ((flags & STARTS) !== 0) {
+        span = [];
+        spanAt = position;
+      }
+      span.push(row.subarray(CHUNK_HEADER));
+      if ((flags & ENDS) === 0) continue;
+      this.#checkRecords(Buffer.concat(span), spanAt);
+      span = [];
+    }
+    if (span.length > 0) this.#found("RECORD_TORN", `log ${spanAt}: its end is missing`);
+    this.logEnd = expected;
+    this.#borders.add(expected);
+    for (const queue of this.#queues.values()) {
+      if (this.#options.holes !== true && queue.entries.size !== queue.end) this.#found("OFFSET_GAP", `${nameOf(queue)}: ${queue.entries.size} records, the last is ${queue.end - 1}`);
+    }
+  }
+
+  #checkEpoch(epoch: number, where: string): void {
+    if (epoch < 1 || epoch < this.#lastEpoch) this.#found("EPOCH_BACKWARDS", `${where}: ${epoch} after ${this.#lastEpoch}`);
+    // The clock may be set back between two hosts, but one host's time never runs backwards.
+    if (epoch !== this.#lastEpoch) this.#lastTime = 0;
+    this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
+  }
+
+  /** Whole records, back to back; the first stands at `base`. */
+  #checkRecords(bytes: Uint8Array, base: number): void {
+    const view = viewOf(bytes);
+    for (let at = 0, size = 0; at < bytes.byteLength; at += size) {
+      const position = base + at;
+      const fault = recordFault(bytes.subarray(at), position);
+      if (fault !== null) return this.#found("RECORD_DAMAGED", `record ${position}: ${fault}`);
+      size = view.getInt32(at);
+      const [message] = decodeRecords(bytes.subarray(at, at + size), "");
+      this.#take(message!, position, size);
+      this.#borders.add(position + size);
+    }
+  }
+
+  #take(message: MessageExt, position: number, size: number): void {
+    this.messages.push(message);
+    const { topic, queueId, queueOffset, storeTimestamp } = message;
+    if (storeTimestamp < this.#lastTime) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
+    this.#lastTime = storeTimestamp;
+    const name = nameOf(message);
+    const queue = this.#queues.get(name) ?? { topic, queueId, entries: new Map(), end: 0 };
+    this.#queues.set(name, queue);
+    // Offsets grow with positions: a queue is its log, thinned out.
+    if (queueOffset < queue.end) this.#found("OFFSET_REUSED", `record ${position}: ${name} ${queueOffset}, ${queue.end} is next`);
+    queue.entries.set(queueOffset, { position, size, tagCode: tagHash(message.tags) });
+    queue.end = Math.max(queue.end, queueOffset + 1);
+  }
+
+  /** Pages travel with the checkpoint and nothing else, so a page ends exactly where the checkpoint says. */
+  #checkPage(key: string): void {
+    const row = this.#store.queue.get(key)!;
+    const where = `page ${key}`;
+    const [topic = "", queueId, number] = key.split("/");
+    const first = Number(number) * PAGE_ENTRIES;
+    const fault = pageFault(row, first);
+    if (fault !== null) return this.#found("PAGE_DAMAGED", `${where}: ${fault}`);
+    const queue = this.#queues.get(`${topic}/${queueId}`);
+    const count = (row.byteLength - PAGE_HEADER) / ENTRY;
+    const claimed = this.#checkpointed(topic, Number(queueId));
+    const expected = Math.min(PAGE_ENTRIES, claimed - first);
+    if (count > expected) this.#found("PAGE_AHEAD", `${where}: ${count} entries, the checkpoint covers ${Math.max(0, expected)}`);
+    if (count < expected) this.#found("PAGE_BEHIND", `${where}: ${count} entries, the checkpoint covers ${expected}`);
+    const view = viewOf(row);
+    for (let index = 0; index < count; index++) {
+      const at = PAGE_HEADER + index * ENTRY;
+      const entry = { position: readInt64(view, at), size: view.getInt32(at + 8), tagCode: readInt64(view, at + 12) };
+      const truth = queue?.entries.get(first + index) ?? { position: 0, size: 0, tagCode: 0 };
+      if (entry.position === truth.position && entry.size === truth.size && entry.tagCode === truth.tagCode) continue;
+      this.#found("PAGE_WRONG", `${where}: entry ${first + index} is ${JSON.stringify(entry)}, the log says ${JSON.stringify(truth)}`);
+      return;
+    }
+  }
+
+  #checkState(): void {
+    const { state } = this.#store;
+    const epoch = state.get("epoch");
+    // Nobody has ever been here.
+    if (state.size + this.#store.log.size + this.#store.queue.size === 0) return;
+    if (!isCount(epoch) || epoch < this.#lastEpoch) this.#found("EPOCH_TOO_SMALL", `state epoch: ${String(epoch)}, the log has ${this.#lastEpoch}`);
+    for (const { topic, queueId } of this.#queues.values()) {
+      if (queueId >= this.#queuesOf(topic)) this.#found("TOPIC_MISSING", `records in ${topic}/${queueId}, the topic has ${this.#queuesOf(topic)} queues`);
+    }
+    for (const [key, value] of state) {
+      if (key === "epoch") continue;
+      if (key === "checkpoint") this.#checkCheckpoint(value);
+      else if (key.startsWith("topic/")) this.#checkTopic(key, value);
+      else if (key.startsWith("offset/")) this.#checkOffsets(key, value);
+      else this.#found("UNKNOWN_ROW", `state ${key}`);
+    }
+  }
+
+  #checkTopic(key: string, value: unknown): void {
+    const { topic, readQueueNums, writeQueueNums } = (value ?? {}) as Record<string, unknown>;
+    const whole = `topic/${String(topic)}` === key && isCount(readQueueNums) && isCount(writeQueueNums) && writeQueueNums <= readQueueNums;
+    if (!whole) this.#found("TOPIC_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+  }
+
+  #checkOffsets(key: string, value: unknown): void {
+    const [, group, topic = "", more] = key.split("/");
+    if (!group || topic === "" || more !== undefined || typeof value !== "object" || value === null) {
+      return this.#found("OFFSET_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+    }
+    for (const [queueId, offset] of Object.entries(value)) {
+      const end = this.#queues.get(`${topic}/${queueId}`)?.end ?? 0;
+      if (!isCount(offset) || Number(queueId) >= this.#queuesOf(topic)) this.#found("OFFSET_DAMAGED", `state ${key}: queue ${queueId} at ${String(offset)}`);
+      else if (offset > end) this.#found("OFFSET_AHEAD", `state ${key}: queue ${queueId} at ${offset}, it ends at ${end}`);
+    }
+  }
+
+  #checkCheckpoint(value: unknown): void {
+    const row = readCheckpoint(value);
+    if (row === null) return this.#found("CHECKPOINT_DAMAGED", JSON.stringify(value));
+    const { position, queues } = row;
+    if (position > this.logEnd) return this.#found("CHECKPOINT_AHEAD", `checkpoint ${position}, the log ends at ${this.logEnd}`);
+    if (!this.#borders.has(position)) this.#found("CHECKPOINT_WRONG", `checkpoint ${position} is inside a record`);
+    const listed = new Map(queues.map((queue) => [`${queue[0]}/${queue[1]}`, queue]));
+    for (const [name, [, , min, max, next]] of listed) {
+      const covered = this.#endBefore(this.#queues.get(name), position);
+      // Queues may end in offsets that were lost; what was read of them may not.
+      if (min !== 0 || max !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
+      for (let page = 0; page * PAGE_ENTRIES < max; page++) {
+        // A page of nothing but holes has never been written.
+        if (!this.#store.queue.has(`${name}/${page}`) && hasEntries(this.#queues.get(name), page)) this.#found("PAGE_MISSING", `page ${name}/${page}`);
+      }
+    }
+    for (const [name, queue] of this.#queues) {
+      if (!listed.has(name) && this.#endBefore(queue, position) > 0) this.#found("CHECKPOINT_WRONG", `${name} is not listed`);
+    }
+  }
+
+  #endBefore(queue: Rebuilt | undefined, position: number): number {
+    let end = 0;
+    for (const [offset, entry] of queue?.entries ?? []) if (entry.position < position) end = Math.max(end, offset + 1);
+    return end;
+  }
+
+  /** How far the checkpoint claims that a queue's pages reach. */
+  #checkpointed(topic: string, queueId: number): number {
+    const row = readCheckpoint(this.#store.state.get("checkpoint"));
+    return row?.queues.find((queue) => queue[0] === topic && queue[1] === queueId)?.[3] ?? 0;
+  }
+
+  #queuesOf(topic: string): number {
+    const config = this.#store.state.get(`topic/${topic}`) as { readQueueNums?: unknown } | undefined;
+    return isCount(config?.readQueueNums) ? config.readQueueNums : 0;
+  }
+}
+
+function hasEntries(queue: Rebuilt | undefined, page: number): boolean {
+  for (let offset = page * PAGE_ENTRIES; offset < (page + 1) * PAGE_ENTRIES; offset++) if (queue?.entries.has(offset)) return true;
+  return false;
+}
+
+function chunkFault(row: Uint8Array, position: number): string | null {
+  if (row.byteLength <= CHUNK_HEADER) return "short";
+  if (row.byteLength > CHUNK_LIMIT) return "long";
+  const view = viewOf(row);
+  if (view.getUint32(0) !== CHUNK_MAGIC || view.getUint16(4) !== 1) return "magic or version";
+  if (view.getUint16(6) > (STARTS | ENDS)) return "flags";
+  if (readInt64(view, 16) !== position) return `it says position ${readInt64(view, 16)}`;
+  if (view.getUint32(24) !== row.byteLength - CHUNK_HEADER) return "length";
+  const covered = Buffer.concat([row.subarray(0, 28), row.subarray(CHUNK_HEADER)]);
+  return view.getUint32(28) === crc32(covered) ? null : "CRC";
+}
+
+function recordFault(bytes: Uint8Array, position: number): string | null {
+  if (bytes.byteLength < RECORD_MIN_BYTES) return "short";
+  const view = viewOf(bytes);
+  const size = view.getInt32(RECORD.totalSize);
+  if (size < RECORD_MIN_BYTES || size > bytes.byteLength || view.getInt32(RECORD.magic) !== RECORD_MAGIC) return "size or magic";
+  const bodyEnd = RECORD.body + view.getInt32(RECORD.bodyLength);
+  if (bodyEnd < RECORD.body || bodyEnd >= size) return "body's length";
+  const topicEnd = bodyEnd + 1 + view.getUint8(bodyEnd);
+  if (topicEnd + 2 > size || topicEnd + 2 + view.getUint16(topicEnd) !== size) return "lengths";
+  if (readInt64(view, RECORD.physicalOffset) !== position) return `it says position ${readInt64(view, RECORD.physicalOffset)}`;
+  if (view.getInt32(RECORD.queueId) < 0 || !isCount(readInt64(view, RECORD.queueOffset))) return "queue";
+  return view.getInt32(RECORD.bodyCrc) === (crc32(bytes.subarray(RECORD.body, bodyEnd)) & 0x7fffffff) ? null : "CRC";
+}
+
+function pageFault(row: Uint8Array, first: number): string | null {
+  const bytes = row.byteLength - PAGE_HEADER;
+  if (bytes <= 0 || bytes % ENTRY !== 0 || bytes > PAGE_ENTRIES * ENTRY) return "length";
+  const view = viewOf(row);
+  if (view.getUint32(0) !== PAGE_MAGIC || readInt64(view, 4) !== first) return "magic or first entry";
+  return view.getUint32(12) === crc32(row.subarray(PAGE_HEADER)) ? null : "CRC";
+}
+
+type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number];
+
+function readCheckpoint(value: unknown): { position: number; queues: CheckpointQueue[] } | null {
+  const { version, position, firstOffset, queues } = (value ?? {}) as Record<string, unknown>;
+  if (version !== 1 || !isCount(position) || firstOffset !== 0 || !Array.isArray(queues)) return null;
+  // Gaps and a first offset above 0 come from a loss, of which these stores have none.
+  const isWhole = (queue: unknown): boolean =>
+    Array.isArray(queue) && queue.length === 6 && typeof queue[0] === "string" && queue.slice(1, 5).every(isCount) && Array.isArray(queue[5]) && queue[5].length === 0;
+  const whole = queues.every(isWhole);
+  return whole ? { position, queues: queues as CheckpointQueue[] } : null;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function nameOf({ topic, queueId }: { topic: string; queueId: number }): string {
+  return `${topic}/${queueId}`;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

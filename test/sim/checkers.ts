@@ -176,7 +176,7 @@ export function duplicates(history: History): Verdict[] {
     const isDisturbed =
       faults.any(before.at, entry.at, HOST_FAULTS) || faults.any(before.at, entry.at, TAB_FAULTS, tabBefore) || faults.any(before.at, entry.at, TAB_FAULTS, tabNow);
     const end = view.endOf(before);
-    const hasCause = isDisturbed || end === "failed" || view.mayHoldBack(before) || view.wasAbandoned(before) || (end === "open" && view.isPull(before.consumer));
+    const hasCause = isDisturbed || end === "failed" || view.mayHoldBack(before) || view.wasAbandoned(before);
     if (!hasCause) {
       verdicts.push({ kind: "duplicate without cause", text: `${place} to ${before.consumer} at ${before.at} (${end}) and ${entry.consumer} at ${entry.at}` });
       continue;
@@ -319,6 +319,10 @@ class Consumers {
     if (entry.type === "left") {
       this.#left.add(entry.consumer);
       for (const [line, offsets] of this.#progress) if (line.startsWith(`${entry.consumer} `)) this.#abandon(offsets);
+    }
+    // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
+    if (entry.type === "rebalanced" && this.#pulls.has(entry.consumer)) {
+      for (const queue of entry.revoked) this.#abandon(this.#progress.get(`${entry.consumer} ${queue}`) ?? new Map());
     }
     if (entry.type === "consumed") this.#ends.set(entry.delivery, entry.isOk);
     if (entry.type === "delivered") {

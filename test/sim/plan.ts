@@ -21,7 +21,7 @@ export interface GroupPlan {
 }
 
 export interface Plan {
-  pace: "hectic" | "busy" | "quiet";
+  pace: "hectic" | "busy" | "quiet" | "idle";
   /** How long the world is disturbed, ms. */
   duration: number;
   /** Between two acts of one actor on average, ms. */
@@ -47,15 +47,18 @@ export interface Plan {
   seekers: boolean;
 }
 
+const HOUR = 3_600_000;
+
 const PACES = {
   hectic: { duration: [10_000, 60_000], gap: [30, 500] },
   busy: { duration: [5 * 60_000, 20 * 60_000], gap: [1_000, 10_000] },
-  quiet: { duration: [2 * 3_600_000, 8 * 3_600_000], gap: [2 * 60_000, 15 * 60_000] },
+  quiet: { duration: [1 * HOUR, 4 * HOUR], gap: [60_000, 10 * 60_000] },
+  idle: { duration: [12 * HOUR, 36 * HOUR], gap: [15 * 60_000, 2 * HOUR] },
 } as const;
 
 /** Each seed draws its own subset of faults and its own rates: some runs are stormy, some calm, some hit one weakness again and again. */
 export function planOf(random: Prng): Plan {
-  const pace = random.pick(["hectic", "hectic", "busy", "busy", "quiet"] as const);
+  const pace = random.pick(["hectic", "hectic", "hectic", "busy", "busy", "quiet", "idle"] as const);
   const { duration: [shortest, longest], gap: [least, most] } = PACES[pace];
   const duration = random.between(shortest, longest);
   const calm = random.chance(0.15);
@@ -77,7 +80,7 @@ export function planOf(random: Prng): Plan {
     pace, duration, topics, disturbances,
     groups: groups.slice(0, random.integer(1, groups.length)),
     gap: random.between(least, most),
-    tabs: random.integer(2, 6),
+    tabs: pace === "idle" ? random.integer(1, 2) : random.integer(2, 6),
     builds: random.chance(0.25) ? 2 : 1,
     commitFails: rarely(0.02),
     commitMisreported: rarely(0.02),

@@ -25,6 +25,8 @@ export class Scheduler {
   now = 0;
   /** Events that have run. */
   events = 0;
+  /** Hears of every event, for whoever looks for a fault. */
+  onEvent: (time: number, agent: string, label: string) => void = () => {};
   readonly #heap: Event[] = [];
   readonly #ties: Prng;
   #sequence = 0;
@@ -61,6 +63,7 @@ export class Scheduler {
 
   /** Runs event after event until `isDone`, or until nothing is left. */
   run(isDone: () => boolean): Promise<void> {
+    const settled = Promise.resolve();
     return new Promise((resolve, reject) => {
       let budget = EVENTS_PER_TURN;
       const step = (): void => {
@@ -71,7 +74,8 @@ export class Scheduler {
         } catch (error) {
           return reject(error);
         }
-        if (--budget > 0) return queueMicrotask(next);
+        // A settled promise is a cheaper way into the microtask queue than Node's queueMicrotask.
+        if (--budget > 0) return void settled.then(next);
         budget = EVENTS_PER_TURN;
         setImmediate(step);
       };
@@ -100,6 +104,7 @@ export class Scheduler {
     if (agent?.state === "frozen") return void agent.withheld.push(event);
     this.events++;
     this.#mark(event);
+    this.onEvent(event.time, agent?.name ?? "", event.label);
     event.run!();
   }
 

@@ -24,15 +24,17 @@ export interface SimulationOptions {
   /** Changes to what the seed has drawn. */
   plan?: (plan: Plan) => Plan;
   controls?: Controls;
+  onEvent?: (time: number, agent: string, label: string) => void;
 }
 
 /** A world that was healed comes to rest within this time, ms. Failed listeners are tried again after up to a minute. */
 const REST_TIMEOUT = 10 * 60_000;
 
 /** Lives through one seed: a world is built, used and disturbed, healed, brought to rest, and its history judged. */
-export async function simulate(seed: number, { plan: change = (plan) => plan, controls = {} }: SimulationOptions = {}): Promise<Run> {
+export async function simulate(seed: number, { plan: change = (plan) => plan, controls = {}, onEvent }: SimulationOptions = {}): Promise<Run> {
   const plan = change(planOf(new Prng(`plan ${seed}`)));
   const world = new World(seed, plan, controls);
+  if (onEvent !== undefined) world.scheduler.onEvent = onEvent;
   const town = new Town(world);
   await town.found();
   const chaos = new Chaos(world, town.tabs, () => town.openTab());
@@ -53,6 +55,7 @@ export async function simulate(seed: number, { plan: change = (plan) => plan, co
 /** The tabs of a world: who lives in them, and how they come to rest. */
 class Town {
   readonly tabs = new Set<Tab>();
+  readonly #all: Tab[] = [];
   readonly #world: World;
   readonly #random: Prng;
   #nextTab = 1;
@@ -81,6 +84,7 @@ class Town {
   openTab(roles = this.#drawRoles(), build = this.#random.integer(0, this.#world.plan.builds - 1)): Tab {
     const tab = new Tab(this.#world, `tab${this.#nextTab++}`, build, roles);
     this.tabs.add(tab);
+    this.#all.push(tab);
     tab.start();
     return tab;
   }
@@ -93,10 +97,13 @@ class Town {
     Object.assign(disk.weather, { commitFails: 0, commitMisreported: 0, readFails: 0, isFull: false });
     const build = [...this.tabs].find((tab) => tab.isAlive)?.build ?? 0;
     for (const tab of [...this.tabs]) {
-      if (tab.build === build) continue;
-      trace.add({ type: "fault", kind: "tab crashed", agent: tab.agent.name });
-      this.tabs.delete(tab);
-      world.kill(tab.agent);
+      if (tab.build !== build) this.tabs.delete(tab);
+    }
+    // Also those that are about to close: a page of the other version would start its worker again.
+    for (const { build: other, agent } of this.#all) {
+      if (other === build || agent.state === "dead") continue;
+      trace.add({ type: "fault", kind: "tab crashed", agent: agent.name });
+      world.kill(agent);
     }
     for (const worker of world.workers()) {
       if (worker.name.endsWith(`/${build}`)) continue;
@@ -119,7 +126,7 @@ class Town {
       trace.add({ type: "fault", kind: "host killed", agent: host.name });
       world.kill(host);
     }
-    if (last.mq !== null) void look().catch(() => {});
+    if (last.mq !== null) void last.call("look", 60_000, look);
     await this.#until(() => isRead, 60_000);
     let open = 0;
     for (const tab of this.tabs) {

@@ -267,13 +267,14 @@ export class Tab {
     this.#onClose.add(finish);
     while (this.isAlive) {
       finish();
-      const messages = await this.call("poll", LIMITS.join + 5000, () => pull.poll({ timeout: 5000, max: this.#random.integer(1, 20) }));
+      const timeout = this.#world.isHealed ? 1000 : Math.min(60_000, this.#world.plan.gap);
+      const messages = await this.call("poll", LIMITS.join + timeout, () => pull.poll({ timeout: Math.ceil(timeout), max: this.#random.integer(1, 20) }));
       given = (messages ?? []).map((message) => this.#delivered(consumer, group, message, 1));
       if (given.length > 0 && this.#random.chance(0.3)) {
         finish();
         await this.call("commit", LIMITS.join, () => pull.commit());
       }
-      await this.sleep(this.#random.exponential(Math.min(this.#world.plan.gap, 2000)));
+      await this.sleep(this.#random.exponential(this.#world.isHealed ? 100 : Math.min(this.#world.plan.gap, 2000)));
     }
   }
 

@@ -4,6 +4,7 @@ import type { Agent, Scheduler } from "./scheduler.ts";
 interface Request {
   agent: Agent;
   name: string;
+  isShared: boolean;
   /** Runs in the agent. */
   grant(held: HeldLock | null): void;
   onLost(): void;
@@ -19,7 +20,7 @@ const DEATH_MAX = 70;
 /** The browser's lock manager. It outlives tabs and workers, and frees what a dead one held or waited for. */
 export class SimLocks {
   readonly #scheduler: Scheduler;
-  readonly #holders = new Map<string, Request>();
+  readonly #holders = new Map<string, Set<Request>>();
   readonly #queues = new Map<string, Request[]>();
   readonly #mourned = new Set<Agent>();
 
@@ -29,11 +30,11 @@ export class SimLocks {
 
   forAgent(agent: Agent): Locks {
     return {
-      acquire: (name, { signal, ifFree = false } = {}) => {
+      acquire: (name, { signal, ifFree = false, shared: isShared = false } = {}) => {
         if (signal?.aborted) return Promise.resolve(null);
         this.#watch(agent);
         return new Promise((resolve) => {
-          const request: Request = { agent, name, grant: resolve, onLost: () => {}, isAborted: false };
+          const request: Request = { agent, name, isShared, grant: resolve, onLost: () => {}, isAborted: false };
           signal?.addEventListener("abort", () => {
             request.isAborted = true;
             this.#withdraw(request);
@@ -46,15 +47,15 @@ export class SimLocks {
   }
 
   holderOf(name: string): Agent | undefined {
-    return this.#holders.get(name)?.agent;
+    for (const { agent } of this.#holders.get(name) ?? []) return agent;
+    return undefined;
   }
 
   /** Somebody takes the lock from its holder, who hears of it when it can, and lets it go again. */
   steal(name: string): void {
-    const holder = this.#holders.get(name);
-    if (holder === undefined) return;
+    const holders = this.#holders.get(name) ?? [];
     this.#holders.delete(name);
-    this.#scheduler.post(holder.agent, holder.agent.random.between(GRANT_MIN, GRANT_MAX), "lock lost", () => holder.onLost());
+    for (const { agent, onLost } of holders) this.#scheduler.post(agent, agent.random.between(GRANT_MIN, GRANT_MAX), "lock lost", onLost);
     this.#next(name);
   }
 
@@ -66,14 +67,15 @@ export class SimLocks {
   #request(request: Request, ifFree: boolean): void {
     if (request.isAborted || request.agent.state === "dead") return;
     const queue = this.#queues.get(request.name) ?? [];
-    if (!this.#holders.has(request.name) && queue.length === 0) return this.#grant(request);
+    if (queue.length === 0 && this.#isFree(request)) return this.#grant(request);
     if (ifFree) return void this.#scheduler.post(request.agent, 0, "lock refused", () => request.grant(null));
     queue.push(request);
     this.#queues.set(request.name, queue);
   }
 
   #grant(request: Request): void {
-    this.#holders.set(request.name, request);
+    const holders = this.#holders.get(request.name) ?? new Set();
+    this.#holders.set(request.name, holders.add(request));
     const lost = new Promise<void>((resolve) => (request.onLost = resolve));
     const release = (): void => this.#later(request.agent, "lock released", () => this.#release(request));
     this.#scheduler.post(request.agent, request.agent.random.between(GRANT_MIN, GRANT_MAX), "lock granted", () => {
@@ -83,23 +85,28 @@ export class SimLocks {
   }
 
   #release(request: Request): void {
-    if (this.#holders.get(request.name) !== request) return;
-    this.#holders.delete(request.name);
+    const holders = this.#holders.get(request.name);
+    if (holders === undefined || !holders.delete(request)) return;
+    if (holders.size === 0) this.#holders.delete(request.name);
     this.#next(request.name);
   }
 
+  #isFree({ name, isShared }: Request): boolean {
+    const [holder] = this.#holders.get(name) ?? [];
+    return holder === undefined || (isShared && holder.isShared);
+  }
+
   #next(name: string): void {
-    const queue = this.#queues.get(name);
-    const next = queue?.shift();
-    if (queue?.length === 0) this.#queues.delete(name);
-    if (next !== undefined) this.#grant(next);
+    const queue = this.#queues.get(name) ?? [];
+    while (queue[0] !== undefined && this.#isFree(queue[0])) this.#grant(queue.shift()!);
+    if (queue.length === 0) this.#queues.delete(name);
   }
 
   #withdraw(request: Request): void {
     const queue = this.#queues.get(request.name) ?? [];
     const at = queue.indexOf(request);
     if (at >= 0) queue.splice(at, 1);
-    if (queue.length === 0) this.#queues.delete(request.name);
+    this.#next(request.name);
   }
 
   #watch(agent: Agent): void {
@@ -112,6 +119,6 @@ export class SimLocks {
 
   #bury(agent: Agent): void {
     for (const queue of [...this.#queues.values()]) for (const request of queue.filter((one) => one.agent === agent)) this.#withdraw(request);
-    for (const request of [...this.#holders.values()]) if (request.agent === agent) this.#release(request);
+    for (const holders of [...this.#holders.values()]) for (const request of [...holders]) if (request.agent === agent) this.#release(request);
   }
 }

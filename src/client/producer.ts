@@ -73,6 +73,8 @@ interface Parcel {
   options: SendOptions;
   /** Its time was up before it could be handed over. */
   isLate: boolean;
+  /** Handed over to the outbox: from then on it may be stored. */
+  isHandedOver: boolean;
 }
 
 /** Sends messages. Made by `mq.createProducer`. */
@@ -159,7 +161,7 @@ export class Producer {
     if (drafts[0]!.messageGroup !== undefined && (checked.queue !== undefined || checked.selector !== undefined)) {
       throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
     }
-    return { drafts, messages, options: checked, isLate: false };
+    return { drafts, messages, options: checked, isLate: false, isHandedOver: false };
   }
 
   #draft(message: Message, index: number | null): MessageDraft {
@@ -184,18 +186,16 @@ export class Producer {
     // The route has to be asked for: until then the caller may change the bytes it gave us.
     const mustAsk = !this.#routes.isKnown(topic);
     if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    let cancel: Cancel = () => {};
     const sent = new Promise<SendResult>((resolve, reject) => {
-      const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
+      if (mustAsk) cancel = this.#limitAsking(parcel, reject);
       const run = (route: Route): void => {
-        cancel();
         if (!parcel.isLate) this.#enqueue(parcel, route, resolve, reject);
       };
-      this.#routes.with(topic, run, (error) => {
-        cancel();
-        reject(error);
-      });
+      this.#routes.with(topic, run, reject);
     });
     const settled = (): void => {
+      cancel();
       if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
     };
     sent.then(settled, (error: unknown) => {
@@ -205,17 +205,19 @@ export class Producer {
     return sent;
   }
 
-  /** The time for asking where to send counts as sending time. */
+  /** The time for asking where to send counts as sending time: the outbox gives what comes after it a whole timeout of its own. */
   #limitAsking(parcel: Parcel, reject: (error: MQError) => void): Cancel {
     const timeout = parcel.options.timeout ?? this.#rules.timeout;
     return this.#connection.environment.timers.after(timeout, () => {
       parcel.isLate = true;
-      reject(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
+      const why = parcel.isHandedOver ? "; whether it was stored is not known." : ` and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`;
+      reject(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms${why}`, { outcome: parcel.isHandedOver ? "unknown" : "rejected" }));
     });
   }
 
   #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
     const { drafts, options } = parcel;
+    parcel.isHandedOver = true;
     try {
       const messageQueue = this.#chooseQueue(parcel, route.config);
       const last = drafts.length - 1;

@@ -27,7 +27,7 @@ export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
     ...deliveryOrder(history),
     ...duplicates(history),
     ...owners(history),
-    ...offsets(history),
+    ...storedOffsets(history),
     ...calls(history),
     ...restedWorld(history),
     ...undelivered(history, plan),
@@ -220,7 +220,7 @@ export function owners(history: History): Verdict[] {
 }
 
 /** A group's stored offset only rises, and never beyond what is stored. */
-export function offsets(history: History): Verdict[] {
+export function storedOffsets(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
   const reached = new Map<string, number>();
   const ends = new Map<string, number>();
@@ -307,6 +307,8 @@ class Consumers {
   readonly #ends = new Map<number, boolean>();
   /** Left undone by those who left, or behind what was. */
   readonly #abandoned = new Set<number>();
+  /** Delivered from a queue that was taken away since -> how far its consumer had come there. */
+  readonly #revoked = new Map<number, ReadonlyMap<number, number>>();
   /** consumer and queue -> offset -> its last delivery */
   readonly #progress = new Map<string, Map<number, number>>();
 
@@ -320,9 +322,15 @@ class Consumers {
       this.#left.add(entry.consumer);
       for (const [line, offsets] of this.#progress) if (line.startsWith(`${entry.consumer} `)) this.#abandon(offsets);
     }
-    // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
-    if (entry.type === "rebalanced" && this.#pulls.has(entry.consumer)) {
-      for (const queue of entry.revoked) this.#abandon(this.#progress.get(`${entry.consumer} ${queue}`) ?? new Map());
+    if (entry.type === "rebalanced") {
+      for (const queue of entry.revoked) {
+        const line = `${entry.consumer} ${queue}`;
+        const offsets = this.#progress.get(line) ?? new Map();
+        this.#progress.delete(line);
+        // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
+        if (this.#pulls.has(entry.consumer)) this.#abandon(offsets);
+        else for (const delivery of offsets.values()) this.#revoked.set(delivery, offsets);
+      }
     }
     if (entry.type === "consumed") this.#ends.set(entry.delivery, entry.isOk);
     if (entry.type === "delivered") {
@@ -362,7 +370,7 @@ class Consumers {
 
   /** An earlier message of the queue that this consumer has not finished holds the offset, and all behind it comes again elsewhere. */
   mayHoldBack(delivered: Of<"delivered">): boolean {
-    for (const [offset, delivery] of this.#progress.get(lineOf(delivered)) ?? []) {
+    for (const [offset, delivery] of this.#revoked.get(delivered.delivery) ?? this.#progress.get(lineOf(delivered)) ?? []) {
       if (offset < delivered.message.queueOffset && this.#ends.get(delivery) !== true) return true;
     }
     return false;

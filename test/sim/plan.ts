@@ -68,7 +68,7 @@ export function planOf(random: Prng): Plan {
     const often = random.between(0.5, pace === "hectic" ? 6 : 12);
     if (takesPart && !calm) disturbances[kind] = duration / often;
   }
-  const rarely = (most: number): number => (!calm && random.chance(0.25) ? random.between(0, most) : 0);
+  const rarely = (limit: number): number => (!calm && random.chance(0.25) ? random.between(0, limit) : 0);
   const topics = ["t1", "t2", "t3"].slice(0, random.integer(1, 3)).map((topic) => ({ topic, queues: random.integer(1, 5) }));
   const everything = Object.fromEntries(topics.map(({ topic }) => [topic, "*"]));
   const groups: GroupPlan[] = [

@@ -23,7 +23,7 @@ export class SimPort implements PortLike {
   readonly #weather: PortWeather;
   readonly #agent: Agent;
   readonly #listeners = new Set<Listener>();
-  #peer!: SimPort;
+  peer!: SimPort;
   #isStarted = false;
   #isClosed = false;
   /** Arrived before anybody listened. */
@@ -37,19 +37,19 @@ export class SimPort implements PortLike {
     this.#weather = weather;
     this.#agent = agent;
     // Of what the dead one had posted, the browser may still pass on the first part.
-    agent.onDeath.add(() => this.#peer.#inbox.splice(agent.random.integer(0, this.#peer.#inbox.length)));
+    agent.onDeath.add(() => this.peer.#inbox.splice(agent.random.integer(0, this.peer.#inbox.length)));
   }
 
   entangle(peer: SimPort): void {
-    this.#peer = peer;
-    peer.#peer = this;
+    this.peer = peer;
+    peer.peer = this;
   }
 
   postMessage(message: unknown, transfer: Transferable[] = []): void {
     // comlink says goodbye when a proxy has been collected, at a moment that no seed decides; the guard ignores it.
     if ((message as { type?: unknown } | null)?.type === "RELEASE") return;
-    const copy = clone(message, transfer);
-    if (!this.#isClosed) this.#peer.#arriveLater(copy);
+    const data = clone(message, transfer);
+    if (!this.#isClosed) this.peer.#arriveLater(data);
   }
 
   addEventListener(_type: "message", listener: Listener): void {

@@ -115,8 +115,7 @@ export class Chaos {
         return this.#note("clock jumped", agent.name);
       }
       case "damage row": {
-        const damaged = disk.damage(this.#random);
-        if (damaged !== null) this.#note("row damaged", "disk");
+        if (disk.damage(this.#random)) this.#note("row damaged", "disk");
         return;
       }
       case "lose tail":

@@ -2,7 +2,6 @@ import { type MessageExt } from "../../src/model/message.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { concat } from "../../src/platform/bytes.ts";
 import { type BlockStore, type CommitBatch, type CommitOutcome, EPOCH_KEY, type LogRow, type PageKey } from "../../src/storage/block-store.ts";
-import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { Stored } from "../support/history.ts";
@@ -136,16 +135,16 @@ export class SimDisk {
     this.#positions = [...this.rows.log.keys()].sort((a, b) => a - b);
   }
 
-  /** One byte of a stored row is not what was written. Returns which bytes of the log that touches. */
-  damage(random: Prng): { position: number; end: number } | null {
+  /** One bit of a stored body is not what was written. False when there is none yet. */
+  damage(random: Prng): boolean {
     const position = random.pick([...this.rows.log.keys(), -1]);
     const bytes = this.rows.log.get(position);
-    if (bytes === undefined) return null;
+    const inBody = [...(bytes ?? []).keys()].filter((at) => bytes![at] === WEIGHT && bytes![at - 1] === WEIGHT);
+    if (bytes === undefined || inBody.length === 0) return false;
     const damaged = bytes.slice();
-    const at = random.integer(0, damaged.byteLength - 1);
-    damaged[at] = damaged[at]! ^ (1 << random.integer(0, 7));
+    damaged[random.pick(inBody)]! ^= 1 << random.integer(0, 7);
     this.rows.log.set(position, damaged);
-    return { position, end: position + bytes.byteLength - CHUNK_HEADER_BYTES };
+    return true;
   }
 
   /** All that the log holds, read past every index. */
@@ -321,9 +320,11 @@ export function storedOf(message: MessageExt): Stored {
   return { topic, queueId, queueOffset, msgId, content: `${tags ?? ""} ${contentOf(message)}` };
 }
 
+const WEIGHT = 0x78;
+
 /** A body is what it is called, and weight behind it. */
 export function bodyOf(content: string, weight: number): string {
-  return `${content} ${"x".repeat(weight)}`;
+  return `${content} ${String.fromCharCode(WEIGHT).repeat(weight)}`;
 }
 
 /** What a body is called; all of it, when it is not what `bodyOf` makes. */

@@ -228,8 +228,9 @@ export class Connection {
   async #live(life: Life): Promise<void> {
     const { serving, channel, watch } = life;
     if (this.#closed !== null) return channel.fail(this.#closed);
-    // The broker holds this lock as long as it lives. Nobody else tells us that it has died.
-    void this.environment.locks.acquire(serving.brokerLock, { signal: watch.signal }).then((lock) => {
+    // The broker holds this lock as long as it lives. Nobody else tells us that it has died. Shared: all tabs hear of it
+    // at once; in a line for an exclusive lock, one frozen tab would keep the news from everybody behind it.
+    void this.environment.locks.acquire(serving.brokerLock, { signal: watch.signal, shared: true }).then((lock) => {
       lock?.release();
       if (lock !== null) life.ended.resolve("the broker died");
     });

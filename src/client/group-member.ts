@@ -213,7 +213,9 @@ export class GroupMember {
     try {
       const request = { memberId, generation: this.#generation, held, released, wait };
       const reply = await this.#connection.callOnce("fetch", [request], { timeout: wait + LONG_POLL_GRACE });
-      if (memberId === this.#memberId) this.#apply(reply, asked);
+      if (memberId !== this.#memberId) return;
+      this.#queues.told(released);
+      this.#apply(reply, asked);
     } catch (error) {
       if (memberId === this.#memberId) {
         this.#queues.tellAgain(released);

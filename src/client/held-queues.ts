@@ -29,6 +29,11 @@ export class HeldQueues {
   readonly #held = new Map<string, ProcessQueue>();
   /** Let go, and the broker does not know yet how far we came. */
   #released: QueueCommit[] = [];
+  /**
+   * The same, by queue, until the broker has answered that it knows: an answer that was on its way meanwhile may give
+   * the queue back to us at an offset that is older than our progress.
+   */
+  readonly #untold = new Map<string, number>();
   /** Queues given back to us before we had let them go. */
   readonly #returning = new Set<string>();
   readonly #paused = new Set<string>();
@@ -93,6 +98,10 @@ export class HeldQueues {
     return { held, released: this.#released.splice(0) };
   }
 
+  told(released: QueueCommit[]): void {
+    for (const queue of released) if (this.#untold.get(keyOf(queue)) === queue.commitOffset) this.#untold.delete(keyOf(queue));
+  }
+
   tellAgain(released: QueueCommit[]): void {
     this.#released.push(...released);
   }
@@ -123,7 +132,7 @@ export class HeldQueues {
       if (held?.isDropped) this.#returning.add(key);
       if (held !== undefined) continue;
       const queue = { topic, queueId, brokerName };
-      this.#held.set(key, new ProcessQueue(queue, offset));
+      this.#held.set(key, new ProcessQueue(queue, Math.max(offset, this.#untold.get(key) ?? 0)));
       assigned.push(queue);
     }
     return { assigned, revoked };
@@ -165,6 +174,7 @@ export class HeldQueues {
     this.dropAll();
     this.#held.clear();
     this.#released = [];
+    this.#untold.clear();
     this.#returning.clear();
   }
 
@@ -195,8 +205,12 @@ export class HeldQueues {
     if (processQueue.running > 0 || this.#held.get(key) !== processQueue) return;
     this.#held.delete(key);
     // It came back while a listener was still at it: go on behind what is done.
-    if (this.#returning.delete(key)) this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset));
-    else this.#released.push(commitOf(processQueue));
+    if (this.#returning.delete(key)) {
+      this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset));
+      return;
+    }
+    this.#released.push(commitOf(processQueue));
+    this.#untold.set(key, processQueue.commitOffset);
   }
 }
 

@@ -1,4 +1,4 @@
-import { asMQError, errorFromData, errorToData, MQError } from "../model/errors.ts";
+import { asMQError, errorFromData, inDoubt, MQError } from "../model/errors.ts";
 import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
@@ -21,6 +21,8 @@ export interface OutboxEntry {
 export interface SendRules {
   /** The whole send, retries included, ms. */
   timeout: number;
+  /** On the monotonic clock; null = `timeout` from now on. */
+  deadline: number | null;
   /** Tries after the first, when the outcome of one is unknown. */
   retries: number;
 }
@@ -100,7 +102,7 @@ export class Outbox {
   #batchFor(count: number, bytes: number, rules: SendRules): OpenBatch {
     const open = this.#open;
     const fits =
-      open !== null && open.rules.timeout === rules.timeout && open.rules.retries === rules.retries &&
+      open !== null && open.rules.timeout === rules.timeout && open.rules.deadline === rules.deadline && open.rules.retries === rules.retries &&
       open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + count <= BATCH_MAX_RECORDS;
     if (fits) return open;
     this.#close();
@@ -134,7 +136,7 @@ export class Outbox {
       tries: 0,
       lastError: null,
       settled: false,
-      deadline: this.#connection.environment.clock.monotonic() + open.rules.timeout,
+      deadline: open.rules.deadline ?? this.#connection.environment.clock.monotonic() + open.rules.timeout,
     };
     this.#alarm.by(batch.deadline);
     this.#unsettled++;
@@ -243,7 +245,5 @@ function answer(entry: OutboxEntry, reply: SendReply, at: number, batch: Batch):
 
 /** Of an earlier try nobody knows whether it was stored; that the last one was refused says nothing about it. */
 function asFarAsKnown(error: MQError, { tries }: Batch): MQError {
-  if (tries === 1 || error.outcome === "unknown") return error;
-  const message = `${error.message} An earlier try may have been stored.`;
-  return errorFromData({ ...errorToData(error), message, outcome: "unknown" });
+  return tries === 1 ? error : inDoubt(error);
 }

@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { inDoubt, MQError } from "../model/errors.ts";
 import { BATCH_MEMBER_OVERHEAD, MAX_BODY_BYTES } from "../model/limits.ts";
 import type { Message, MessageDraft } from "../model/message.ts";
 import { draftMessage } from "../model/message.ts";
@@ -75,8 +75,12 @@ interface Parcel {
   deadline: number;
   /** Its time was up before it could be handed over. */
   isLate: boolean;
+  /** Where to send it had to be asked: that time counts too, so the outbox gets what is left. */
+  hasAsked: boolean;
   /** The broker did not know its topic, and was asked for it once more. */
   isSecondTry: boolean;
+  /** An earlier try may have been stored. */
+  isDoubtful: boolean;
 }
 
 /** Sends messages. Made by `mq.createProducer`. */
@@ -107,7 +111,7 @@ export class Producer {
     this.#outbox = parts.outbox;
     this.#routes = parts.routes;
     this.#onShutdown = parts.onShutdown;
-    this.#rules = { timeout: checked.sendMsgTimeout ?? 3000, retries: checked.retryTimesWhenSendFailed ?? 2 };
+    this.#rules = { timeout: checked.sendMsgTimeout ?? 3000, deadline: null, retries: checked.retryTimesWhenSendFailed ?? 2 };
     this.#ids = new MessageIdGenerator((count) => random.bytes(count), () => clock.now());
   }
 
@@ -164,7 +168,7 @@ export class Producer {
       throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
     }
     const timeout = checked.timeout ?? this.#rules.timeout;
-    return { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout, isLate: false, isSecondTry: false };
+    return { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout, isLate: false, hasAsked: false, isSecondTry: false, isDoubtful: false };
   }
 
   #draft(message: Message, index: number | null): MessageDraft {
@@ -201,6 +205,7 @@ export class Producer {
     // The route has to be asked for: until then the caller may change the bytes it gave us.
     const mustAsk = !this.#routes.isKnown(topic);
     if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    parcel.hasAsked ||= mustAsk;
     const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
     const run = (route: Route): void => {
       cancel();
@@ -212,17 +217,14 @@ export class Producer {
     });
   }
 
-  /** The time for asking where to send counts as sending time. */
   #limitAsking(parcel: Parcel, reject: (error: MQError) => void): Cancel {
-    const timeout = parcel.options.timeout ?? this.#rules.timeout;
-    return this.#connection.environment.timers.after(this.#timeLeft(parcel), () => {
+    const { timers, clock } = this.#connection.environment;
+    return timers.after(Math.max(0, parcel.deadline - clock.monotonic()), () => {
       parcel.isLate = true;
-      reject(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
+      const timeout = parcel.options.timeout ?? this.#rules.timeout;
+      const error = new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`);
+      reject(parcel.isDoubtful ? inDoubt(error) : error);
     });
-  }
-
-  #timeLeft({ deadline }: Parcel): number {
-    return Math.max(1, Math.ceil(deadline - this.#connection.environment.clock.monotonic()));
   }
 
   #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
@@ -246,15 +248,16 @@ export class Producer {
         refused: (error: MQError) => {
           if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
           // The topic is gone with a store that was lost while this was on its way: what may be made on the fly is made again.
-          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry) return reject(error);
+          parcel.isDoubtful ||= error.outcome === "unknown";
+          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry) return reject(parcel.isDoubtful ? inDoubt(error) : error);
           if (at < last) return;
           parcel.isSecondTry = true;
           this.#findRoute(parcel, resolve, reject);
         },
       }));
-      // Sends with the same rules share a frame, so the time that is left is only counted where it must be.
-      const timeout = parcel.isSecondTry ? this.#timeLeft(parcel) : (options.timeout ?? this.#rules.timeout);
-      this.#outbox.add(entries, { ...this.#rules, timeout });
+      const { timeout = this.#rules.timeout } = options;
+      // Sends with the same rules share a frame: whole milliseconds, or nearly none would.
+      this.#outbox.add(entries, { ...this.#rules, timeout, deadline: parcel.hasAsked ? Math.floor(parcel.deadline) : null });
     } catch (error) {
       reject(error);
     }

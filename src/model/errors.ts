@@ -108,3 +108,9 @@ export function textOf(thrown: unknown): string {
 export function asMQError(thrown: unknown): MQError {
   return thrown instanceof MQError ? thrown : new MQError("INTERNAL_ERROR", textOf(thrown), { cause: thrown });
 }
+
+/** The same refusal, of a message that was tried before with an outcome that nobody knows. */
+export function inDoubt(error: MQError): MQError {
+  if (error.outcome === "unknown") return error;
+  return errorFromData({ ...errorToData(error), message: `${error.message} An earlier try may have been stored.`, outcome: "unknown" });
+}

@@ -4,10 +4,16 @@
  */
 export interface Locks {
   /**
-   * Waits for the exclusive lock; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it.
+   * Waits for the lock, exclusive or shared with others who want it so; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it.
    * `lost` resolves when the lock was stolen from this holder.
    */
-  acquire(name: string, options?: { signal?: AbortSignal; ifFree?: boolean }): Promise<HeldLock | null>;
+  acquire(name: string, options?: LockWish): Promise<HeldLock | null>;
+}
+
+export interface LockWish {
+  signal?: AbortSignal;
+  ifFree?: boolean;
+  shared?: boolean;
 }
 
 export interface HeldLock {
@@ -17,9 +23,10 @@ export interface HeldLock {
 
 export function webLocks(manager: LockManager): Locks {
   return {
-    acquire(name, { signal, ifFree = false } = {}) {
+    acquire(name, { signal, ifFree = false, shared = false } = {}) {
       return new Promise((resolve, reject) => {
-        const options: LockOptions = ifFree ? { ifAvailable: true } : signal ? { signal } : {};
+        const mode = shared ? "shared" : "exclusive";
+        const options: LockOptions = ifFree ? { mode, ifAvailable: true } : signal ? { mode, signal } : { mode };
         let onLost = (): void => {};
         let granted = false;
         const held = manager.request(name, options, (lock) => {

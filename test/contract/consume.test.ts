@@ -9,7 +9,7 @@ let producer: Producer;
 beforeEach(async () => {
   origin = new NodeOrigin();
   mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
-  producer = await mq.createProducer({ producerGroup: "p" });
+  producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 30_000 });
 });
 afterEach(() => origin.close());
 

@@ -76,6 +76,28 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
       held!.release();
     });
 
+    test("those that share wait for the exclusive holder, hold it together, and keep an exclusive one waiting", async () => {
+      const { locks } = makeLocks();
+      const lock = fresh();
+      const first = await locks.acquire(lock);
+      let granted = 0;
+      const sharing = [1, 2, 3].map(async () => {
+        const held = await locks.acquire(lock, { shared: true });
+        granted++;
+        return held!;
+      });
+      await aMoment();
+      expect(granted).toBe(0);
+      first!.release();
+      const held = await Promise.all(sharing);
+      expect(await locks.acquire(lock, { ifFree: true })).toBeNull();
+      const exclusive = locks.acquire(lock);
+      for (const one of held) one.release();
+      const last = await exclusive;
+      expect(await locks.acquire(lock, { ifFree: true, shared: true })).toBeNull();
+      last!.release();
+    });
+
     test("releasing twice frees it once", async () => {
       const { locks } = makeLocks();
       const lock = fresh();

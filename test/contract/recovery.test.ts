@@ -21,7 +21,7 @@ function start(disk: MemoryDisk): NodeOrigin {
 }
 
 async function fill(mq: TabMQ, count: number, bytes = 100): Promise<string[]> {
-  const producer = await mq.createProducer({ producerGroup: "p" });
+  const producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 30_000 });
   const results = await Promise.all(
     Array.from({ length: count }, (_, i) => producer.send({ topic: `t${i % 3}`, body: new Uint8Array(bytes).fill(i), tags: `tag${i % 5}` })),
   );

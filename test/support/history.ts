@@ -51,8 +51,8 @@ export function lost(acked: readonly Acked[], present: readonly Stored[]): strin
 }
 
 /** Acknowledged messages of one producer and queue that do not stand in the order of their sending. `numberOf`: a message's place in it. */
-export function disordered(acked: readonly Acked[], numberOf: (message: Acked) => number): string[] {
-  const lines = new Map<string, Acked[]>();
+export function disordered<Message extends Acked>(acked: readonly Message[], numberOf: (message: Message) => number): string[] {
+  const lines = new Map<string, Message[]>();
   for (const message of acked) {
     const line = `${message.producer} ${message.topic}:${message.queueId}`;
     lines.set(line, [...(lines.get(line) ?? []), message]);

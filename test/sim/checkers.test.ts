@@ -1,0 +1,196 @@
+import { describe, expect, test } from "vitest";
+import type { Stored } from "../support/history.ts";
+import * as checkers from "./checkers.ts";
+import type { At, Entry } from "./history.ts";
+
+/** A history made by hand: one entry a second. */
+function history(...entries: Entry[]): At[] {
+  return entries.map((entry, at) => ({ at: at * 1000, ...entry }));
+}
+
+function message(queueOffset: number, content = `a m${queueOffset}`): Stored {
+  return { topic: "t", queueId: 0, queueOffset, msgId: `id ${content}`, content };
+}
+
+function stored(queueOffset: number, given: Partial<Extract<Entry, { type: "stored" }>> = {}): Entry {
+  return { type: "stored", epoch: 1, position: queueOffset * 100, end: queueOffset * 100 + 100, record: message(queueOffset), tags: "a", ...given };
+}
+
+function sent(content: string, again = false): Entry {
+  return { type: "sent", call: 1, tab: "tab1", producer: "p", topic: "t", number: 1, contents: [content], again };
+}
+
+function acked(...messages: [queueOffset: number, number: number][]): Entry {
+  return { type: "acked", call: 1, messages: messages.map(([queueOffset, number]) => ({ ...message(queueOffset), producer: "p", number })) };
+}
+
+let deliveries = 0;
+function delivered(consumer: string, queueOffset: number, given: Partial<Extract<Entry, { type: "delivered" }>> = {}): Extract<Entry, { type: "delivered" }> {
+  return { type: "delivered", delivery: ++deliveries, consumer, group: "g", attempt: 1, message: message(queueOffset), ...given };
+}
+
+const consumed = ({ delivery }: { delivery: number }, isOk = true): Entry => ({ type: "consumed", delivery, isOk });
+const joined = (consumer: string, kind: "push" | "pull" = "push"): Entry => ({ type: "joined", consumer, tab: `tab of ${consumer}`, group: "g", kind });
+const fault = (kind: Extract<Entry, { type: "fault" }>["kind"], agent: string): Entry => ({ type: "fault", kind, agent });
+const offset = (value: number, epoch = 1): Entry => ({ type: "offset stored", epoch, group: "g", topic: "t", queueId: 0, offset: value });
+const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, ...given });
+const kinds = (verdicts: checkers.Verdict[]): string[] => verdicts.map(({ kind }) => kind);
+
+const groups = [{ group: "g", kind: "push" as const, subscriptions: { t: "a" } }];
+
+describe("acknowledgements", () => {
+  const check = checkers.acknowledgements;
+  test("good: stored, then acknowledged, then there", () => {
+    expect(check(history(stored(0), acked([0, 1]), rest([message(0)])))).toEqual([]);
+  });
+  test("bad: acknowledged before it is stored; lost; another one in its place; other bytes", () => {
+    expect(kinds(check(history(acked([0, 1]), stored(0))))).toEqual(["acknowledged too early"]);
+    expect(kinds(check(history(stored(0), acked([0, 1]), rest([]))))).toEqual(["lost"]);
+    expect(kinds(check(history(stored(0, { record: { ...message(0), msgId: "other" } }), acked([0, 1]))))).toEqual(["changed"]);
+    expect(kinds(check(history(stored(0, { record: { ...message(0), content: "b m0" } }), acked([0, 1]))))).toEqual(["changed"]);
+  });
+});
+
+describe("storage", () => {
+  const check = checkers.storage;
+  test("good: positions and offsets rise, a new epoch writes on", () => {
+    expect(check(history({ type: "epoch", epoch: 1 }, stored(0), { type: "epoch", epoch: 2 }, stored(1, { epoch: 2 }), offset(1, 2)))).toEqual([]);
+  });
+  test("bad: a position twice, an offset twice, a host that was replaced", () => {
+    const epoch: Entry = { type: "epoch", epoch: 1 };
+    expect(kinds(check(history(epoch, stored(0), stored(1, { position: 50 }))))).toEqual(["position reused"]);
+    expect(kinds(check(history(epoch, stored(0), stored(0, { position: 100, end: 200 }))))).toEqual(["offset reused"]);
+    expect(kinds(check(history(epoch, { type: "epoch", epoch: 2 }, stored(0), offset(1))))).toEqual(["stale writer", "stale writer"]);
+  });
+});
+
+describe("storedTwice", () => {
+  const check = checkers.storedTwice;
+  const again = stored(1, { record: { ...message(1), ...message(0), queueOffset: 1 } });
+  test("good: the host died in between; or the application sent it again", () => {
+    expect(check(history(sent("a m0"), stored(0), fault("host killed", "w"), again))).toEqual([]);
+    expect(check(history(sent("a m0"), stored(0), sent("a m0", true), again))).toEqual([]);
+  });
+  test("bad: for no reason; with another msgId; never sent", () => {
+    expect(kinds(check(history(sent("a m0"), stored(0), again)))).toEqual(["stored twice without cause"]);
+    const renamed = stored(1, { record: { ...message(1), content: "a m0", msgId: "other" } });
+    expect(kinds(check(history(sent("a m0"), stored(0), fault("host killed", "w"), renamed)))).toEqual(["changed"]);
+    expect(kinds(check(history(stored(0))))).toEqual(["phantom"]);
+  });
+});
+
+describe("sendOrder", () => {
+  test("good: later sent, higher offset", () => {
+    expect(checkers.sendOrder(history(acked([3, 1]), acked([5, 2])))).toEqual([]);
+  });
+  test("bad: overtaken", () => {
+    expect(kinds(checkers.sendOrder(history(acked([5, 1]), acked([3, 2]))))).toEqual(["reordered"]);
+  });
+});
+
+describe("deliveries", () => {
+  test("good: stored, then seen", () => {
+    expect(checkers.deliveries(history(stored(0), delivered("c", 0)))).toEqual([]);
+  });
+  test("bad: seen before it is stored; not what is stored", () => {
+    expect(kinds(checkers.deliveries(history(delivered("c", 0), stored(0))))).toEqual(["phantom"]);
+    expect(kinds(checkers.deliveries(history(stored(0), delivered("c", 0, { message: message(0, "a other") }))))).toEqual(["phantom"]);
+  });
+});
+
+describe("deliveryOrder", () => {
+  const check = checkers.deliveryOrder;
+  test("good: rising; again after a failure; again after the queue was away", () => {
+    const away: Entry = { type: "rebalanced", consumer: "c", assigned: ["t:0"], revoked: [] };
+    expect(check(history(delivered("c", 0), delivered("c", 2), delivered("c", 0, { attempt: 2 }), away, delivered("c", 1)))).toEqual([]);
+  });
+  test("bad: back without a cause", () => {
+    expect(kinds(check(history(delivered("c", 2), delivered("c", 1))))).toEqual(["reordered"]);
+  });
+});
+
+describe("duplicates", () => {
+  const check = checkers.duplicates;
+  const [one, two] = [delivered("c", 0), delivered("d", 0)];
+  const both = [joined("c"), joined("d")];
+  test("good: it failed; its tab or the host died; an earlier one held the offset; its consumer left in the middle; a pull consumer lost the queue", () => {
+    expect(check(history(...both, one, consumed(one, false), two))).toEqual([]);
+    expect(check(history(...both, one, fault("tab crashed", "tab of c"), two))).toEqual([]);
+    expect(check(history(...both, one, consumed(one), fault("host killed", "w"), two))).toEqual([]);
+    const later = delivered("c", 1);
+    expect(check(history(...both, one, later, consumed(later), consumed(one, false), { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, delivered("d", 1)))).toEqual([]);
+    expect(check(history(...both, one, { type: "left", consumer: "c" }, consumed(one), two))).toEqual([]);
+    expect(check(history(joined("c", "pull"), joined("d"), one, { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, consumed(one), two))).toEqual([]);
+  });
+  test("bad: for no reason; while the first still works at it; because of a fault elsewhere; after its offset was stored", () => {
+    expect(kinds(check(history(...both, one, consumed(one), two)))).toEqual(["duplicate without cause"]);
+    expect(kinds(check(history(...both, one, two)))).toEqual(["duplicate without cause"]);
+    expect(kinds(check(history(...both, one, consumed(one), fault("tab crashed", "tab of x"), two)))).toEqual(["duplicate without cause"]);
+    const calm = Array.from({ length: 20 }, () => fault("clock jumped", "w"));
+    const late = history(...both, one, consumed(one, false), offset(1), ...calm, two);
+    expect(kinds(check(late))).toEqual(["duplicate without cause"]);
+  });
+});
+
+describe("owners", () => {
+  const check = checkers.owners;
+  const both = [joined("c"), joined("d")];
+  test("good: one after the other; or the first is frozen", () => {
+    const one = delivered("c", 0);
+    expect(check(history(...both, one, consumed(one), delivered("d", 1)))).toEqual([]);
+    expect(check(history(...both, one, fault("tab frozen", "tab of c"), delivered("d", 1)))).toEqual([]);
+  });
+  test("bad: two at once", () => {
+    expect(kinds(check(history(...both, delivered("c", 0), delivered("d", 1))))).toEqual(["double owner"]);
+  });
+});
+
+describe("storedOffsets", () => {
+  const check = checkers.storedOffsets;
+  test("good: rising, up to the end", () => {
+    expect(check(history(stored(0), stored(1), offset(1), offset(2)))).toEqual([]);
+  });
+  test("bad: back; beyond the end", () => {
+    expect(kinds(check(history(stored(0), stored(1), offset(2), offset(1))))).toEqual(["offset went back"]);
+    expect(kinds(check(history(stored(0), offset(2))))).toEqual(["offset beyond the end"]);
+  });
+});
+
+describe("calls", () => {
+  const call: Entry = { type: "call", call: 1, tab: "tab1", what: "send", limit: 1500 };
+  const settled = (frozen: number): Entry => ({ type: "settled", call: 1, frozen });
+  const pause = fault("clock jumped", "w");
+  test("good: in time; late because it was frozen; dead", () => {
+    expect(checkers.calls(history(call, settled(0)))).toEqual([]);
+    expect(checkers.calls(history(call, pause, pause, settled(2000)))).toEqual([]);
+    expect(checkers.calls(history(call, fault("tab crashed", "tab1")))).toEqual([]);
+  });
+  test("bad: late; never", () => {
+    expect(kinds(checkers.calls(history(call, pause, settled(0))))).toEqual(["hung call"]);
+    expect(kinds(checkers.calls(history(call)))).toEqual(["hung call"]);
+  });
+});
+
+describe("restedWorld", () => {
+  const check = checkers.restedWorld;
+  test("good: nothing left to do, and what is shown is what is there", () => {
+    expect(check(history(rest([message(0)])))).toEqual([]);
+  });
+  test("bad: restless; a backlog; a record no reader finds; one that is not in the log", () => {
+    expect(kinds(check(history(rest([], [], { isReached: false }))))).toEqual(["not at rest"]);
+    expect(kinds(check(history(rest([], [], { backlogs: { g: 1 } }))))).toEqual(["not at rest"]);
+    expect(kinds(check(history(rest([], [message(0)]))))).toEqual(["index differs from log"]);
+    expect(kinds(check(history(rest([message(0)], []))))).toEqual(["index differs from log"]);
+  });
+});
+
+describe("undelivered", () => {
+  const one = delivered("c", 0);
+  test("good: consumed; or filtered out", () => {
+    expect(checkers.undelivered(history(stored(0), stored(1, { tags: "b" }), one, consumed(one), rest([])), { groups })).toEqual([]);
+  });
+  test("bad: never given; given, and it failed", () => {
+    expect(kinds(checkers.undelivered(history(stored(0), rest([])), { groups }))).toEqual(["undelivered"]);
+    expect(kinds(checkers.undelivered(history(stored(0), one, consumed(one, false), rest([])), { groups }))).toEqual(["undelivered"]);
+  });
+});

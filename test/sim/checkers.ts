@@ -1,0 +1,382 @@
+import { disordered, lost } from "../support/history.ts";
+import { type At, type Entry, entriesOf, type FaultKind, placeOf } from "./history.ts";
+import type { Plan } from "./plan.ts";
+
+/** What breaks a promise. */
+export type VerdictKind =
+  | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
+  | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
+  | "hung call" | "not at rest" | "undelivered" | "index differs from log";
+
+export interface Verdict {
+  kind: VerdictKind;
+  text: string;
+}
+
+type History = readonly At[];
+type Of<T extends Entry["type"]> = At<Extract<Entry, { type: T }>>;
+
+/** All checks over one history. Each is a pure function of its own; an empty list is good. */
+export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
+  return [
+    ...acknowledgements(history),
+    ...storage(history),
+    ...storedTwice(history),
+    ...sendOrder(history),
+    ...deliveries(history),
+    ...deliveryOrder(history),
+    ...duplicates(history),
+    ...owners(history),
+    ...storedOffsets(history),
+    ...calls(history),
+    ...restedWorld(history),
+    ...undelivered(history, plan),
+  ];
+}
+
+/** An acknowledged message is on disk, as it was sent, where the answer says, before the answer comes; and it stays there. */
+export function acknowledgements(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const stored = new Map<string, Of<"stored">["record"]>();
+  for (const entry of history) {
+    if (entry.type === "stored") stored.set(placeOf(entry.record), entry.record);
+    if (entry.type !== "acked") continue;
+    for (const message of entry.messages) {
+      const there = stored.get(placeOf(message));
+      if (there === undefined) verdicts.push({ kind: "acknowledged too early", text: `${placeOf(message)} ${message.content} at ${entry.at}` });
+      else if (there.msgId !== message.msgId || there.content !== message.content) {
+        verdicts.push({ kind: "changed", text: `${placeOf(message)}: ${message.content} was sent, ${there.content} is stored` });
+      }
+    }
+  }
+  const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages);
+  for (const rest of entriesOf(history, "rest")) verdicts.push(...lost(acked, rest.readable).map((text): Verdict => ({ kind: "lost", text })));
+  return verdicts;
+}
+
+/** Neither a position of the log nor an offset of a queue is given twice, and nobody writes who has been replaced. */
+export function storage(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const places = new Set<string>();
+  let end = 0;
+  let epoch = 0;
+  for (const entry of history) {
+    if (entry.type === "epoch") epoch = entry.epoch;
+    if ((entry.type === "stored" || entry.type === "offset stored") && entry.epoch !== epoch) {
+      verdicts.push({ kind: "stale writer", text: `epoch ${entry.epoch} writes in epoch ${epoch} at ${entry.at}` });
+    }
+    if (entry.type !== "stored") continue;
+    const place = placeOf(entry.record);
+    if (places.has(place)) verdicts.push({ kind: "offset reused", text: `${place} by ${entry.record.content} at ${entry.at}` });
+    places.add(place);
+    if (entry.position < end) verdicts.push({ kind: "position reused", text: `${entry.position} by ${place} at ${entry.at}; the log had reached ${end}` });
+    end = Math.max(end, entry.end);
+  }
+  return verdicts;
+}
+
+/** What makes an outcome unknown, so that a client sends again. */
+const UNKNOWN_SENDS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost", "quota used up"];
+
+/** A content is stored twice only if an outcome was unknown in between, and then with the same msgId. */
+export function storedTwice(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const faults = new Disturbances(history);
+  const sent = new Map<string, Of<"sent">>();
+  const first = new Map<string, Of<"stored">>();
+  const resent = new Set<string>();
+  for (const entry of history) {
+    if (entry.type === "sent") for (const content of entry.contents) {
+      if (!sent.has(content)) sent.set(content, entry);
+      if (entry.again) resent.add(content);
+    }
+    if (entry.type !== "stored") continue;
+    const { content, msgId } = entry.record;
+    const earlier = first.get(content);
+    const origin = sent.get(content);
+    if (origin === undefined) verdicts.push({ kind: "phantom", text: `${placeOf(entry.record)} ${content} was never sent` });
+    if (earlier === undefined) {
+      first.set(content, entry);
+      continue;
+    }
+    if (earlier.record.msgId !== msgId) verdicts.push({ kind: "changed", text: `${content} is stored as ${earlier.record.msgId} and as ${msgId}` });
+    const since = origin?.at ?? earlier.at;
+    const hasCause = resent.has(content) || faults.any(since, entry.at, UNKNOWN_SENDS) || faults.any(since, entry.at, ["tab hidden"], origin?.tab);
+    if (!hasCause) verdicts.push({ kind: "stored twice without cause", text: `${content} at ${placeOf(earlier.record)} and ${placeOf(entry.record)}` });
+  }
+  return verdicts;
+}
+
+/** What one producer sends to one queue is acknowledged at rising offsets. */
+export function sendOrder(history: History): Verdict[] {
+  const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages);
+  return disordered(acked, ({ number }) => number).map((text) => ({ kind: "reordered", text }));
+}
+
+/** Whatever a listener sees is on disk by then, and is what is on disk. */
+export function deliveries(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const stored = new Map<string, Of<"stored">["record"]>();
+  for (const entry of history) {
+    if (entry.type === "stored") stored.set(placeOf(entry.record), entry.record);
+    if (entry.type !== "delivered") continue;
+    const { message } = entry;
+    const there = stored.get(placeOf(message));
+    const isGenuine = there?.msgId === message.msgId && there.content === message.content;
+    if (!isGenuine) verdicts.push({ kind: "phantom", text: `${placeOf(message)} ${message.content} to ${entry.consumer} at ${entry.at}` });
+  }
+  return verdicts;
+}
+
+/** One consumer gets a queue's messages at rising offsets, as long as it keeps the queue; what failed comes again. */
+export function deliveryOrder(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const last = new Map<string, number>();
+  for (const entry of history) {
+    if (entry.type === "rebalanced") for (const queue of [...entry.assigned, ...entry.revoked]) last.delete(`${entry.consumer} ${queue}`);
+    if (entry.type === "sought") last.delete(`${entry.consumer} ${entry.queue}`);
+    if (entry.type !== "delivered" || entry.attempt > 1) continue;
+    const { topic, queueId, queueOffset } = entry.message;
+    if (entry.group === SEEKERS) continue;
+    const key = `${entry.consumer} ${topic}:${queueId}`;
+    const before = last.get(key);
+    if (before !== undefined && queueOffset <= before) verdicts.push({ kind: "reordered", text: `${entry.consumer} gets ${placeOf(entry.message)} after ${before}` });
+    last.set(key, queueOffset);
+  }
+  return verdicts;
+}
+
+/** A group that jumps back and forth on purpose. */
+const SEEKERS = "seekers";
+
+const HOST_FAULTS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost"];
+const TAB_FAULTS: FaultKind[] = ["tab crashed", "tab frozen", "tab hidden", "tab closed"];
+
+/** A group gets a message again only if the first to get it failed, was disturbed, or left; never after its offset was stored. */
+export function duplicates(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const faults = new Disturbances(history);
+  const view = new Consumers();
+  const latest = new Map<string, Of<"delivered">>();
+  const committed = new Map<string, { offset: number; at: number }[]>();
+  for (const entry of history) {
+    view.hear(entry);
+    if (entry.type === "offset stored") {
+      const key = `${entry.group} ${entry.topic}:${entry.queueId}`;
+      const list = committed.get(key) ?? [];
+      committed.set(key, list);
+      list.push({ offset: entry.offset, at: entry.at });
+    }
+    if (entry.type !== "delivered" || entry.group === SEEKERS) continue;
+    const place = `${entry.group} ${placeOf(entry.message)}`;
+    const before = latest.get(place);
+    latest.set(place, entry);
+    if (before === undefined) continue;
+    const [tabBefore, tabNow] = [view.tabOf(before.consumer), view.tabOf(entry.consumer)];
+    const isDisturbed =
+      faults.any(before.at, entry.at, HOST_FAULTS) || faults.any(before.at, entry.at, TAB_FAULTS, tabBefore) || faults.any(before.at, entry.at, TAB_FAULTS, tabNow);
+    const end = view.endOf(before);
+    const hasCause = isDisturbed || end === "failed" || view.mayHoldBack(before) || view.wasAbandoned(before);
+    if (!hasCause) {
+      verdicts.push({ kind: "duplicate without cause", text: `${place} to ${before.consumer} at ${before.at} (${end}) and ${entry.consumer} at ${entry.at}` });
+      continue;
+    }
+    // Once its offset is stored, only somebody who has slept through it can still hold the message.
+    const { topic, queueId, queueOffset } = entry.message;
+    const passed = committed.get(`${entry.group} ${topic}:${queueId}`)?.find(({ offset }) => offset > queueOffset);
+    if (passed !== undefined && !faults.any(passed.at, entry.at, [...TAB_FAULTS, "messages slow", "timers throttled"], tabNow) && !faults.any(passed.at, entry.at, [...HOST_FAULTS, "messages slow"])) {
+      verdicts.push({ kind: "duplicate without cause", text: `${place} to ${entry.consumer} at ${entry.at}, its offset stored since ${passed.at}` });
+    }
+  }
+  return verdicts;
+}
+
+/** No two members of a group work on one queue at the same time, unless one of them could not know. */
+export function owners(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const faults = new Disturbances(history);
+  const view = new Consumers();
+  /** group and queue -> what is being worked on */
+  const busy = new Map<string, Map<number, Of<"delivered">>>();
+  const keyOfDelivery = new Map<number, string>();
+  for (const entry of history) {
+    view.hear(entry);
+    if (entry.type === "consumed") busy.get(keyOfDelivery.get(entry.delivery) ?? "")?.delete(entry.delivery);
+    if (entry.type !== "delivered" || entry.group === SEEKERS) continue;
+    const key = `${entry.group} ${entry.message.topic}:${entry.message.queueId}`;
+    const others = busy.get(key) ?? new Map<number, Of<"delivered">>();
+    busy.set(key, others);
+    for (const other of others.values()) {
+      if (other.consumer === entry.consumer || view.hasLeft(other.consumer) || view.isPull(other.consumer)) continue;
+      const isDisturbed =
+        faults.any(other.at, entry.at, HOST_FAULTS) ||
+        [other, entry].some(({ consumer }) => faults.any(other.at, entry.at, TAB_FAULTS, view.tabOf(consumer)));
+      if (!isDisturbed) verdicts.push({ kind: "double owner", text: `${key}: ${other.consumer} since ${other.at} and ${entry.consumer} at ${entry.at}` });
+    }
+    others.set(entry.delivery, entry);
+    keyOfDelivery.set(entry.delivery, key);
+  }
+  return verdicts;
+}
+
+/** A group's stored offset only rises, and never beyond what is stored. */
+export function storedOffsets(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const reached = new Map<string, number>();
+  const ends = new Map<string, number>();
+  for (const entry of history) {
+    if (entry.type === "stored") ends.set(`${entry.record.topic}:${entry.record.queueId}`, entry.record.queueOffset + 1);
+    if (entry.type !== "offset stored" || entry.group === SEEKERS) continue;
+    const queue = `${entry.topic}:${entry.queueId}`;
+    const key = `${entry.group} ${queue}`;
+    const before = reached.get(key) ?? 0;
+    if (entry.offset < before) verdicts.push({ kind: "offset went back", text: `${key} from ${before} to ${entry.offset} at ${entry.at}` });
+    if (entry.offset > (ends.get(queue) ?? 0)) verdicts.push({ kind: "offset beyond the end", text: `${key} at ${entry.offset}, the queue ends at ${ends.get(queue) ?? 0}` });
+    reached.set(key, entry.offset);
+  }
+  return verdicts;
+}
+
+/** Every call settles within its time; a frozen tab's clock stands still, a dead one's calls are nobody's. */
+export function calls(history: History): Verdict[] {
+  const settled = new Map(entriesOf(history, "settled").map((entry) => [entry.call, entry]));
+  const died = new Map(entriesOf(history, "fault").filter(({ kind }) => kind === "tab crashed").map(({ agent, at }) => [agent, at]));
+  return entriesOf(history, "call").flatMap(({ call, tab, what, limit, at }): Verdict[] => {
+    const end = settled.get(call);
+    if (end === undefined) return died.has(tab) ? [] : [{ kind: "hung call", text: `${what} of ${tab} at ${at} has not settled` }];
+    const took = end.at - at - end.frozen;
+    return took <= limit ? [] : [{ kind: "hung call", text: `${what} of ${tab} at ${at} took ${Math.round(took)} ms; its limit is ${limit}` }];
+  });
+}
+
+/** Healed, the world comes to rest, and what can be read is what the log holds. */
+export function restedWorld(history: History): Verdict[] {
+  return entriesOf(history, "rest").flatMap(({ isReached, backlogs, readable, rebuilt }) => {
+    const verdicts: Verdict[] = [];
+    if (!isReached) verdicts.push({ kind: "not at rest", text: "ten minutes after all was healed there is still something to do" });
+    for (const [group, diff] of Object.entries(backlogs)) if (diff !== 0) verdicts.push({ kind: "not at rest", text: `group ${group} is ${diff} behind` });
+    if (!isReached) return verdicts;
+    const describe = (list: typeof readable): Map<string, string> => new Map(list.map((message) => [placeOf(message), `${message.msgId} ${message.content}`]));
+    const [shown, held] = [describe(readable), describe(rebuilt)];
+    for (const [place, message] of held) {
+      if (shown.get(place) !== message) verdicts.push({ kind: "index differs from log", text: `${place}: the log holds ${message}, a reader gets ${shown.get(place) ?? "nothing"}` });
+    }
+    for (const place of shown.keys()) if (!held.has(place)) verdicts.push({ kind: "index differs from log", text: `${place} is not in the log` });
+    return verdicts;
+  });
+}
+
+/** In the end each group has consumed whatever is stored and matches its subscription. */
+export function undelivered(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
+  if (entriesOf(history, "rest").length === 0) return [];
+  const done = new Set(entriesOf(history, "consumed").filter(({ isOk }) => isOk).map(({ delivery }) => delivery));
+  const got = new Set(entriesOf(history, "delivered").filter(({ delivery }) => done.has(delivery)).map(({ group, message }) => `${group} ${placeOf(message)}`));
+  return groups.flatMap(({ group, subscriptions }) =>
+    entriesOf(history, "stored").flatMap(({ record, tags }): Verdict[] => {
+      const expression = subscriptions[record.topic];
+      const isWanted = expression !== undefined && (expression === "*" || expression.split(" || ").includes(tags));
+      return isWanted && !got.has(`${group} ${placeOf(record)}`) ? [{ kind: "undelivered", text: `${group} never consumed ${placeOf(record)} ${record.content}` }] : [];
+    }),
+  );
+}
+
+/** How long a disturbance is felt after it has ended: until everybody has noticed, found the next host and drained what was under way, ms. */
+const AFTERMATH = 10_000;
+
+/** When the world was disturbed, and who by. */
+class Disturbances {
+  readonly #faults: Of<"fault">[];
+
+  constructor(history: History) {
+    this.#faults = entriesOf(history, "fault");
+  }
+
+  /** Was one of these going on, or still felt, between the two moments? `agent`: only faults of this one. */
+  any(from: number, to: number, kinds: readonly FaultKind[], agent?: string): boolean {
+    return this.#faults.some(
+      ({ at, until = at, kind, agent: whose }) => at <= to && until + AFTERMATH >= from && kinds.includes(kind) && (agent === undefined || agent === whose),
+    );
+  }
+}
+
+/** What is known of the consumers while a history is read from front to back. */
+class Consumers {
+  readonly #tabs = new Map<string, string>();
+  readonly #pulls = new Set<string>();
+  readonly #left = new Set<string>();
+  readonly #ends = new Map<number, boolean>();
+  /** Left undone by those who left, or behind what was. */
+  readonly #abandoned = new Set<number>();
+  /** Delivered from a queue that was taken away since -> how far its consumer had come there. */
+  readonly #revoked = new Map<number, ReadonlyMap<number, number>>();
+  /** consumer and queue -> offset -> its last delivery */
+  readonly #progress = new Map<string, Map<number, number>>();
+
+  hear(entry: At): void {
+    if (entry.type === "joined") {
+      this.#tabs.set(entry.consumer, entry.tab);
+      this.#left.delete(entry.consumer);
+      if (entry.kind === "pull") this.#pulls.add(entry.consumer);
+    }
+    if (entry.type === "left") {
+      this.#left.add(entry.consumer);
+      for (const [line, offsets] of this.#progress) if (line.startsWith(`${entry.consumer} `)) this.#abandon(offsets);
+    }
+    if (entry.type === "rebalanced") {
+      for (const queue of entry.revoked) {
+        const line = `${entry.consumer} ${queue}`;
+        const offsets = this.#progress.get(line) ?? new Map();
+        this.#progress.delete(line);
+        // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
+        if (this.#pulls.has(entry.consumer)) this.#abandon(offsets);
+        else for (const delivery of offsets.values()) this.#revoked.set(delivery, offsets);
+      }
+    }
+    if (entry.type === "consumed") this.#ends.set(entry.delivery, entry.isOk);
+    if (entry.type === "delivered") {
+      const key = lineOf(entry);
+      const offsets = this.#progress.get(key) ?? new Map<number, number>();
+      this.#progress.set(key, offsets.set(entry.message.queueOffset, entry.delivery));
+    }
+  }
+
+  tabOf(consumer: string): string {
+    return this.#tabs.get(consumer) ?? consumer;
+  }
+
+  isPull(consumer: string): boolean {
+    return this.#pulls.has(consumer);
+  }
+
+  hasLeft(consumer: string): boolean {
+    return this.#left.has(consumer);
+  }
+
+  /** Its consumer has left while the listener was still at it, or at a message before it. */
+  wasAbandoned({ delivery }: Of<"delivered">): boolean {
+    return this.#abandoned.has(delivery);
+  }
+
+  #abandon(offsets: ReadonlyMap<number, number>): void {
+    const unfinished = [...offsets].filter(([, delivery]) => this.#ends.get(delivery) !== true).map(([offset]) => offset);
+    const first = Math.min(...unfinished);
+    for (const [offset, delivery] of offsets) if (offset >= first) this.#abandoned.add(delivery);
+  }
+
+  endOf({ delivery }: Of<"delivered">): "ok" | "failed" | "open" {
+    const isOk = this.#ends.get(delivery);
+    return isOk === undefined ? "open" : isOk ? "ok" : "failed";
+  }
+
+  /** An earlier message of the queue that this consumer has not finished holds the offset, and all behind it comes again elsewhere. */
+  mayHoldBack(delivered: Of<"delivered">): boolean {
+    for (const [offset, delivery] of this.#revoked.get(delivered.delivery) ?? this.#progress.get(lineOf(delivered)) ?? []) {
+      if (offset < delivered.message.queueOffset && this.#ends.get(delivery) !== true) return true;
+    }
+    return false;
+  }
+}
+
+function lineOf({ consumer, message: { topic, queueId } }: Of<"delivered">): string {
+  return `${consumer} ${topic}:${queueId}`;
+}

@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import type { Acked, Stored } from "../support/history.ts";
+
+/** A queue as text: `topic:queueId`. */
+export type QueueName = string;
+
+/** What can happen to the world from outside. `until` is set where it lasts. */
+export type FaultKind =
+  /** The host stops for good, pauses, or loses its right to write. */
+  | "host killed" | "host paused" | "writer lock stolen"
+  /** A transaction: not done and said so, done and called failed, refused for lack of room; the connection is gone. */
+  | "commit failed" | "commit misreported" | "quota used up" | "store lost" | "read failed"
+  | "tab crashed" | "tab frozen" | "tab hidden" | "tab closed"
+  | "row damaged" | "tail lost" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
+
+export type Entry =
+  | { type: "fault"; kind: FaultKind; agent: string; until?: number }
+  /** A call of the public API, and its end. `limit`: by when it has to have settled, ms after the call. */
+  | { type: "call"; call: number; tab: string; what: string; limit: number }
+  | { type: "settled"; call: number; code?: string; outcome?: string; frozen: number }
+  /** What was sent with a call; `number` orders a producer's messages. */
+  | { type: "sent"; call: number; tab: string; producer: string; topic: string; number: number; contents: string[]; again: boolean }
+  | { type: "acked"; call: number; messages: (Acked & { number: number })[] }
+  /** A transaction has been applied: these records are on disk. */
+  | { type: "stored"; epoch: number; position: number; end: number; record: Stored; tags: string }
+  | { type: "offset stored"; epoch: number; group: string; topic: string; queueId: number; offset: number }
+  | { type: "epoch"; epoch: number }
+  | { type: "joined"; consumer: string; tab: string; group: string; kind: "push" | "pull" }
+  | { type: "left"; consumer: string }
+  | { type: "rebalanced"; consumer: string; assigned: QueueName[]; revoked: QueueName[] }
+  | { type: "sought"; consumer: string; queue: QueueName }
+  /** A listener begins, a listener is done. */
+  | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored }
+  | { type: "consumed"; delivery: number; isOk: boolean }
+  /** The world has been healed and has come to rest; what it looks like then. */
+  | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[] };
+
+export type At<E = Entry> = E & { at: number };
+
+export class Trace {
+  readonly entries: At[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  add(entry: Entry): void {
+    this.entries.push({ at: Math.round(this.#now() * 1000) / 1000, ...entry });
+  }
+
+  /** One line each, as they go into the hash. */
+  lines(): string[] {
+    return this.entries.map((entry) => JSON.stringify(entry));
+  }
+
+  hash(): string {
+    return createHash("sha256").update(this.lines().join("\n")).digest("hex").slice(0, 16);
+  }
+}
+
+export function entriesOf<T extends Entry["type"]>(history: readonly At[], type: T): At<Extract<Entry, { type: T }>>[] {
+  return history.filter((entry): entry is At<Extract<Entry, { type: T }>> => entry.type === type);
+}
+
+export function placeOf({ topic, queueId, queueOffset }: Stored): string {
+  return `${topic}:${queueId}:${queueOffset}`;
+}

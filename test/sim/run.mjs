@@ -1,0 +1,56 @@
+// @ts-check
+/**
+ * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other, or one alone, and tells what it finds.
+ * `--seed N` without `--minutes` replays that seed; with `--events T` it prints every event from virtual ms T on,
+ * with `--hash` nothing but what the history comes to.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "vite";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    jobs: { type: "string", default: "1" },
+    events: { type: "string" },
+    hash: { type: "boolean", default: false },
+  },
+});
+
+const folder = await mkdtemp(join(tmpdir(), "tabmq-sim-"));
+try {
+  await build({
+    configFile: false,
+    root: ROOT,
+    logLevel: "error",
+    publicDir: false,
+    ssr: { noExternal: true },
+    build: { ssr: join(ROOT, "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline" },
+  });
+  const jobs = Number(values.jobs);
+  const first = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+  const codes = await Promise.all(Array.from({ length: jobs }, (_, job) => run(first + job, jobs)));
+  process.exitCode = codes.some((code) => code !== 0) ? 1 : 0;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * @param {number} first
+ * @param {number} step
+ * @returns {Promise<number>}
+ */
+function run(first, step) {
+  const args = [String(first), String(step), values.minutes ?? "", values.events ?? "", values.hash ? "hash" : ""];
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--enable-source-maps", join(folder, "cli.js"), ...args], { stdio: "inherit" });
+    child.on("close", (code) => resolve(code ?? 1));
+  });
+}

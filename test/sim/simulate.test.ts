@@ -1,0 +1,23 @@
+import { describe as suite, expect, test } from "vitest";
+import { describe } from "./report.ts";
+import { SEEDS } from "./seeds.ts";
+import { simulate } from "./simulate.ts";
+
+/** How long new seeds are tried, real ms. */
+const FRESH = 5_000;
+
+suite("the real broker and the real clients in a simulated world keep their promises", () => {
+  test.each(SEEDS)("seed $seed: $about", async ({ seed }) => {
+    const run = await simulate(seed);
+    expect(run.verdicts, describe(run)).toEqual([]);
+  });
+
+  test("fresh seeds, as many as there is time for", async () => {
+    const first = Math.floor(Math.random() * 1e9);
+    const until = performance.now() + FRESH;
+    for (let seed = first; seed === first || performance.now() < until; seed++) {
+      const run = await simulate(seed);
+      expect(run.verdicts, describe(run)).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,193 @@
+import type { Stored } from "../support/history.ts";
+import { Chaos } from "./chaos.ts";
+import { judge, type Verdict } from "./checkers.ts";
+import { storedOf } from "./disk.ts";
+import type { At } from "./history.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { Prng } from "./prng.ts";
+import { type Roles, Tab } from "./tab.ts";
+import { type Controls, World } from "./world.ts";
+
+export interface Run {
+  seed: number;
+  plan: Plan;
+  verdicts: Verdict[];
+  history: At[];
+  /** Of the history and of every event: equal runs have equal ones. */
+  hash: string;
+  events: number;
+  /** Simulated ms. */
+  simulated: number;
+}
+
+export interface SimulationOptions {
+  /** Changes to what the seed has drawn. */
+  plan?: (plan: Plan) => Plan;
+  controls?: Controls;
+  onEvent?: (time: number, agent: string, label: string) => void;
+}
+
+/** A world that was healed comes to rest within this time, ms. Failed listeners are tried again after up to a minute. */
+const REST_TIMEOUT = 10 * 60_000;
+
+/** Lives through one seed: a world is built, used and disturbed, healed, brought to rest, and its history judged. */
+export async function simulate(seed: number, { plan: change = (plan) => plan, controls = {}, onEvent }: SimulationOptions = {}): Promise<Run> {
+  const plan = change(planOf(new Prng(`plan ${seed}`)));
+  const world = new World(seed, plan, controls);
+  if (onEvent !== undefined) world.scheduler.onEvent = onEvent;
+  const town = new Town(world);
+  await town.found();
+  const chaos = new Chaos(world, town.tabs, () => town.openTab());
+  chaos.start();
+  await world.scheduler.run(() => world.scheduler.now >= plan.duration);
+  chaos.stop();
+  await town.rest();
+  const history = world.trace.entries;
+  return {
+    seed, plan, history,
+    verdicts: judge(history, plan),
+    hash: `${world.trace.hash()}-${world.scheduler.trace}`,
+    events: world.scheduler.events,
+    simulated: world.scheduler.now,
+  };
+}
+
+/** The tabs of a world: who lives in them, and how they come to rest. */
+class Town {
+  readonly tabs = new Set<Tab>();
+  readonly #all: Tab[] = [];
+  readonly #world: World;
+  readonly #random: Prng;
+  #nextTab = 1;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.random.fork("town");
+  }
+
+  /** The topics, and the first tabs. */
+  async found(): Promise<void> {
+    const { plan } = this.#world;
+    const first = this.openTab({ producers: 0, groups: [], admin: false, seeker: false }, 0);
+    await this.#until(() => first.mq !== null);
+    let created = 0;
+    for (const { topic, queues } of plan.topics) {
+      const spec = { topic, readQueueNums: queues, writeQueueNums: queues };
+      void first.call("createTopic", 12_000, () => first.mq!.admin.createTopic(spec)).then(() => created++);
+    }
+    await this.#until(() => created === plan.topics.length);
+    for (let i = 1; i < plan.tabs; i++) this.openTab();
+    // Somebody has to consume and to produce.
+    this.openTab({ producers: 1, groups: plan.groups, admin: false, seeker: plan.seekers });
+  }
+
+  openTab(roles = this.#drawRoles(), build = this.#random.integer(0, this.#world.plan.builds - 1)): Tab {
+    const tab = new Tab(this.#world, `tab${this.#nextTab++}`, build, roles);
+    this.tabs.add(tab);
+    this.#all.push(tab);
+    tab.start();
+    return tab;
+  }
+
+  /** One version of the app stays, everybody does what is left to do, and the last one looks at what there is. */
+  async rest(): Promise<void> {
+    const world = this.#world;
+    const { plan, disk, trace } = world;
+    world.isHealed = true;
+    Object.assign(disk.weather, { commitFails: 0, commitMisreported: 0, readFails: 0, isFull: false });
+    const build = [...this.tabs].find((tab) => tab.isAlive)?.build ?? 0;
+    for (const tab of [...this.tabs]) {
+      if (tab.build !== build) this.tabs.delete(tab);
+    }
+    // Also those that are about to close: a page of the other version would start its worker again.
+    for (const { build: other, agent } of this.#all) {
+      if (other === build || agent.state === "dead") continue;
+      trace.add({ type: "fault", kind: "tab crashed", agent: agent.name });
+      world.kill(agent);
+    }
+    for (const worker of world.workers()) {
+      if (worker.name.endsWith(`/${build}`)) continue;
+      trace.add({ type: "fault", kind: "host killed", agent: worker.name });
+      world.kill(worker);
+    }
+    const last = this.openTab({ producers: 0, groups: plan.groups, admin: false, seeker: false }, build);
+    const isReached = await this.#watch(last);
+    const backlogs: Record<string, number> = {};
+    let readable: Stored[] = [];
+    let isRead = false;
+    const look = async (): Promise<void> => {
+      for (const { group } of plan.groups) backlogs[group] = (await last.mq!.admin.consumeStats(group)).diffTotal;
+      readable = await readAll(last, plan);
+      isRead = true;
+    };
+    // The next host has only what is stored: what it shows is what a start after a crash would show.
+    const host = world.host();
+    if (host !== undefined) {
+      trace.add({ type: "fault", kind: "host killed", agent: host.name });
+      world.kill(host);
+    }
+    if (last.mq !== null) void last.call("look", 60_000, look);
+    await this.#until(() => isRead, 60_000);
+    let open = 0;
+    for (const tab of this.tabs) {
+      if (!tab.isAlive) continue;
+      open++;
+      void tab.close().then(() => open--);
+    }
+    await this.#until(() => open === 0, 60_000);
+    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.messages().map(storedOf) });
+  }
+
+  /** True when every group has consumed all there is, as the broker sees it, and twice in a row. */
+  async #watch(tab: Tab): Promise<boolean> {
+    const { scheduler, plan } = this.#world;
+    const deadline = scheduler.now + REST_TIMEOUT;
+    let quiet = 0;
+    const look = async (): Promise<void> => {
+      while (quiet < 2 && scheduler.now < deadline) {
+        await tab.sleep(5_000);
+        if (tab.mq === null) continue;
+        const stats = await Promise.all(plan.groups.map(({ group }) => tab.mq!.admin.consumeStats(group))).catch(() => []);
+        quiet = stats.length > 0 && stats.every(({ diffTotal, queues }) => diffTotal === 0 && queues.length > 0) ? quiet + 1 : 0;
+      }
+    };
+    void look();
+    await this.#until(() => quiet >= 2, REST_TIMEOUT);
+    return quiet >= 2;
+  }
+
+  #until(isDone: () => boolean, timeout = 60_000): Promise<void> {
+    const { scheduler } = this.#world;
+    const deadline = scheduler.now + timeout;
+    // Without an event at its end, time would not get there.
+    scheduler.after(timeout, "patience", () => {});
+    return scheduler.run(() => isDone() || scheduler.now >= deadline);
+  }
+
+  #drawRoles(): Roles {
+    const { plan } = this.#world;
+    return {
+      producers: this.#random.integer(0, 2),
+      groups: plan.groups.filter(() => this.#random.chance(0.5)),
+      admin: this.#random.chance(0.3),
+      seeker: false,
+    };
+  }
+}
+
+/** What a consumer could read, queue by queue. */
+async function readAll(tab: Tab, { topics }: Plan): Promise<Stored[]> {
+  const pull = await tab.mq!.createPullConsumer({ consumerGroup: "reader" });
+  const all: Stored[] = [];
+  for (const { topic } of topics) {
+    for (const queue of await pull.fetchQueues(topic)) {
+      for (let offset = 0; ; ) {
+        const { status, messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
+        all.push(...messages.map(storedOf));
+        if (status === "NO_NEW_MSG" || nextBeginOffset <= offset) break;
+        offset = nextBeginOffset;
+      }
+    }
+  }
+  return all;
+}

@@ -1,0 +1,138 @@
+import { writerLock } from "../../src/broker/lease.ts";
+import { BrokerHost } from "../../src/broker/host.ts";
+import type { ClientEnvironment } from "../../src/client/environment.ts";
+import type { Indexer } from "../../src/storage/indexer.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
+import { type DiskControls, SimDisk } from "./disk.ts";
+import { Trace } from "./history.ts";
+import type { Plan } from "./plan.ts";
+import { simChannel } from "./ports.ts";
+import { Prng } from "./prng.ts";
+import { Agent, Scheduler } from "./scheduler.ts";
+import { SimLocks } from "./sim-locks.ts";
+
+export const NAMESPACE = "sim";
+
+/** Protections that a control switches off, to see that the checkers bite. */
+export interface Controls extends DiskControls {
+  /** One port's messages overtake each other. */
+  disorderlyPorts?: boolean;
+  indexer?: () => Indexer;
+}
+
+interface Worker {
+  agent: Agent;
+  host: BrokerHost;
+}
+
+/** One origin: a browser with its disk, locks and shared workers; the tabs are the application's. */
+export class World {
+  readonly plan: Plan;
+  readonly random: Prng;
+  readonly scheduler: Scheduler;
+  readonly trace: Trace;
+  readonly locks: SimLocks;
+  readonly disk: SimDisk;
+  readonly #controls: Controls;
+  /** build -> its running worker */
+  readonly #workers = new Map<number, Worker>();
+  readonly #portWeather;
+  #nextWorker = 1;
+  #nextCall = 1;
+  #nextDelivery = 1;
+  #nextConsumer = 1;
+  /** No more faults, and no more work than what is there. */
+  isHealed = false;
+  /** Times as long as the plan says. */
+  diskSlowness = 1;
+  messageSlowness = 1;
+
+  constructor(seed: number, plan: Plan, controls: Controls) {
+    this.plan = plan;
+    this.random = new Prng(`world ${seed}`);
+    this.scheduler = new Scheduler(this.random.fork("ties"));
+    this.trace = new Trace(() => this.scheduler.now);
+    this.locks = new SimLocks(this.scheduler);
+    this.#controls = controls;
+    const { commitFails, commitMisreported, readFails, diskLatency, messageLatency } = plan;
+    const weather = {
+      commitFails, commitMisreported, readFails,
+      isFull: false,
+      latency: (random: Prng) => Math.min(8_000, random.exponential(this.isHealed ? 0.5 : diskLatency) * this.diskSlowness + 0.2),
+    };
+    this.disk = new SimDisk(this.scheduler, this.trace, weather, controls);
+    this.#portWeather = {
+      latency: (random: Prng) => Math.min(4_000, random.exponential(messageLatency) * this.messageSlowness + 0.02),
+      isDisorderly: controls.disorderlyPorts ?? false,
+    };
+  }
+
+  /** Local storage: shared by all tabs, and no part of the disk. */
+  readonly #memo = { text: null as string | null, read: () => this.#memo.text, write: (text: string) => void (this.#memo.text = text) };
+
+  agent(name: string): Agent {
+    return new Agent(name, this.scheduler, this.random);
+  }
+
+  nextCall(): number {
+    return this.#nextCall++;
+  }
+
+  nextDelivery(): number {
+    return this.#nextDelivery++;
+  }
+
+  nextConsumer(): number {
+    return this.#nextConsumer++;
+  }
+
+  workers(): Agent[] {
+    return [...this.#workers.values()].map(({ agent }) => agent);
+  }
+
+  /** The worker that holds the writer lock. */
+  host(): Agent | undefined {
+    return this.locks.holderOf(writerLock(NAMESPACE));
+  }
+
+  environmentFor(agent: Agent, build: number, page: ClientEnvironment["page"]): ClientEnvironment {
+    return {
+      locks: this.locks.forAgent(agent),
+      clock: agent.clock,
+      timers: agent.timers,
+      random: agent.random,
+      openBroker: () => ({ port: this.#openPort(agent, build), onError: () => {} }),
+      page,
+      memo: this.#memo,
+    };
+  }
+
+  kill(agent: Agent): void {
+    agent.die();
+    for (const [build, worker] of this.#workers) if (worker.agent === agent) this.#workers.delete(build);
+  }
+
+  #openPort(tab: Agent, build: number): ReturnType<typeof simChannel>[0] {
+    let worker = this.#workers.get(build);
+    const isNew = worker === undefined;
+    if (worker === undefined) this.#workers.set(build, (worker = this.#startWorker(build)));
+    const { agent, host } = worker;
+    const [port, workerPort] = simChannel(this.scheduler, this.#portWeather, tab, agent);
+    this.scheduler.post(agent, isNew ? this.random.between(10, 60) : this.random.between(0.1, 2), "connect", () => host.accept(workerPort));
+    return port;
+  }
+
+  #startWorker(build: number): Worker {
+    const agent = this.agent(`worker${this.#nextWorker++}/${build}`);
+    const { indexer = () => new TsIndexer() } = this.#controls;
+    const host = new BrokerHost({
+      locks: this.locks.forAgent(agent),
+      clock: agent.clock,
+      timers: agent.timers,
+      random: agent.random,
+      openStore: () => this.disk.open(agent),
+      loadIndexer: () => Promise.resolve(indexer()),
+    });
+    return { agent, host };
+  }
+}

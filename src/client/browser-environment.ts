@@ -50,12 +50,23 @@ function openBroker(createWorker: () => SharedWorker): BrokerPort {
   } catch (cause) {
     throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
   }
+  if (!isSharedWorker(worker)) {
+    throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });
+  }
   const opened: BrokerPort = { port: worker.port, onError: () => {} };
   worker.addEventListener("error", (event) => {
     const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
     opened.onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`));
   });
   return opened;
+}
+
+/** By its shape: it may come from another window. */
+function isSharedWorker(made: unknown): made is SharedWorker {
+  const isTarget = (value: unknown): value is EventTarget => typeof (value as Partial<EventTarget> | null)?.addEventListener === "function";
+  if (!isTarget(made)) return false;
+  const { port } = made as Partial<SharedWorker>;
+  return isTarget(port) && typeof port.postMessage === "function" && typeof port.start === "function";
 }
 
 function listen(event: "pagehide" | "pageshow", listener: () => void): () => void {

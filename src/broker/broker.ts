@@ -1,4 +1,5 @@
 import { MQError } from "../model/errors.ts";
+import { MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport } from "../protocol/api.ts";
@@ -31,8 +32,6 @@ export interface BrokerEnvironment {
   incarnation: string;
   settings: BrokerSettings;
 }
-
-const MAX_DAMAGE_REPORTS = 1000;
 
 /**
  * One life of the broker, from recovery to its end: wires the services together and holds no logic of its own.

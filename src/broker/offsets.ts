@@ -1,4 +1,5 @@
 import { MQError } from "../model/errors.ts";
+import { MAX_GROUP_TOPICS } from "../model/limits.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 
 const PREFIX = "offset/";
@@ -8,6 +9,8 @@ export class Offsets {
   /** group -> topic -> offset by queue id */
   readonly #offsets = new Map<string, Map<string, Record<number, number>>>();
   readonly #state: DurableState;
+  /** Pairs of a group and a topic. */
+  #pairs = 0;
 
   constructor(state: DurableState) {
     this.#state = state;
@@ -17,6 +20,16 @@ export class Offsets {
     for (const [key, value] of this.#state.startingWith(PREFIX)) {
       const [group = "", topic = ""] = key.split("/");
       this.#topics(group).set(topic, { ...(value as Record<number, number>) });
+      this.#pairs++;
+    }
+  }
+
+  /** Groups are remembered for ever, so there is an end to how many of them there can be. Throws FLOW_CONTROL. */
+  checkRoom(group: string, topics: Iterable<string>): void {
+    const known = this.#offsets.get(group);
+    const more = [...topics].filter((topic) => known?.has(topic) !== true).length;
+    if (more > 0 && this.#pairs + more > MAX_GROUP_TOPICS) {
+      throw new MQError("FLOW_CONTROL", `The broker keeps the offsets of ${MAX_GROUP_TOPICS} groups and topics already.`, { field: "group" });
     }
   }
 
@@ -29,6 +42,7 @@ export class Offsets {
   begin(group: string, topic: string): void {
     const topics = this.#topics(group);
     if (topics.has(topic)) return;
+    this.#pairs++;
     topics.set(topic, {});
     this.#state.set(`${PREFIX}${group}/${topic}`, {});
   }

@@ -2,6 +2,7 @@ import type { Endpoint } from "comlink";
 import { MAX_CALL_ARGUMENTS, MAX_CALL_ID_LENGTH } from "../model/limits.ts";
 import { errorToData, MQError } from "../model/errors.ts";
 import type { Answer } from "./api.ts";
+import { isDictionary } from "./validate.ts";
 
 /** The part of a MessagePort that the guard needs; browsers and Node have it alike. */
 export interface PortLike {
@@ -29,7 +30,7 @@ export function guardBroker(
   const listeners = new Map<unknown, (event: MessageEvent) => void>();
 
   function reasonToRefuse(data: unknown): string | null {
-    if (typeof data !== "object" || data === null) return "A call is an object.";
+    if (!isDictionary(data)) return "A call is an object.";
     // Own keys like "__proto__" survive structured clone; whoever copies this object later must not meet one.
     if (Object.keys(data).some((key) => !CALL_KEYS.has(key))) return "A call has id, type, path and argumentList only.";
     const { id, type, path, argumentList } = data as Record<string, unknown>;

@@ -112,7 +112,7 @@ describe("frames", () => {
 describe("pages", () => {
   fuzz("bytes that are no page are none", fc.tuple(fc.uint8Array({ maxLength: 200 }), fc.nat({ max: 5 })), 1000, ([bytes, page]) => {
     // A checksum that agrees by chance is one in four milliards.
-    expect(decodePage(bytes, page)).toBeNull();
+    expect(decodePage(bytes, ["t", 0, page])).toBeNull();
   });
 });
 

@@ -5,6 +5,7 @@ import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
 import type { BrokerPort, ClientEnvironment } from "./environment.ts";
+import { startTrusted } from "./trusted-worker.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
 interface SharedWorkerOptions extends WorkerOptions {
@@ -22,7 +23,7 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    openBroker: () => openBroker(createWorker ?? (() => startWorker(namespace, storage))),
+    openBroker: () => openBroker(createWorker ?? (() => startTrusted(() => startWorker(namespace, storage)))),
     page: {
       onHide: (listener) => listen("pagehide", listener),
       onShow: (listener) => listen("pageshow", listener),
@@ -48,6 +49,7 @@ function openBroker(createWorker: () => SharedWorker): BrokerPort {
   try {
     worker = createWorker();
   } catch (cause) {
+    if (cause instanceof MQError) throw cause;
     throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
   }
   if (!isSharedWorker(worker)) {

@@ -1,4 +1,5 @@
 import { MQError } from "../model/errors.ts";
+import { MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
 import type { Timers } from "../platform/timers.ts";
@@ -35,8 +36,6 @@ export interface BrokerEnvironment {
   /** What tabs remember of the store. */
   witness: WitnessMark | null;
 }
-
-const MAX_DAMAGE_REPORTS = 1000;
 
 /**
  * One life of the broker, from recovery to its end: wires the services together and holds no logic of its own.

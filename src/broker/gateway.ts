@@ -1,25 +1,25 @@
 import { expose } from "comlink";
 import { errorToData, MQError } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_HELD_QUEUES, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC,
+  MAX_SUBSCRIPTIONS_PER_MEMBER,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
 import { BROKER_METHODS } from "../protocol/api.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
+import { topicSpec } from "../protocol/topic-spec.ts";
 import type { Check } from "../protocol/validate.ts";
-import { boolean, integer, list, named, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, integer, list, named, offset, oneOf, record, text } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
-
-const MAX_HELD_QUEUES = 8192;
 
 const topic = named(checkClientTopic);
 const group = named(checkGroup);
 const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
 const queue = { topic, queueId };
-const memberId = text(256);
+const memberId = text(MAX_MEMBER_ID_LENGTH);
 
 const joinRequest = record({
   group,
@@ -48,15 +48,6 @@ const fetchRequest = record({
 const quitRequest = record({ memberId, commits });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
-
-const queueCount = integer(1, MAX_QUEUES_PER_TOPIC);
-const topicSpec = record({
-  topic,
-  readQueueNums: optional(queueCount),
-  writeQueueNums: optional(queueCount),
-  perm: optional(oneOfNumbers(2, 4, 6)),
-  messageType: optional(oneOf("NORMAL", "FIFO", "MIXED")),
-});
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -137,12 +128,5 @@ function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
       throw new MQError("INVALID_PARAMETER", `${field} must be a pair.`, { field });
     }
     return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`)];
-  };
-}
-
-function oneOfNumbers(...values: number[]): Check<number> {
-  return (value, field) => {
-    if (typeof value === "number" && values.includes(value)) return value;
-    throw new MQError("INVALID_PARAMETER", `${field} must be ${values.join(", ")}, not ${String(value)}.`, { field });
   };
 }

@@ -48,6 +48,8 @@ export class Groups {
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const picked = request.queues.length > 0 ? request.queues : null;
     if (picked === null) group.checkConsistent(subscriptions);
+    const begun = new Set(picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    this.#services.offsets.checkRoom(group.name, begun);
     this.#groups.set(group.name, group);
     const member = new Member({
       id: `${session.clientId}#${this.#nextMember++}`,
@@ -59,8 +61,7 @@ export class Groups {
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
-    const begun = picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic);
-    for (const topic of new Set(begun)) this.#beginAt(group.name, topic, request.consumeFromWhere);
+    for (const topic of begun) this.#beginAt(group.name, topic, request.consumeFromWhere);
     this.#rebalance(group);
     this.#watchExpiry();
     return member;

@@ -1,5 +1,7 @@
 import { MQError, textOf } from "../model/errors.ts";
-import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION } from "../model/limits.ts";
+import {
+  MAX_BODY_BYTES, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION,
+} from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Locks } from "../platform/locks.ts";
@@ -37,9 +39,9 @@ const RESTART_DELAY_MAX = 5000;
 const helloRequest = record({
   namespace: named(checkNamespace),
   clientId: named(checkClientId),
-  lockName: text(256),
+  lockName: text(MAX_LOCK_NAME_LENGTH),
   protocol: list(integer(1, 1_000_000), 2),
-  lib: text(64),
+  lib: text(MAX_LIBRARY_VERSION_LENGTH),
   storage: oneOf("indexeddb", "memory"),
   settings: record({
     defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
@@ -151,6 +153,9 @@ export class BrokerHost {
       // The same tab again (it came back from the back-forward cache, say): its old session is history.
       if (other.lockName === lockName) broker.endSession(other);
       else throw new MQError("INVALID_PARAMETER", `Another tab is connected as "${clientId}"; client ids are unique.`, { field: "connect.clientId" });
+    }
+    if (broker.sessions.size >= MAX_SESSIONS) {
+      throw new MQError("FLOW_CONTROL", `The broker serves ${MAX_SESSIONS} connections already.`);
     }
     const session = new Session(clientId, lockName);
     broker.sessions.add(session);

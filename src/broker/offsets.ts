@@ -1,4 +1,5 @@
 import { MQError } from "../model/errors.ts";
+import { MAX_GROUP_TOPICS } from "../model/limits.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { LOSS_KEY, readLoss } from "../storage/loss.ts";
 
@@ -11,6 +12,8 @@ export class Offsets {
   readonly #state: DurableState;
   /** Groups that consumed here before the browser lost data. */
   #bereft: ReadonlySet<string> = new Set();
+  /** Pairs of a group and a topic. */
+  #pairs = 0;
 
   constructor(state: DurableState) {
     this.#state = state;
@@ -21,6 +24,16 @@ export class Offsets {
     for (const [key, value] of this.#state.startingWith(PREFIX)) {
       const [group = "", topic = ""] = key.split("/");
       this.#topics(group).set(topic, { ...(value as Record<number, number>) });
+      this.#pairs++;
+    }
+  }
+
+  /** Groups are remembered for ever, so there is an end to how many of them there can be. Throws FLOW_CONTROL. */
+  checkRoom(group: string, topics: Iterable<string>): void {
+    const known = this.#offsets.get(group);
+    const more = [...topics].filter((topic) => known?.has(topic) !== true).length;
+    if (more > 0 && this.#pairs + more > MAX_GROUP_TOPICS) {
+      throw new MQError("FLOW_CONTROL", `The broker keeps the offsets of ${MAX_GROUP_TOPICS} groups and topics already.`, { field: "group" });
     }
   }
 
@@ -38,6 +51,7 @@ export class Offsets {
   begin(group: string, topic: string): void {
     const topics = this.#topics(group);
     if (topics.has(topic)) return;
+    this.#pairs++;
     topics.set(topic, {});
     this.#state.set(`${PREFIX}${group}/${topic}`, {});
   }

@@ -1,6 +1,7 @@
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { ConsumeStats, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import { topicSpec } from "../protocol/topic-spec.ts";
 import { named } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
@@ -18,8 +19,8 @@ export class Admin {
   }
 
   /** Creates the topic, or changes the one there is; resolves when that is durable. Default: 4 queues, readable and writable. */
-  createTopic(spec: TopicSpec): Promise<TopicConfig> {
-    return this.#connection.call("createTopic", [spec]);
+  async createTopic(spec: TopicSpec): Promise<TopicConfig> {
+    return this.#connection.call("createTopic", [topicSpec(spec, "createTopic")]);
   }
 
   /** All topics, by name. */

@@ -5,6 +5,7 @@ import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
 import type { BrokerPort, ClientEnvironment, Memo } from "./environment.ts";
+import { startTrusted } from "./trusted-worker.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
 interface SharedWorkerOptions extends WorkerOptions {
@@ -22,7 +23,7 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    openBroker: () => openBroker(createWorker ?? (() => startWorker(namespace, storage))),
+    openBroker: () => openBroker(createWorker ?? (() => startTrusted(() => startWorker(namespace, storage)))),
     page: {
       onHide: (listener) => listen("pagehide", listener),
       onShow: (listener) => listen("pageshow", listener),
@@ -70,7 +71,11 @@ function openBroker(createWorker: () => SharedWorker): BrokerPort {
   try {
     worker = createWorker();
   } catch (cause) {
+    if (cause instanceof MQError) throw cause;
     throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
+  }
+  if (!isSharedWorker(worker)) {
+    throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });
   }
   const opened: BrokerPort = { port: worker.port, onError: () => {} };
   worker.addEventListener("error", (event) => {
@@ -78,6 +83,14 @@ function openBroker(createWorker: () => SharedWorker): BrokerPort {
     opened.onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`));
   });
   return opened;
+}
+
+/** By its shape: it may come from another window. */
+function isSharedWorker(made: unknown): made is SharedWorker {
+  const isTarget = (value: unknown): value is EventTarget => typeof (value as Partial<EventTarget> | null)?.addEventListener === "function";
+  if (!isTarget(made)) return false;
+  const { port } = made as Partial<SharedWorker>;
+  return isTarget(port) && typeof port.postMessage === "function" && typeof port.start === "function";
 }
 
 function listen(event: "pagehide" | "pageshow", listener: () => void): () => void {

@@ -36,6 +36,8 @@ export interface ClientEvents {
   damaged: { ranges: DamagedRange[] };
 }
 
+export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged"] as const satisfies readonly (keyof ClientEvents)[];
+
 type Serving = Extract<HelloReply, { status: "serving" }>;
 
 /** One broker's life as this client sees it. */

@@ -1,4 +1,4 @@
-import { inDoubt, MQError } from "../model/errors.ts";
+import { inDoubt, MQError, textOf } from "../model/errors.ts";
 import { BATCH_MEMBER_OVERHEAD, MAX_BODY_BYTES } from "../model/limits.ts";
 import type { Message, MessageDraft } from "../model/message.ts";
 import { draftMessage } from "../model/message.ts";
@@ -160,7 +160,8 @@ export class Producer {
 
   #pack(message: Message | Message[], options: SendOptions | undefined): Parcel {
     const checked = options === undefined ? {} : (sendOptions(options, "send") as SendOptions);
-    const messages = Array.isArray(message) ? message : [message];
+    // A copy without holes, which `map` would pass over.
+    const messages = Array.isArray(message) ? Array.from(message) : [message];
     if (messages.length === 0) throw new MQError("MESSAGE_ILLEGAL", "The batch is empty.", { field: "messages" });
     const drafts = messages.map((member, at) => this.#draft(member, Array.isArray(message) ? at : null));
     if (Array.isArray(message)) checkBatch(drafts);
@@ -176,7 +177,12 @@ export class Producer {
       const known = typeof message === "object" && message !== null ? this.#doubtful.get(message) : undefined;
       return draftMessage(message, known ?? this.#ids.next(), this.#connection.serving.settings.maxMessageSize);
     } catch (error) {
-      if (index === null || !(error instanceof MQError)) throw error;
+      if (!(error instanceof MQError)) {
+        // A getter or a proxy of the caller's has thrown.
+        const field = index === null ? "message" : `messages[${index}]`;
+        throw new MQError("MESSAGE_ILLEGAL", `${field} cannot be read: ${textOf(error)}`, { field, cause: error });
+      }
+      if (index === null) throw error;
       const field = (error.field ?? "message").replace(/^message/, `messages[${index}]`);
       throw new MQError(error.code, `Message ${index} of the batch: ${error.message}`, { field, cause: error });
     }
@@ -272,10 +278,16 @@ export class Producer {
     }
     if (selector !== undefined) {
       const queues = Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId }));
-      const chosen: MessageQueue | undefined = selector(queues, messages[0]!, arg);
-      const isKnown = chosen?.topic === topic && Number.isInteger(chosen.queueId) && chosen.queueId >= 0 && chosen.queueId < writeQueueNums;
-      if (!isKnown) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
-      return { topic, brokerName, queueId: chosen.queueId };
+      try {
+        const chosen: MessageQueue | undefined = selector(queues, messages[0]!, arg);
+        const queueId = chosen?.queueId;
+        const isKnown = chosen?.topic === topic && Number.isInteger(queueId) && queueId! >= 0 && queueId! < writeQueueNums;
+        if (!isKnown) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
+        return { topic, brokerName, queueId: queueId! };
+      } catch (cause) {
+        if (cause instanceof MQError) throw cause;
+        throw new MQError("INVALID_PARAMETER", `send.selector failed: ${textOf(cause)}`, { field: "send.selector", cause });
+      }
     }
     const queueId = group === undefined ? this.#nextQueue(topic, writeQueueNums) : queueOfMessageGroup(group, writeQueueNums);
     return { topic, brokerName, queueId };

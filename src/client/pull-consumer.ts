@@ -1,6 +1,6 @@
 import type { MessageSelector } from "../filter/tag-expression.ts";
 import { MQError } from "../model/errors.ts";
-import { MAX_PULL_BATCH } from "../model/limits.ts";
+import { DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_PULL_BATCH, MAX_QUEUES_PER_CALL } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -11,9 +11,10 @@ import type { ConsumeFromWhere, PullStatus } from "../protocol/api.ts";
 import { boolean, integer, list, named, offset, oneOf, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
+import { listen } from "./listen.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
-import { selector as checkSelector } from "./push-consumer.ts";
+import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
 
 export interface PullConsumerOptions {
   consumerGroup: string;
@@ -178,7 +179,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
+    return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
 
   /** Commits, if autoCommit is on, and leaves the group. */
@@ -218,9 +219,9 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       subscriptions: this.#subscriptions,
       queues,
       consumeFromWhere: this.#consumeFromWhere,
-      pullBatchSize: 32,
-      thresholdForQueue: 1000,
-      thresholdSizeForQueue: 16 * 2 ** 20,
+      pullBatchSize: DEFAULT_PULL_BATCH,
+      thresholdForQueue: DEFAULT_THRESHOLD_FOR_QUEUE,
+      thresholdSizeForQueue: DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
       maxSpan: Infinity,
     });
     member.events.on("messages", ({ processQueue, messages }) => {
@@ -279,10 +280,8 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 }
 
-const MAX_QUEUES_AT_ONCE = 1024;
-
 function queueRefs(value: unknown, field: string): { topic: string; queueId: number }[] {
-  return list(queueRef, MAX_QUEUES_AT_ONCE)(value, field);
+  return list(queueRef, MAX_QUEUES_PER_CALL)(value, field);
 }
 
 export function queueRef(value: unknown, field: string): { topic: string; queueId: number } {

@@ -1,6 +1,9 @@
 import { MessageSelector } from "../filter/tag-expression.ts";
 import { MQError, textOf } from "../model/errors.ts";
-import { MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER } from "../model/limits.ts";
+import {
+  CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,
+  MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER,
+} from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -10,6 +13,7 @@ import type { ConsumeFromWhere } from "../protocol/api.ts";
 import { callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
+import { listen } from "./listen.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 
 /** Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. */
@@ -52,6 +56,8 @@ export interface ConsumerEvents {
   error: MQError;
 }
 
+export const CONSUMER_EVENTS = ["rebalance", "error"] as const satisfies readonly (keyof ConsumerEvents)[];
+
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
   subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
@@ -59,7 +65,7 @@ const optionsCheck = record({
   batchListener: optional(callable<BatchListener>),
   messageModel: optional(oneOf("CLUSTERING")),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
-  consumeConcurrency: optional(integer(1, 1000)),
+  consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),
   consumeMessageBatchMaxSize: optional(integer(1, MAX_PULL_BATCH)),
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
   pullThresholdForQueue: optional(integer(1, 65_535)),
@@ -79,8 +85,6 @@ export function selector(value: unknown, field: string): MessageSelector {
   }
 }
 
-/** RocketMQ's consumeConcurrentlyMaxSpan: how far a queue may run ahead of its oldest unfinished message. */
-const MAX_SPAN = 2000;
 /** A message whose listener failed is tried again in place: after a second, then after twice as long each time. */
 const RETRY_DELAY_MIN = 1000;
 const RETRY_DELAY_MAX = 60_000;
@@ -130,10 +134,10 @@ export class PushConsumer {
       subscriptions: new Map(checked.subscriptions),
       queues: [],
       consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
-      pullBatchSize: checked.pullBatchSize ?? 32,
-      thresholdForQueue: checked.pullThresholdForQueue ?? 1000,
-      thresholdSizeForQueue: checked.pullThresholdSizeForQueue ?? 16 * 2 ** 20,
-      maxSpan: MAX_SPAN,
+      pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
+      thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
+      thresholdSizeForQueue: checked.pullThresholdSizeForQueue ?? DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
+      maxSpan: CONSUME_MAX_SPAN,
     });
     this.#member.events.on("messages", ({ processQueue, messages }) => {
       for (const message of messages) this.#ready.push({ processQueue, message, attempt: 1 });
@@ -164,7 +168,7 @@ export class PushConsumer {
   }
 
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
+    return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
 
   /**

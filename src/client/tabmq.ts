@@ -1,7 +1,8 @@
 import { MQError } from "../model/errors.ts";
 import type { BrokerDiagnostics, BrokerSettings } from "../protocol/api.ts";
 import { Admin } from "./admin.ts";
-import type { ClientEvents, Connection } from "./connection.ts";
+import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
+import { listen } from "./listen.ts";
 import { Outbox } from "./outbox.ts";
 import type { ProducerOptions } from "./producer.ts";
 import { Producer } from "./producer.ts";
@@ -106,7 +107,7 @@ export class TabMQ {
 
   /** Returns the function that stops listening. */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return this.#connection.events.on(event, listener);
+    return listen(this.#connection.events, CLIENT_EVENTS, event, listener);
   }
 
   /** Shuts down what was created here, consumers first, and leaves the broker. */

@@ -5,10 +5,15 @@
 
 // Names
 export const MAX_TOPIC_LENGTH = 127;
+/** What RocketMQ's broker allows for retry and dead-letter topics; its clients allow 127 for every topic. */
+export const MAX_RETRY_TOPIC_LENGTH = 255;
 export const MAX_GROUP_LENGTH = 120;
+export const MAX_NAMESPACE_LENGTH = 64;
 export const MAX_CLIENT_ID_LENGTH = 128;
 export const MAX_QUEUES_PER_TOPIC = 128;
 export const MAX_TOPICS = 10_000;
+/** Pairs of a group and a topic whose offsets the broker keeps, over all groups. */
+export const MAX_GROUP_TOPICS = 20_000;
 
 // Messages
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -40,6 +45,9 @@ export const MAX_UNCOMMITTED_BYTES = 512 * 1024 * 1024;
 export const MAX_CALL_ID_LENGTH = 64;
 export const MAX_CALL_ARGUMENTS = 4;
 export const MAX_CALLS_PER_SESSION = 1024;
+export const MAX_SESSIONS = 1024;
+export const MAX_LOCK_NAME_LENGTH = 256;
+export const MAX_LIBRARY_VERSION_LENGTH = 64;
 
 // Consumers
 export const MAX_MEMBERS_PER_SESSION = 256;
@@ -47,6 +55,19 @@ export const MAX_SUBSCRIPTIONS_PER_MEMBER = 256;
 export const MAX_TAGS_PER_EXPRESSION = 256;
 export const MAX_EXPRESSION_LENGTH = 8192;
 export const MAX_PULL_BATCH = 1024;
+/** A client id, and a number that the broker puts behind it. */
+export const MAX_MEMBER_ID_LENGTH = 256;
+/** Queues that one member may hold, those it is letting go included. */
+export const MAX_HELD_QUEUES = 8192;
+/** Queues named in one call of a pull consumer. */
+export const MAX_QUEUES_PER_CALL = 1024;
+export const MAX_CONSUME_CONCURRENCY = 1000;
+/** What a consumer takes in unless its options say otherwise; RocketMQ's defaults, its 100 MiB a queue brought down to a tab's size. */
+export const DEFAULT_PULL_BATCH = 32;
+export const DEFAULT_THRESHOLD_FOR_QUEUE = 1000;
+export const DEFAULT_THRESHOLD_SIZE_FOR_QUEUE = 16 * 1024 * 1024;
+/** RocketMQ's consumeConcurrentlyMaxSpan: how far a queue may run ahead of its oldest unfinished message. */
+export const CONSUME_MAX_SPAN = 2000;
 /** Records in one answer to a fetch or pull end after this many bytes (at least one record is always given). */
 export const FETCH_TARGET_BYTES = 256 * 1024;
 /** Queue entries one read looks at before it answers "nothing matched so far". */
@@ -66,6 +87,8 @@ export const LOSS_GAP_BYTES = 2 ** 36;
 /** A mark of a tab beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;
+/** Damaged rows that diagnostics names one by one. */
+export const MAX_DAMAGE_REPORTS = 1000;
 
 // Times
 export const CONNECT_TIMEOUT = 10_000;

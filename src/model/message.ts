@@ -2,6 +2,7 @@ import { MQError } from "./errors.ts";
 import { MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
 import { checkClientTopic, checkSendable } from "./names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
+import { isWellFormed } from "./text.ts";
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
@@ -86,24 +87,25 @@ const encoder = new TextEncoder();
  * Checks a message and turns it into bytes. Throws MQError: INVALID_PARAMETER or NO_PERMISSION for the topic,
  * MESSAGE_ILLEGAL naming the field for the rest.
  */
-export function draftMessage(message: Message, msgId: string, maxBodyBytes: number = MAX_BODY_BYTES): MessageDraft {
-  if (typeof message !== "object" || message === null) throw illegal("message", "A message is an object with topic and body.");
+export function draftMessage(given: Message, msgId: string, maxBodyBytes: number = MAX_BODY_BYTES): MessageDraft {
+  if (typeof given !== "object" || given === null) throw illegal("message", "A message is an object with topic and body.");
+  // Read once: what a getter says at the check is what is sent.
+  const message = { ...given };
   for (const key of Object.keys(message)) {
     if (!FIELDS.has(key)) throw illegal(`message.${key}`, `A message has no field "${key}". Known fields: ${[...FIELDS].join(", ")}.`);
   }
-  checkClientTopic(message.topic, "message.topic");
-  checkSendable(message.topic, "message.topic");
-  const { kind, bytes } = encodeBody(message.body);
+  const { topic } = message;
+  checkClientTopic(topic, "message.topic");
+  checkSendable(topic, "message.topic");
+  const { kind, bytes } = encodeBody(message.body, maxBodyBytes);
   if (bytes.byteLength === 0) throw illegal("message.body", "The body is empty; RocketMQ's rule is at least one byte.");
-  if (bytes.byteLength > maxBodyBytes) {
-    throw illegal("message.body", `The body has ${bytes.byteLength} bytes; the limit is ${maxBodyBytes}.`);
-  }
+  if (bytes.byteLength > maxBodyBytes) throw tooLong(`${bytes.byteLength}`, maxBodyBytes);
   const flag = message.flag ?? 0;
-  if (flag !== (flag | 0)) throw illegal("message.flag", `flag is a 32-bit integer, not ${String(flag)}.`);
+  if (typeof flag !== "number" || flag !== (flag | 0)) throw illegal("message.flag", `flag is a 32-bit integer, not ${describe(flag)}.`);
   const waitStoreMsgOK = message.waitStoreMsgOK ?? true;
   if (typeof waitStoreMsgOK !== "boolean") throw illegal("message.waitStoreMsgOK", "waitStoreMsgOK is true or false.");
   return {
-    topic: message.topic,
+    topic,
     body: bytes,
     flag,
     properties: draftProperties(message, msgId, kind, waitStoreMsgOK),
@@ -173,10 +175,18 @@ function checkText(value: unknown, field: string): asserts value is string {
   if (typeof value !== "string") throw illegal(field, `${field} is text, not ${typeof value}.`);
   // oxlint-disable-next-line no-control-regex -- the separators are control characters
   if (/[\u0000-\u001f]/.test(value)) throw illegal(field, `${field} holds a control character.`);
+  if (!isWellFormed(value)) throw illegal(field, `${field} holds half of a surrogate pair, which UTF-8 cannot write.`);
 }
 
-function encodeBody(body: unknown): { kind: BodyKind; bytes: Uint8Array } {
-  if (typeof body === "string") return { kind: "text", bytes: encoder.encode(body) };
+function encodeBody(body: unknown, maxBytes: number): { kind: BodyKind; bytes: Uint8Array } {
+  if (typeof body === "string") {
+    // No text is shorter in UTF-8 than in UTF-16 units: what is too long already need not be looked at.
+    if (body.length > maxBytes) throw tooLong(`at least ${body.length}`, maxBytes);
+    if (!isWellFormed(body)) {
+      throw illegal("message.body", "The text holds half of a surrogate pair, which UTF-8 cannot write; use bytes for what is not text.");
+    }
+    return { kind: "text", bytes: encoder.encode(body) };
+  }
   if (body instanceof Uint8Array) return { kind: "bytes", bytes: body };
   if (body instanceof ArrayBuffer) return { kind: "bytes", bytes: new Uint8Array(body) };
   if (ArrayBuffer.isView(body)) return { kind: "bytes", bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
@@ -213,6 +223,10 @@ function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "object") return `a ${value.constructor?.name ?? "object"}`;
   return typeof value === "number" ? String(value) : `a ${typeof value}`;
+}
+
+function tooLong(bytes: string, maxBytes: number): MQError {
+  return illegal("message.body", `The body has ${bytes} bytes; the limit is ${maxBytes}.`);
 }
 
 function illegal(field: string, message: string): MQError {

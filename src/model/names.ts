@@ -1,12 +1,8 @@
 import { MQError } from "./errors.ts";
-import { MAX_CLIENT_ID_LENGTH, MAX_GROUP_LENGTH, MAX_TOPIC_LENGTH } from "./limits.ts";
+import { MAX_CLIENT_ID_LENGTH, MAX_GROUP_LENGTH, MAX_NAMESPACE_LENGTH, MAX_RETRY_TOPIC_LENGTH, MAX_TOPIC_LENGTH } from "./limits.ts";
 
 export const RETRY_TOPIC_PREFIX = "%RETRY%";
 export const DLQ_TOPIC_PREFIX = "%DLQ%";
-
-/** What RocketMQ's broker allows for retry and dead-letter topics; its clients allow 127 for every topic. */
-const MAX_RETRY_TOPIC_LENGTH = 255;
-const MAX_NAMESPACE_LENGTH = 64;
 
 const NAME = /^[%|a-zA-Z0-9_-]+$/;
 const NAMESPACE = /^[A-Za-z0-9_-]+$/;
@@ -52,8 +48,10 @@ function check(name: unknown, field: string, rule: Rule): asserts name is string
     const given = name === null ? "null" : typeof name;
     throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must be a string, not ${given}.`, { field });
   }
-  if (name.trim() === "") throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must not be blank.`, { field });
-  if (!rule.pattern.test(name)) {
+  // A name may be megabytes long; one character more than allowed is enough to see.
+  const beginning = name.slice(0, rule.maxLength + 1);
+  if (beginning.trim() === "") throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must not be blank.`, { field });
+  if (!rule.pattern.test(beginning)) {
     throw new MQError("INVALID_PARAMETER", `${field}: the ${rule.what} ${shown(name)} may only contain ${rule.characters}.`, { field });
   }
   if (name.length > rule.maxLength) {

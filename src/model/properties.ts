@@ -1,4 +1,5 @@
 import { MQError } from "./errors.ts";
+import { isWellFormed } from "./text.ts";
 
 /** Between a name and its value. */
 const NAME_END = "\u0001";
@@ -125,6 +126,9 @@ function checkPart(text: unknown, what: string, field: string): asserts text is 
   // Before the blank check, because a lone separator would count as blank.
   if (text && SEPARATORS.test(text)) {
     throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must not contain U+0001 or U+0002, which separate properties when stored.`, { field });
+  }
+  if (text && !isWellFormed(text)) {
+    throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must not hold half of a surrogate pair, which UTF-8 cannot write.`, { field });
   }
   if (!text || BLANK.test(text)) throw new MQError("MESSAGE_ILLEGAL", `${field}: a property's ${what} must not be blank.`, { field });
 }

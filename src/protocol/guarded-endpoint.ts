@@ -2,6 +2,7 @@ import type { Endpoint } from "comlink";
 import { MAX_CALL_ARGUMENTS, MAX_CALL_ID_LENGTH } from "../model/limits.ts";
 import { errorToData, MQError } from "../model/errors.ts";
 import type { Answer } from "./api.ts";
+import { isDictionary } from "./validate.ts";
 
 /** The part of a MessagePort that the guard needs; browsers and Node have it alike. */
 export interface PortLike {
@@ -13,6 +14,14 @@ export interface PortLike {
 }
 
 const CALL_KEYS: ReadonlySet<string> = new Set(["id", "type", "path", "argumentList"]);
+
+/** A call as comlink gets it: made here, nothing of the peer's own object is in it but the values of its arguments. */
+interface Call {
+  id: string;
+  type: "APPLY";
+  path: [method: string];
+  argumentList: { type: "RAW"; value: unknown }[];
+}
 
 /**
  * comlink's `expose` lets a peer read any field, overwrite methods and reach constructors: it walks whatever path
@@ -28,8 +37,9 @@ export function guardBroker(
   const unanswered = new Set<string>();
   const listeners = new Map<unknown, (event: MessageEvent) => void>();
 
-  function reasonToRefuse(data: unknown): string | null {
-    if (typeof data !== "object" || data === null) return "A call is an object.";
+  /** The call, or the reason to refuse it. */
+  function read(data: unknown): Call | string {
+    if (!isDictionary(data)) return "A call is an object.";
     // Own keys like "__proto__" survive structured clone; whoever copies this object later must not meet one.
     if (Object.keys(data).some((key) => !CALL_KEYS.has(key))) return "A call has id, type, path and argumentList only.";
     const { id, type, path, argumentList } = data as Record<string, unknown>;
@@ -37,11 +47,13 @@ export function guardBroker(
     if (type !== "APPLY") return "Only method calls are allowed.";
     if (!Array.isArray(path) || path.length !== 1 || !allowed.has(path[0] as string)) return "No such method.";
     if (!Array.isArray(argumentList) || argumentList.length > MAX_CALL_ARGUMENTS) return "A call has at most 4 arguments.";
-    const plain = argumentList.every((argument) => typeof argument === "object" && argument !== null && argument.type === "RAW");
-    if (!plain) return "Arguments are plain values.";
+    // A cloned list keeps own keys such as "map" and "constructor": none of its methods is called, here or in comlink.
+    const given = Array.from<unknown>(argumentList);
+    if (!given.every((argument) => isDictionary(argument) && (argument as { type?: unknown }).type === "RAW")) return "Arguments are plain values.";
     if (unanswered.has(id)) return "This call id is in use.";
     if (unanswered.size >= options.maxCalls) return "Too many unanswered calls.";
-    return null;
+    const argumentValues = given.map((argument) => ({ type: "RAW" as const, value: (argument as { value?: unknown }).value }));
+    return { id, type, path: [path[0] as string], argumentList: argumentValues };
   }
 
   function refuse(data: unknown, reason: string): void {
@@ -68,10 +80,10 @@ export function guardBroker(
         const data: unknown = event.data;
         // comlink's client says goodbye with RELEASE when a proxy is dropped; our sessions end by `leave` or by lock.
         if (isRelease(data)) return;
-        const reason = reasonToRefuse(data);
-        if (reason !== null) return refuse(data, reason);
-        unanswered.add((data as { id: string }).id);
-        (listener as (event: MessageEvent) => void)(event);
+        const call = read(data);
+        if (typeof call === "string") return refuse(data, call);
+        unanswered.add(call.id);
+        (listener as unknown as (event: Pick<MessageEvent, "data" | "origin">) => void)({ data: call, origin: event.origin });
       };
       listeners.set(listener, guarded);
       port.addEventListener("message", guarded);

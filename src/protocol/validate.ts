@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 
 /**
  * Unknown in, typed out. Everything that comes from an application or over a port passes through here once;
@@ -12,9 +12,33 @@ function refuse(field: string, expected: string, value: unknown): never {
 }
 
 function show(value: unknown): string {
-  if (typeof value === "string") return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
+  if (typeof value === "string") return `"${short(value)}"`;
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
-  return typeof value === "function" ? "a function" : String(value);
+  if (typeof value === "function") return "a function";
+  // Writing a long one out takes longer than whatever it was sent for.
+  return typeof value === "bigint" ? "a bigint" : String(value);
+}
+
+function short(given: string): string {
+  return given.length > 40 ? `${given.slice(0, 40)}…` : given;
+}
+
+/**
+ * Has keys of its own and nothing else. Bytes and text objects are out: to list the keys of 200 MB of bytes makes
+ * 200 million strings.
+ */
+export function isDictionary(value: unknown): value is object {
+  return typeof value === "object" && value !== null && Object.prototype.toString.call(value) === "[object Object]";
+}
+
+/** Options may hold getters and proxies, and those may throw what they like: it is the field that is told. */
+function guarded<T>(field: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof MQError) throw cause;
+    throw new MQError("INVALID_PARAMETER", `${field} cannot be read: ${textOf(cause)}`, { field, cause });
+  }
 }
 
 export const boolean: Check<boolean> = (value, field) =>
@@ -35,9 +59,8 @@ export function integer(min: number, max: number): Check<number> {
 /** A position or an offset. */
 export const offset: Check<number> = integer(0, Number.MAX_SAFE_INTEGER);
 
-export function oneOf<const T extends string>(...values: T[]): Check<T> {
-  return (value, field) =>
-    values.includes(value as T) ? (value as T) : refuse(field, values.map((v) => `"${v}"`).join(" or "), value);
+export function oneOf<const T extends string | number>(...values: T[]): Check<T> {
+  return (value, field) => (values.includes(value as T) ? (value as T) : refuse(field, values.map(show).join(" or "), value));
 }
 
 /** Text that passes a rule of its own, such as a topic name. */
@@ -63,7 +86,8 @@ export function list<T>(item: Check<T>, maxItems: number): Check<T[]> {
     if (value.length > maxItems) {
       throw new MQError("INVALID_PARAMETER", `${field} has ${value.length} items; the limit is ${maxItems}.`, { field });
     }
-    return value.map((entry, at) => item(entry, `${field}[${at}]`));
+    // Not `map`, which would leave holes as they are and so unchecked.
+    return Array.from(value, (entry, at) => item(entry, `${field}[${at}]`));
   };
 }
 
@@ -89,30 +113,32 @@ type Recorded<S extends Shape> = Plain<
 
 /** An object with these keys and no others: an unknown key is an error, because a misspelt option must not be ignored. */
 export function record<S extends Shape>(shape: S): Check<Recorded<S>> {
-  return (value, field) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(field, "an object", value);
-    for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(shape, key)) {
-        throw new MQError("INVALID_PARAMETER", `${field} has no option "${key}". Known: ${Object.keys(shape).join(", ")}.`, {
-          field: `${field}.${key}`,
-        });
+  return (value, field) =>
+    guarded(field, () => {
+      if (!isDictionary(value)) refuse(field, "an object", value);
+      for (const key of Object.keys(value)) {
+        if (!Object.hasOwn(shape, key)) {
+          throw new MQError("INVALID_PARAMETER", `${field} has no option "${short(key)}". Known: ${Object.keys(shape).join(", ")}.`, {
+            field: `${field}.${short(key)}`,
+          });
+        }
       }
-    }
-    const result: Record<string, unknown> = {};
-    for (const [key, check] of Object.entries(shape)) {
-      const own = Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
-      const checked = check(own, `${field}.${key}`);
-      if (checked !== undefined) result[key] = checked;
-    }
-    return result as Recorded<S>;
-  };
+      const result: Record<string, unknown> = {};
+      for (const [key, check] of Object.entries(shape)) {
+        const at = `${field}.${key}`;
+        const own = guarded(at, () => (Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined));
+        const checked = check(own, at);
+        if (checked !== undefined) result[key] = checked;
+      }
+      return result as Recorded<S>;
+    });
 }
 
 /** Own entries of an object used as a dictionary. */
 export function entries<T>(key: Check<string>, item: Check<T>, maxEntries: number): Check<[string, T][]> {
   return (value, field) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(field, "an object", value);
-    const all = Object.entries(value);
+    if (!isDictionary(value)) refuse(field, "an object", value);
+    const all = guarded(field, () => Object.entries(value));
     if (all.length > maxEntries) {
       throw new MQError("INVALID_PARAMETER", `${field} has ${all.length} entries; the limit is ${maxEntries}.`, { field });
     }

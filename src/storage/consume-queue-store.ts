@@ -52,7 +52,7 @@ export class ConsumeQueueStore implements PageSource {
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;
     const [bytes] = await this.#store.readPages([key]);
-    const entries = (bytes === undefined ? null : decodePage(bytes, page)) ?? (await this.#rebuild(key));
+    const entries = (bytes === undefined ? null : decodePage(bytes, key)) ?? (await this.#rebuild(key));
     this.#cache.set(name, entries, entries.byteLength);
     return entries;
   }

@@ -1,5 +1,6 @@
 import { crc32 } from "../model/crc32.ts";
 import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
+import { queueKey } from "../model/queue.ts";
 import { readInt64, writeInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { PageKey } from "./block-store.ts";
@@ -10,11 +11,13 @@ import type { PageKey } from "./block-store.ts";
  * or is damaged.
  *
  * Entries live in pages of 1024. A page as stored: magic "TMQQ" 4, number of its first entry 8, CRC-32 of the
- * entries 4, entries.
+ * queue's name and the entries 4, entries. The name, because a page of another queue is no less damage than a flipped bit.
  */
 export const ENTRY_BYTES = 20;
 const PAGE_MAGIC = 0x544d5151;
 const PAGE_HEADER_BYTES = 16;
+
+const encoder = new TextEncoder();
 
 export function entryPosition(view: DataView, at: number): number {
   return readInt64(view, at);
@@ -151,7 +154,7 @@ export class ConsumeQueue {
       page.dirty = false;
       return {
         key: this.pageKey(number),
-        bytes: encodePage(number, page.entries.subarray(0, used)),
+        bytes: encodePage(this.pageKey(number), page.entries.subarray(0, used)),
         stored: () => this.#stored(number),
         failed: () => (page.dirty = true),
       };
@@ -178,22 +181,26 @@ function grow(entries: Uint8Array, needed: number): Uint8Array {
   return grown;
 }
 
-function encodePage(page: number, entries: Uint8Array): Uint8Array {
+function pageCrc([topic, queueId]: PageKey, entries: Uint8Array): number {
+  return crc32(entries, crc32(encoder.encode(queueKey(topic, queueId))));
+}
+
+function encodePage(key: PageKey, entries: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(PAGE_HEADER_BYTES + entries.byteLength);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, PAGE_MAGIC);
-  writeInt64(view, 4, page * QUEUE_PAGE_ENTRIES);
-  view.setUint32(12, crc32(entries));
+  writeInt64(view, 4, key[2] * QUEUE_PAGE_ENTRIES);
+  view.setUint32(12, pageCrc(key, entries));
   bytes.set(entries, PAGE_HEADER_BYTES);
   return bytes;
 }
 
-/** The entries of a stored page; null when it is damaged or not this page. */
-export function decodePage(bytes: Uint8Array, page: number): Uint8Array | null {
+/** The entries of a stored page; null when it is damaged or not this page of this queue. */
+export function decodePage(bytes: Uint8Array, key: PageKey): Uint8Array | null {
   if (bytes.byteLength < PAGE_HEADER_BYTES || (bytes.byteLength - PAGE_HEADER_BYTES) % ENTRY_BYTES !== 0) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries = bytes.slice(PAGE_HEADER_BYTES);
   const intact =
-    view.getUint32(0) === PAGE_MAGIC && readInt64(view, 4) === page * QUEUE_PAGE_ENTRIES && view.getUint32(12) === crc32(entries);
+    view.getUint32(0) === PAGE_MAGIC && readInt64(view, 4) === key[2] * QUEUE_PAGE_ENTRIES && view.getUint32(12) === pageCrc(key, entries);
   return intact ? entries : null;
 }

@@ -1,9 +1,10 @@
+import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { RECORD_MIN_BYTES } from "../model/record.ts";
 import { queueKey } from "../model/queue.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
 import type { CheckpointRow } from "./checkpoint.ts";
-import { decodePage } from "./consume-queue.ts";
+import { decodePage, ENTRY_BYTES } from "./consume-queue.ts";
 import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer, RecordTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
@@ -89,13 +90,15 @@ async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources)
   const pages = await store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page]));
   for (const [at, { topic, queueId, page }] of filled.entries()) {
     const bytes = pages[at];
-    const entries = bytes === undefined ? null : decodePage(bytes, page);
-    if (entries === null) {
+    const queue = queues.open(topic, queueId);
+    const entries = bytes === undefined ? null : decodePage(bytes, queue.pageKey(page));
+    // An older state of the page is whole too, but too short.
+    if (entries === null || entries.byteLength !== (queue.maxOffset - page * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES) {
       queues.clear();
       queues.firstOffset = 0;
       return 0;
     }
-    queues.open(topic, queueId).adoptLastPage(entries);
+    queue.adoptLastPage(entries);
   }
   return checkpoint.position;
 }

@@ -47,6 +47,16 @@ describe("connect, from source, over a real SharedWorker", () => {
     await expect(connect(shared)).rejects.toMatchObject({ code: "INVALID_PARAMETER" });
   });
 
+  test.each([
+    ["an object", {}], ["nothing", undefined], ["a promise", Promise.resolve()], ["an event target", new EventTarget()],
+    ["a port", new MessageChannel().port1], ["something with half a port", Object.assign(new EventTarget(), { port: {} })],
+  ])("a worker that is none is refused at once: %s", async (_name, made) => {
+    const began = performance.now();
+    await expect(connect({ namespace: namespace(), worker: () => made as SharedWorker })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "connect.worker" });
+    // The control is the connect timeout of ten seconds, which this took before.
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
   test("an aborted attempt is over at once", async () => {
     await expect(connect({ namespace: namespace(), signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "CLOSED" });
   });

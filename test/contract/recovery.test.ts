@@ -7,7 +7,7 @@ import { DEFAULT_BROKER_SETTINGS } from "../../src/protocol/api.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
-import { NodeOrigin } from "../support/node-broker.ts";
+import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origins: NodeOrigin[] = [];
 beforeEach(() => void (origins = []));
@@ -54,6 +54,36 @@ function copyOf(disk: MemoryDisk): MemoryDisk {
   }
   return copy;
 }
+
+describe("queue pages that are whole, but not the ones that were stored", () => {
+  const position = (disk: MemoryDisk): number => (disk.state.get("checkpoint") as { position: number } | undefined)?.position ?? 0;
+
+  /** Two checkpoints' worth of messages, and the pages as the first one left them. */
+  async function grown(): Promise<{ disk: MemoryDisk; older: Map<string, Uint8Array>; expected: unknown[] }> {
+    const disk = new MemoryDisk();
+    const mq = await start(disk).connect();
+    await fill(mq, 60);
+    await until(() => position(disk) > 0);
+    const older = copyOf(disk).queue;
+    const before = position(disk);
+    await fill(mq, 60);
+    await until(() => position(disk) > before);
+    return { disk: copyOf(disk), older, expected: summary(await readAll(mq)) };
+  }
+
+  test("an older state of them is not taken for the whole of them", async () => {
+    const { disk, older, expected } = await grown();
+    for (const [name, bytes] of older) disk.queue.set(name, bytes);
+    expect(summary(await readAll(await start(disk).connect()))).toEqual(expected);
+  });
+
+  test("another queue's page is not this queue's", async () => {
+    const { disk, expected } = await grown();
+    const pages = [...disk.queue.entries()];
+    for (const [at, [name]] of pages.entries()) disk.queue.set(name, pages[(at + 1) % pages.length]![1]);
+    expect(summary(await readAll(await start(disk).connect()))).toEqual(expected);
+  });
+});
 
 describe("start-up", () => {
   test("everything acknowledged is there after a stop without goodbye", async () => {

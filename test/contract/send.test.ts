@@ -266,6 +266,17 @@ describe("bad input is refused with a typed error that names the field", () => {
     ["a field that does not exist", { topic: "t", body: "x", tag: "a" }, "MESSAGE_ILLEGAL", "message.tag"],
     ["a field of a later version", { topic: "t", body: "x", delayTimeLevel: 3 }, "MESSAGE_ILLEGAL", "message.delayTimeLevel"],
     ["properties in a Map", { topic: "t", body: "x", properties: new Map([["a", "b"]]) }, "MESSAGE_ILLEGAL", "message.properties"],
+    ["half a surrogate pair in a body", { topic: "t", body: "a\ud83d" }, "MESSAGE_ILLEGAL", "message.body"],
+    ["half a surrogate pair in a property", { topic: "t", body: "x", properties: { a: "\udc00b" } }, "MESSAGE_ILLEGAL", "message.properties.a"],
+    ["half a surrogate pair in a property's name", { topic: "t", body: "x", properties: { "\ud800": "b" } }, "MESSAGE_ILLEGAL", "message.properties.\ud800"],
+    ["half a surrogate pair in a tag", { topic: "t", body: "x", tags: "\ud800" }, "MESSAGE_ILLEGAL", "message.tags"],
+    ["half a surrogate pair in a key", { topic: "t", body: "x", keys: ["a", "\udfff"] }, "MESSAGE_ILLEGAL", "message.keys"],
+    ["half a surrogate pair in a message group", { topic: "t", body: "x", messageGroup: "\udbff" }, "MESSAGE_ILLEGAL", "message.messageGroup"],
+    ["half a surrogate pair in a topic", { topic: "t\ud800", body: "x" }, "INVALID_PARAMETER", "message.topic"],
+    ["a flag without a prototype", { topic: "t", body: "x", flag: Object.create(null) as object }, "MESSAGE_ILLEGAL", "message.flag"],
+    ["a bigint flag", { topic: "t", body: "x", flag: 1n }, "MESSAGE_ILLEGAL", "message.flag"],
+    // oxlint-disable-next-line no-sparse-arrays -- that is the point
+    ["a hole in a batch", [{ topic: "t", body: "x" }, , { topic: "t", body: "x" }], "MESSAGE_ILLEGAL", "messages[1]"],
     ["a bad member of a batch", [{ topic: "t", body: "x" }, { topic: "t", body: "" }], "MESSAGE_ILLEGAL", "messages[1].body"],
     ["an empty batch", [], "MESSAGE_ILLEGAL", "messages"],
     ["a batch of two topics", [{ topic: "t", body: "x" }, { topic: "u", body: "x" }], "MESSAGE_ILLEGAL", "messages[1].topic"],
@@ -294,10 +305,59 @@ describe("bad input is refused with a typed error that names the field", () => {
     await expect(producer.send({ topic: "t", body: "x" }, given as object)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field });
   });
 
-  test("a selector that throws rejects the send with its own error", async () => {
-    const send = producer.send({ topic: "t", body: "x" }, { selector: () => { throw new RangeError("mine"); } });
-    await expect(send).rejects.toBeInstanceOf(RangeError);
+  test("a selector that throws is told from the broker's faults, and its own error is the cause", async () => {
+    const cause = new RangeError("mine");
+    const send = producer.send({ topic: "t", body: "x" }, { selector: () => { throw cause; } });
+    await expect(send).rejects.toBeInstanceOf(MQError);
+    await expect(send).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "send.selector", outcome: "rejected", cause });
     await producer.send({ topic: "t", body: "still works" });
+  });
+
+  test("a getter or a proxy that throws is a fault of its field", async () => {
+    const cause = new RangeError("mine");
+    const throwing = (name: string): object => Object.defineProperty({}, name, { enumerable: true, get() { throw cause; } });
+    await expect(producer.send(throwing("body") as Message)).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", field: "message", cause });
+    await expect(producer.send([throwing("topic") as Message])).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", field: "messages[0]" });
+    await expect(producer.send({ topic: "t", body: "x", properties: throwing("p") as Record<string, string> })).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL" });
+    await expect(producer.send({ topic: "t", body: "x" }, throwing("timeout"))).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "send.timeout", cause });
+    await expect(origin.connect(throwing("namespace"))).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "connect.namespace", cause });
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    await expect(mq.createProducer(proxy as never)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "producer" });
+  });
+
+  test("a message is read once: what a getter says at the check is what is sent", async () => {
+    let reads = 0;
+    const message = { body: "x", get topic() { return reads++ === 0 ? "t" : "../../etc"; } };
+    expect((await producer.send(message)).messageQueue.topic).toBe("t");
+    expect(reads).toBe(1);
+  });
+
+  test("what nobody will ever hear of is not listened for", async () => {
+    const listener = (): void => {};
+    const push = await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: listener });
+    const pull = await mq.createPullConsumer({ consumerGroup: "h" });
+    for (const client of [mq, push, pull] as { on(name: unknown, listener: unknown): unknown }[]) {
+      expect(() => client.on("conected", listener)).toThrow(expect.objectContaining({ name: "MQError", code: "INVALID_PARAMETER", field: "on.event" }));
+      expect(() => client.on("__proto__", listener)).toThrow(expect.objectContaining({ field: "on.event" }));
+      expect(() => client.on(client === mq ? "connected" : "error", "listener")).toThrow(expect.objectContaining({ name: "MQError", code: "INVALID_PARAMETER", field: "on.listener" }));
+    }
+    expect(mq.on("disconnected", listener)).toBeTypeOf("function");
+  });
+
+  const odd: [name: string, spec: unknown, field: string][] = [
+    ["nothing", undefined, "createTopic"],
+    ["text", "orders", "createTopic"],
+    ["bytes", new Uint8Array(9), "createTopic"],
+    ["a function as topic", { topic: () => "t" }, "createTopic.topic"],
+    ["a function beside it", { topic: "x", on: () => {} }, "createTopic.on"],
+    ["an object without a prototype as perm", { topic: "x", perm: Object.create(null) as object }, "createTopic.perm"],
+    ["a symbol as perm", { topic: "x", perm: Symbol("6") }, "createTopic.perm"],
+    ["a bigint as count", { topic: "x", readQueueNums: 4n }, "createTopic.readQueueNums"],
+    ["a list as type", { topic: "x", messageType: ["FIFO"] }, "createTopic.messageType"],
+  ];
+  test.each(odd)("createTopic: %s", async (_name, spec, field) => {
+    await expect(mq.admin.createTopic(spec as never)).rejects.toMatchObject({ name: "MQError", code: "INVALID_PARAMETER", field });
   });
 
   const connects: [options: unknown, field: string][] = [
@@ -331,6 +391,16 @@ describe("bad input is refused with a typed error that names the field", () => {
     await expect(mq.admin.maxOffset({ ...queue, queueId: 4 })).rejects.toMatchObject({ field: "queue.queueId" });
     expect(await mq.admin.consumeStats("nobody")).toMatchObject({ queues: [], diffTotal: 0 });
   });
+});
+
+test("control for the surrogates: whole pairs, and halves in JSON, come back as they were", async () => {
+  const pairs = "\u{1f600}\u{10ffff}";
+  const sent = await producer.send({ topic: "t", body: pairs, tags: pairs, keys: [pairs], properties: { [pairs]: pairs } }, { queue });
+  await producer.send({ topic: "t", body: { half: "\ud83d" } }, { queue });
+  const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+  const [text, json] = (await pull.pull(queue, "*", sent.queueOffset, 2)).messages;
+  expect([text!.text(), text!.tags, text!.keys, text!.properties[pairs]]).toEqual([pairs, pairs, [pairs], pairs]);
+  expect(json!.json()).toEqual({ half: "\ud83d" });
 });
 
 describe("topics", () => {

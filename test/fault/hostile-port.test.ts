@@ -42,7 +42,7 @@ async function openPort(tab: Tab, namespace: string): Promise<void> {
     box.answers = answers;
     // Held for ever, as a client's: otherwise the session ends at once.
     await new Promise<void>((held) => void navigator.locks.request(`tabmq/${shop}/client/hostile`, () => (held(), new Promise(() => {}))));
-    const request = { namespace: shop, clientId: "hostile", lockName: `tabmq/${shop}/client/hostile`, protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {} };
+    const request = { namespace: shop, clientId: "hostile", lockName: `tabmq/${shop}/client/hostile`, protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {}, witness: null };
     port.postMessage({ id: (box.id as () => string)(), type: "APPLY", path: ["hello"], argumentList: [{ type: "RAW", value: request }] });
     while (answers.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     const [hello] = [...answers.values()] as { ok: boolean }[];
@@ -156,8 +156,8 @@ describe("a hostile script on a port of the real worker", () => {
           { memberId: "nobody", commits: [{ topic: "types", queueId: 0, commitOffset: -1 }] },
           { topic: "types", queueId: 0, expression: "*", offset: -1, max: 1 }, { topic: "types", queueId: 0, expression: "*", offset: 0, max: 1e9 },
           { topic: "types", queueId: 127, expression: "*", offset: 0, max: 1 }, { topic: "x y", readQueueNums: 1e9 }, { topic: "many", writeQueueNums: 129 }, { topic: "odd", perm: 7 },
-          { namespace: "other", clientId: "x", lockName: "x", protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {} },
-          { namespace: "types", clientId: "x", lockName: "tabmq/types/client/x", protocol: [9, 9], lib: "x", storage: "indexeddb", settings: {} },
+          { namespace: "other", clientId: "x", lockName: "x", protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {}, witness: null },
+          { namespace: "types", clientId: "x", lockName: "tabmq/types/client/x", protocol: [9, 9], lib: "x", storage: "indexeddb", settings: {}, witness: null },
         ];
         // These take no argument that could be wrong.
         const harmless = new Set(["leave", "ping", "topics", "diagnostics"]);

@@ -180,7 +180,7 @@ class StoreCheck {
     const where = `page ${key}`;
     const [topic = "", queueId, number] = key.split("/");
     const first = Number(number) * PAGE_ENTRIES;
-    const fault = pageFault(row, first);
+    const fault = pageFault(row, `${topic}:${queueId}`, first);
     if (fault !== null) return this.#found("PAGE_DAMAGED", `${where}: ${fault}`);
     const queue = this.#queues.get(`${topic}/${queueId}`);
     const count = (row.byteLength - PAGE_HEADER) / ENTRY;
@@ -305,12 +305,12 @@ function recordFault(bytes: Uint8Array, position: number): string | null {
   return view.getInt32(RECORD.bodyCrc) === (crc32(bytes.subarray(RECORD.body, bodyEnd)) & 0x7fffffff) ? null : "CRC";
 }
 
-function pageFault(row: Uint8Array, first: number): string | null {
+function pageFault(row: Uint8Array, queue: string, first: number): string | null {
   const bytes = row.byteLength - PAGE_HEADER;
   if (bytes <= 0 || bytes % ENTRY !== 0 || bytes > PAGE_ENTRIES * ENTRY) return "length";
   const view = viewOf(row);
   if (view.getUint32(0) !== PAGE_MAGIC || readInt64(view, 4) !== first) return "magic or first entry";
-  return view.getUint32(12) === crc32(row.subarray(PAGE_HEADER)) ? null : "CRC";
+  return view.getUint32(12) === crc32(row.subarray(PAGE_HEADER), crc32(new TextEncoder().encode(queue))) ? null : "CRC";
 }
 
 type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number];

@@ -41,8 +41,8 @@ function sealRow(row: Uint8Array): void {
   new DataView(row.buffer).setUint32(28, crc32(row.subarray(HEADER), crc32(row.subarray(0, 28))));
 }
 
-function sealPage(page: Uint8Array): Uint8Array {
-  new DataView(page.buffer).setUint32(12, crc32(page.subarray(16)));
+function sealPage(page: Uint8Array, queue = "pages:1"): Uint8Array {
+  new DataView(page.buffer).setUint32(12, crc32(page.subarray(16), crc32(new TextEncoder().encode(queue))));
   return page;
 }
 
@@ -132,7 +132,7 @@ const damages: Damage[] = [
     sealPage(page);
   }],
   ["PAGE_AHEAD", "pages without a checkpoint", (disk) => void disk.state.delete("checkpoint")],
-  ["PAGE_AHEAD", "a page of a queue nobody wrote to", (disk) => void disk.queue.set("other/0/0", disk.queue.get("pages/1/0")!)],
+  ["PAGE_AHEAD", "a page of a queue nobody wrote to", (disk) => void disk.queue.set("other/0/0", sealPage(disk.queue.get("pages/1/0")!.slice(), "other:0"))],
   ["PAGE_BEHIND", "an entry fewer than the checkpoint says", (disk) => {
     const page = disk.queue.get("pages/1/1")!;
     disk.queue.set("pages/1/1", sealPage(page.slice(0, -20)));

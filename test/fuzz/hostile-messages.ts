@@ -1,0 +1,93 @@
+import fc from "fast-check";
+import { draftMessage } from "../../src/model/message.ts";
+import { encodeTopic } from "../../src/model/record-codec.ts";
+import { BROKER_METHODS } from "../../src/protocol/api.ts";
+import { FrameWriter } from "../../src/protocol/frame.ts";
+import { hostileName, mutated, mutations, oddValue } from "./arbitraries.ts";
+
+/** Where a message has this id, whoever posts it puts a fresh one. */
+export const FRESH = "fresh";
+
+/** Topics and groups that a hostile client plays with; no honest client uses them. */
+const topic = fc.constantFrom("evil", "evil-2", "%RETRY%evil", "constructor", "__proto__", "toString");
+const group = fc.constantFrom("evil", "evil-2", "__proto__", "hasOwnProperty");
+const queueId = fc.nat({ max: 5 });
+const wait = fc.nat({ max: 3 });
+const queue = { topic, queueId };
+const memberId = fc.constantFrom("hostile#1", "hostile#2", "honest#1", "honest#2", "nobody", "__proto__");
+const offset = fc.constantFrom(0, 1, 5, 1000, Number.MAX_SAFE_INTEGER);
+
+function frame(topicName: string, records: number): ArrayBuffer {
+  const writer = new FrameWriter(0);
+  const draft = draftMessage({ topic: "evil", body: "a body of some length", tags: "t" }, "F".repeat(32));
+  for (let record = 0; record < records; record++) writer.write(draft, encodeTopic(topicName), record, 1);
+  return writer.finish().slice(0, writer.byteLength);
+}
+
+const goodFrame = fc.tuple(topic, fc.integer({ min: 1, max: 3 })).map(([name, records]) => frame(name, records));
+const changedFrame = fc.tuple(goodFrame, mutations).map(([good, mutate]) => new Uint8Array(mutate(new Uint8Array(good))).buffer);
+
+export const goodHello = {
+  namespace: "default", clientId: "hostile", lockName: "tabmq/default/client/hostile", protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {}, witness: null,
+};
+
+/** The arguments of calls that are, or may be, well formed. */
+const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown[]> } = {
+  hello: fc.record({
+    namespace: fc.constantFrom("default", "other", "default/x"), clientId: fc.constantFrom("hostile", "honest", "__proto__"),
+    lockName: fc.constantFrom("tabmq/default/client/hostile", "tabmq/default/writer", "tabmq/default/client/../writer"),
+    protocol: fc.constantFrom([1, 1], [2, 9], [9]), lib: fc.constant("x"), storage: fc.constantFrom("indexeddb", "memory"),
+    settings: fc.record({ defaultTopicQueueNums: fc.constantFrom(1, 8), autoCreateTopicEnable: fc.boolean(), maxMessageSize: fc.constantFrom(1, 1000) }, { requiredKeys: [] }),
+  }).map((request) => [request]),
+  leave: fc.constant([]),
+  ping: fc.constant([]),
+  send: fc.oneof(goodFrame, changedFrame).map((bytes) => [bytes]),
+  route: fc.tuple(topic, fc.boolean()).map((args): unknown[] => args),
+  join: fc.record({
+    group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),
+    consumeFromWhere: fc.constantFrom("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+  }).map((request) => [request]),
+  fetch: fc.record({
+    memberId, generation: offset, wait,
+    held: fc.array(fc.record({ ...queue, commitOffset: fc.constantFrom(-1, 0, 7, Number.MAX_SAFE_INTEGER), nextOffset: offset, want: fc.nat({ max: 1024 }) }), { maxLength: 3 }),
+    released: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }),
+  }).map((request) => [request]),
+  quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
+  pull: fc.record({ ...queue, expression: fc.constantFrom("*", "t", "||"), offset, max: fc.constantFrom(1, 1024) }).map((request) => [request]),
+  createTopic: fc.record(
+    { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "MIXED") },
+    { requiredKeys: ["topic"] },
+  ).map((spec) => [spec]),
+  topics: fc.constant([]),
+  topicStats: topic.map((name) => [name]),
+  consumeStats: group.map((name) => [name]),
+  diagnostics: fc.constant([]),
+};
+
+const raw = (value: unknown): object => ({ type: "RAW", value });
+const goodCall: fc.Arbitrary<object> = fc.constantFrom(...BROKER_METHODS).chain((method) =>
+  calls[method].map((args) => ({ id: FRESH, type: "APPLY", path: [method], argumentList: args.map(raw) })),
+);
+
+/** comlink's other powers, and paths to what is nobody's business. */
+const comlinkCall = fc.record({
+  id: fc.constant(FRESH),
+  type: fc.constantFrom("GET", "SET", "APPLY", "CONSTRUCT", "HANDLER", "RAW", "set", ""),
+  path: fc.oneof(
+    fc.array(fc.oneof(hostileName, fc.constantFrom<string>(...BROKER_METHODS), fc.constantFrom("polluted", "secret", "call", "bind")), { maxLength: 3 }),
+    fc.tuple(fc.constantFrom("__proto__", "constructor"), fc.constantFrom("polluted", "prototype", "constructor")),
+  ),
+  argumentList: fc.array(fc.oneof(oddValue.map(raw), fc.constantFrom<object>({ type: "HANDLER", name: "proxy", value: 1 }, { type: "HANDLER", name: "none", value: 1 }, {})), { maxLength: 5 }),
+  value: oddValue.map(raw),
+});
+
+const badId = fc.oneof(fc.constantFrom<unknown>("", "y".repeat(65), 7, null, undefined, {}, ["x"]), fc.constant(FRESH));
+
+/** One message on a port, good enough to get somewhere. */
+export const hostileMessage: fc.Arbitrary<unknown> = fc.oneof(
+  { weight: 6, arbitrary: mutated(goodCall) },
+  { weight: 4, arbitrary: goodCall },
+  { weight: 4, arbitrary: comlinkCall },
+  { weight: 1, arbitrary: fc.tuple(goodCall, badId).map(([call, id]) => ({ ...call, id })) },
+  { weight: 1, arbitrary: oddValue },
+);

@@ -4,10 +4,17 @@
  */
 export interface Locks {
   /**
-   * Waits for the exclusive lock; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it.
-   * `lost` resolves when the lock was stolen from this holder.
+   * Waits for the exclusive lock; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it or
+   * waits for it. With `steal` the lock is taken from whoever holds it. `lost` resolves when it was stolen from this holder.
    */
-  acquire(name: string, options?: { signal?: AbortSignal; ifFree?: boolean }): Promise<HeldLock | null>;
+  acquire(name: string, options?: LockRequest): Promise<HeldLock | null>;
+}
+
+/** One of them at most. */
+export interface LockRequest {
+  signal?: AbortSignal;
+  ifFree?: boolean;
+  steal?: boolean;
 }
 
 export interface HeldLock {
@@ -17,9 +24,9 @@ export interface HeldLock {
 
 export function webLocks(manager: LockManager): Locks {
   return {
-    acquire(name, { signal, ifFree = false } = {}) {
+    acquire(name, { signal, ifFree = false, steal = false } = {}) {
       return new Promise((resolve, reject) => {
-        const options: LockOptions = ifFree ? { ifAvailable: true } : signal ? { signal } : {};
+        const options: LockOptions = ifFree ? { ifAvailable: true } : steal ? { steal: true } : signal ? { signal } : {};
         let onLost = (): void => {};
         let granted = false;
         const held = manager.request(name, options, (lock) => {

@@ -1,4 +1,4 @@
-import type { HeldLock, Locks } from "./locks.ts";
+import type { HeldLock, LockRequest, Locks } from "./locks.ts";
 
 interface Waiter {
   grant(): void;
@@ -9,8 +9,9 @@ export class MemoryLocks implements Locks {
   readonly #queues = new Map<string, Waiter[]>();
   readonly #holders = new Map<string, () => void>();
 
-  acquire(name: string, { signal, ifFree = false }: { signal?: AbortSignal; ifFree?: boolean } = {}): Promise<HeldLock | null> {
+  acquire(name: string, { signal, ifFree = false, steal = false }: LockRequest = {}): Promise<HeldLock | null> {
     if (signal?.aborted) return Promise.resolve(null);
+    if (steal) return Promise.resolve(this.steal(name));
     if (!this.#holders.has(name)) return Promise.resolve(this.#hold(name));
     if (ifFree) return Promise.resolve(null);
     return new Promise((resolve) => {

@@ -4,19 +4,21 @@ import {
 } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
+import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
 import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
 import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { brokerLock } from "../protocol/lock-names.ts";
 import { boolean, integer, list, named, nullable, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
-import { acquireLease, brokerLock } from "./lease.ts";
+import { Lease } from "./lease.ts";
 import { Session } from "./session.ts";
 import { BROKER_NAME } from "./topics.ts";
 
@@ -35,6 +37,10 @@ const HELLO_PATIENCE = 1000;
 const LAST_WORDS = 50;
 const RESTART_DELAY_MIN = 100;
 const RESTART_DELAY_MAX = 5000;
+/** A client without a broker asks at least this often; a worker that nobody asks stands in nobody's way. */
+const WANTED_FOR = 5000;
+/** How often somebody has to knock at a host without clients until it goes. */
+const KNOCKS_TO_GO = 2;
 
 const helloRequest = record({
   namespace: named(checkNamespace),
@@ -72,6 +78,9 @@ export class BrokerHost {
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
   #onBroker = new Set<() => void>();
+  /** When the last hello came, on the monotonic clock. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #asked: Deferred<void> = deferred();
 
   constructor(environment: HostEnvironment) {
     this.#environment = environment;
@@ -130,6 +139,8 @@ export class BrokerHost {
       });
     }
     this.#witness = newerMark(this.#witness, hello.witness);
+    this.#askedAt = this.#environment.clock.monotonic();
+    this.#asked.resolve();
     if (isFirst) void this.#run(hello);
     if (this.#broker === null) {
       await new Promise<void>((resolve) => {
@@ -190,7 +201,13 @@ export class BrokerHost {
             : new MQError("STORAGE_UNAVAILABLE", `The broker cannot start: ${textOf(error)}`, { cause: error });
       }
       await sleep(timers, delay);
+      // Whoever has been replaced, and whose clients have gone on, must not get in their way again.
+      if (!this.#isWanted()) await (this.#asked = deferred()).promise;
     }
+  }
+
+  #isWanted(): boolean {
+    return this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
   }
 
   /** From the writer lock to the end of one broker. */
@@ -198,7 +215,8 @@ export class BrokerHost {
     const { locks, clock, timers, random, openStore, loadIndexer } = this.#environment;
     this.#status = "waiting";
     // Nothing outlives a memory store, so there is nothing that two of them could fight over.
-    const lease = storage === "memory" ? null : await acquireLease(locks, namespace);
+    const lease = storage === "memory" ? null : await Lease.acquire({ locks, timers, namespace, isWanted: () => this.#isWanted() });
+    if (storage !== "memory" && lease === null) return;
     this.#status = "recovering";
     const incarnation = randomName(random);
     const alive = await locks.acquire(brokerLock(namespace, incarnation));
@@ -206,12 +224,16 @@ export class BrokerHost {
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
       const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness });
-      const stolen = lease?.lost.then(() => new MQError("FENCED", "Another host took the writer lock."));
+      const ends = [broker.end];
+      if (lease !== null) {
+        ends.push(lease.lost.then(() => new MQError("FENCED", "Another host took the writer lock.")));
+        ends.push(new Promise((resolve) => (lease.onKnock = whenIdle(broker, () => resolve(new MQError("FENCED", "Another worker has clients; this one has none."))))));
+      }
       this.#broker = broker;
       this.#lastError = null;
       onServing();
       for (const ready of [...this.#onBroker]) ready();
-      const error = await Promise.race(stolen === undefined ? [broker.end] : [broker.end, stolen]);
+      const error = await Promise.race(ends);
       this.#lastError = error;
       this.#broker = null;
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
@@ -223,6 +245,15 @@ export class BrokerHost {
       lease?.release();
     }
   }
+}
+
+/** Clients may have moved to the worker that knocks: a host without any lets it in. */
+function whenIdle(broker: Broker, go: () => void): () => void {
+  let knocks = 0;
+  return () => {
+    knocks = broker.sessions.size === 0 ? knocks + 1 : 0;
+    if (knocks >= KNOCKS_TO_GO) go();
+  };
 }
 
 function serving(broker: Broker, { settings, protocol }: Hello, lock: string): HelloReply {

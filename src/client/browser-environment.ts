@@ -4,7 +4,7 @@ import { webLocks } from "../platform/locks.ts";
 import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
-import type { BrokerPort, ClientEnvironment, Memo } from "./environment.ts";
+import type { BrokerPort, ClientEnvironment, Memo, SharedMemo } from "./environment.ts";
 import { startTrusted } from "./trusted-worker.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
@@ -12,7 +12,7 @@ interface SharedWorkerOptions extends WorkerOptions {
   extendedLifetime?: boolean;
 }
 
-export function browserEnvironment(namespace: string, storage: string, createWorker?: () => SharedWorker): ClientEnvironment {
+export function browserEnvironment(namespace: string, storage: string, createWorker?: (name: string) => SharedWorker): ClientEnvironment {
   const missing = ["SharedWorker", "indexedDB", "MessageChannel"].filter((name) => !(name in globalThis));
   if (typeof navigator === "undefined" || !("locks" in navigator)) missing.push("navigator.locks (needs https or localhost)");
   if (missing.length > 0) {
@@ -23,13 +23,35 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    openBroker: () => openBroker(createWorker ?? (() => startTrusted(() => startWorker(namespace, storage)))),
+    openBroker: (generation) => {
+      const name = workerName(namespace, storage, generation);
+      return openBroker(() => (createWorker === undefined ? startTrusted(() => startWorker(name)) : createWorker(name)));
+    },
     page: {
       onHide: (listener) => listen("pagehide", listener),
       onShow: (listener) => listen("pageshow", listener),
     },
     // Local storage, because no browser keeps it in the same files as IndexedDB, and Chromium does not evict it with the rest.
     memo: storage === "memory" ? null : localMemo(`tabmq/${namespace}/witness`),
+    generation: sharedMemo(`tabmq/${namespace}/generation`),
+  };
+}
+
+/** The name carries everything that must not be mixed: two workers of one URL and name with different options are an error in Chromium. */
+function workerName(namespace: string, storage: string, generation: number): string {
+  return `tabmq/${PROTOCOL_VERSION}/${namespace}/${storage}/xl1${generation === 0 ? "" : `#g${generation}`}`;
+}
+
+function sharedMemo(key: string): SharedMemo {
+  return {
+    ...localMemo(key),
+    onChange: (listener) => {
+      const onStorage = (event: StorageEvent): void => {
+        if (event.key === key) listener();
+      };
+      globalThis.addEventListener("storage", onStorage);
+      return () => globalThis.removeEventListener("storage", onStorage);
+    },
   };
 }
 
@@ -55,13 +77,12 @@ function localMemo(key: string): Memo {
 
 /**
  * The expression below is literal and stays so: bundlers find a worker by its shape, and break when the URL or the
- * constructor is taken apart. The name carries everything that must not be mixed: two workers of one URL and name
- * with different options are an error in Chromium.
+ * constructor is taken apart.
  */
-function startWorker(namespace: string, storage: string): SharedWorker {
+function startWorker(name: string): SharedWorker {
   return new SharedWorker(new URL("../broker/worker.ts", import.meta.url), {
     type: "module",
-    name: `tabmq/${PROTOCOL_VERSION}/${namespace}/${storage}/xl1`,
+    name,
     extendedLifetime: true,
   } as SharedWorkerOptions);
 }

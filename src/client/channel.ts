@@ -29,6 +29,8 @@ export class Channel {
   readonly #methods = new Map<BrokerMethod, (...given: unknown[]) => Promise<unknown>>();
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
+  /** Answers so far, errors included: whoever gives them is not hung. */
+  answers = 0;
 
   /** `onAnswer` hears the epoch and the durable position of every good answer. */
   constructor(port: PortLike, onAnswer: (epoch: number, durable: number) => void) {
@@ -46,7 +48,8 @@ export class Channel {
       this.#pending.add(reject);
       const given = args.map((argument, at) => (at === 0 && transfers.length > 0 ? transfer(argument as object, transfers) : argument));
       (this.#method(method)(...given) as Promise<Answer<BrokerValue<M>>>).then(
-        (answer) =>
+        (answer) => {
+          this.answers++;
           settle(() => {
             if (!answer.ok) reject(errorOf(answer.error));
             else if (this.epoch !== null && answer.epoch !== this.epoch) reject(new BrokerGone("Another broker has answered."));
@@ -54,10 +57,16 @@ export class Channel {
               this.#onAnswer(answer.epoch, answer.durable);
               resolve(answer.value);
             }
-          }),
+          });
+        },
         (cause: unknown) => settle(() => reject(new MQError("INTERNAL_ERROR", "The call could not be made.", { cause, outcome: "unknown" }))),
       );
     });
+  }
+
+  /** Calls that wait for their answer. */
+  get waiting(): number {
+    return this.#pending.size;
   }
 
   #method(method: BrokerMethod): (...given: unknown[]) => Promise<unknown> {

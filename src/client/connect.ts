@@ -13,8 +13,11 @@ export interface ConnectOptions {
   namespace?: string;
   /** `auto` and `shared`: a SharedWorker over IndexedDB. `memory`: a SharedWorker that keeps nothing. */
   host?: "auto" | "shared" | "memory";
-  /** Makes the SharedWorker, where a bundler or a Content-Security-Policy needs it done in a special way. */
-  worker?: () => SharedWorker;
+  /**
+   * Makes the SharedWorker, where a bundler or a Content-Security-Policy needs it done in a special way. `name` is the
+   * one to give it: a worker that hangs is replaced by one of another name.
+   */
+  worker?: (name: string) => SharedWorker;
   /** Settings for the broker. The first client's are taken; `configIgnored` tells a later one what it did not get. */
   broker?: Partial<BrokerSettings>;
   /** Unique per connection; default random. */
@@ -26,7 +29,7 @@ export interface ConnectOptions {
 const optionsCheck = record({
   namespace: optional(named(checkNamespace)),
   host: optional(oneOf("auto", "shared", "memory")),
-  worker: optional(callable<() => SharedWorker>),
+  worker: optional(callable<(name: string) => SharedWorker>),
   broker: optional(
     record({
       defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
@@ -41,7 +44,7 @@ const optionsCheck = record({
 /**
  * Connects this tab to the broker of a namespace, starting it if it is not running.
  * Rejects with MQError: INVALID_PARAMETER, UNSUPPORTED_ENVIRONMENT, UPGRADE_REQUIRED, STORAGE_UNAVAILABLE, or
- * DEADLINE_EXCEEDED when no broker serves within ten seconds.
+ * DEADLINE_EXCEEDED when no broker serves within ten seconds, or thirty while one that hangs is being replaced.
  */
 export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
   return connectWith((namespace, storage, worker) => browserEnvironment(namespace, storage, worker), options);
@@ -49,7 +52,7 @@ export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
 
 /** `connect` with everything outside injected: for Node, tests and the simulator. */
 export async function connectWith(
-  environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: () => SharedWorker) => ClientEnvironment,
+  environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment,
   options: ConnectOptions = {},
 ): Promise<TabMQ> {
   const { namespace = "default", host = "auto", worker, broker = {}, clientId, signal } = optionsCheck(options, "connect");

@@ -1,26 +1,19 @@
 import { asMQError, MQError } from "../model/errors.ts";
-import { CALL_TIMEOUT, CONNECT_TIMEOUT } from "../model/limits.ts";
+import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
 import { Events } from "../platform/events.ts";
 import type { HeldLock } from "../platform/locks.ts";
 import { randomName } from "../platform/random.ts";
 import { sleep } from "../platform/timers.ts";
-import type { BrokerApi, BrokerSettings, DamagedRange, HelloReply, RecoveryReport, StorageKind } from "../protocol/api.ts";
-import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
+import type { BrokerApi, DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import { BrokerFinder, type ConnectionOptions, type Life, type Serving } from "./broker-finder.ts";
 import type { BrokerMethod, BrokerValue } from "./channel.ts";
-import { BrokerGone, Channel } from "./channel.ts";
+import { BrokerGone } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Witness } from "./witness.ts";
 import type { ClientEnvironment } from "./environment.ts";
-
-export interface ConnectionOptions {
-  namespace: string;
-  clientId: string;
-  storage: StorageKind;
-  settings: Partial<BrokerSettings>;
-  signal?: AbortSignal;
-}
 
 /** What `mq.on` reports. */
 export interface ClientEvents {
@@ -38,18 +31,8 @@ export interface ClientEvents {
 
 export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged"] as const satisfies readonly (keyof ClientEvents)[];
 
-type Serving = Extract<HelloReply, { status: "serving" }>;
-
-/** One broker's life as this client sees it. */
-interface Life {
-  channel: Channel;
-  serving: Serving;
-  ended: Deferred<string>;
-  /** Ends the waiting for the broker's lock. */
-  watch: AbortController;
-}
-
-const HELLO_TIMEOUT = 3000;
+/** A broker that has served this long, ms, was a good one. */
+const PROVEN = 60_000;
 const RETRY_DELAY_MIN = 50;
 const RETRY_DELAY_MAX = 2000;
 
@@ -65,11 +48,12 @@ export class Connection {
   #serving: Serving | null = null;
   #opened: Deferred<Life> = deferred();
   #lock: HeldLock | null = null;
-  /** What a broker that does not serve yet said last. */
-  #lastStatus: "waiting" | "recovering" | null = null;
   readonly #lockName: string;
+  readonly #finder: BrokerFinder;
   #closed: MQError | null = null;
   #shown: Deferred<void> | null = null;
+  /** The broker after the one that does not answer. */
+  #successor: Life | null = null;
   readonly #stopListening: (() => void)[] = [];
 
   /** Resolves when a broker serves; rejects when none does in time. */
@@ -89,6 +73,7 @@ export class Connection {
     this.options = options;
     this.witness = new Witness(environment);
     this.#lockName = `tabmq/${options.namespace}/client/${randomName(environment.random)}`;
+    this.#finder = new BrokerFinder(environment, options, this.witness, this.#lockName);
     this.#opened.promise.catch(() => {});
   }
 
@@ -165,11 +150,18 @@ export class Connection {
     const done = deferred<void>();
     const onAbort = (): void => done.reject(aborted(signal!));
     signal?.addEventListener("abort", onAbort);
-    const cancel = timers.after(CONNECT_TIMEOUT, () => {
-      done.reject(reason instanceof MQError && reason.code !== "DEADLINE_EXCEEDED" ? reason : notServed(this.options.namespace, this.#lastStatus));
+    let cancel = timers.after(CONNECT_TIMEOUT, () => {
+      // The worker hangs, and another is about to take its place.
+      if (this.#finder.isSeekingSuccessor) cancel = timers.after(SUCCESSION_TIMEOUT, expire);
+      else expire();
     });
+    const expire = (): void => {
+      done.reject(reason instanceof MQError && reason.code !== "DEADLINE_EXCEEDED" ? reason : notServed(this.options.namespace, this.#finder.lastStatus));
+    };
     this.#opened.promise.then(() => done.resolve(), () => {});
     this.#stopListening.push(page.onHide(() => this.#hide()), page.onShow(() => this.#show()));
+    const { generation } = this.environment;
+    if (generation !== undefined) this.#stopListening.push(generation.onChange(() => this.#followOthers()));
     void this.#keepConnected((error) => {
       onFailure(error);
       // A worker that cannot start, or a broker that speaks another language, will not change its mind.
@@ -191,7 +183,8 @@ export class Connection {
       try {
         await this.#shown?.promise;
         this.#lock ??= await this.environment.locks.acquire(this.#lockName);
-        const life = await this.#sayHello();
+        const life = this.#successor ?? (await this.#finder.find());
+        this.#successor = null;
         delay = RETRY_DELAY_MIN;
         await this.#live(life);
       } catch (error) {
@@ -199,30 +192,6 @@ export class Connection {
         await sleep(timers, delay);
         delay = Math.min(delay * 2, RETRY_DELAY_MAX);
       }
-    }
-  }
-
-  /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
-  async #sayHello(): Promise<Life> {
-    const { namespace, clientId, storage, settings } = this.options;
-    const opened = this.environment.openBroker();
-    const channel = new Channel(opened.port, (epoch, durable) => this.witness.saw(epoch, durable));
-    opened.onError = (error) => channel.fail(error);
-    const request = { namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.witness.recall() };
-    try {
-      for (;;) {
-        if (this.#closed !== null) throw this.#closed;
-        const deadline = new Deadline(this.environment.timers, HELLO_TIMEOUT, "The broker's greeting");
-        const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
-        if (reply.status === "serving") {
-          channel.epoch = reply.epoch;
-          return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
-        }
-        this.#lastStatus = reply.status;
-      }
-    } catch (error) {
-      channel.fail(error instanceof MQError ? error : new BrokerGone());
-      throw error;
     }
   }
 
@@ -236,6 +205,9 @@ export class Connection {
       lock?.release();
       if (lock !== null) life.ended.resolve("the broker died");
     });
+    const { timers, clock } = this.environment;
+    const began = clock.monotonic();
+    const heartbeat = new Heartbeat(timers, channel, () => this.#replace(life));
     this.#life = life;
     this.#serving = serving;
     this.#opened.resolve(life);
@@ -245,17 +217,33 @@ export class Connection {
       announce = () => {};
       this.#announce(serving);
     };
-    this.environment.timers.after(0, () => announce());
+    timers.after(0, () => announce());
     const reason = await life.ended.promise;
     // That task may come late; the end is told after the beginning all the same.
     announce();
+    heartbeat.stop();
     watch.abort();
+    if (clock.monotonic() - began > PROVEN) this.#finder.proven();
     this.#life = null;
     this.#opened = deferred();
     this.#opened.promise.catch(() => {});
     channel.fail(this.#closed ?? new BrokerGone());
     this.lifecycle.emit("lost", null);
     this.events.emit("disconnected", { reason });
+  }
+
+  /** The broker is silent. As long as nobody has taken its place it may still answer, and then everything stays as it is. */
+  async #replace(life: Life): Promise<void> {
+    const { answers } = life.channel;
+    const successor = await this.#finder.seekSuccessor(() => life !== this.#life || life.channel.answers !== answers);
+    if (successor === null) return;
+    if (life !== this.#life) return successor.channel.fail(new BrokerGone());
+    this.#successor = successor;
+    this.#lose(life, "the broker hung");
+  }
+
+  #followOthers(): void {
+    if (this.#finder.hasMoved() && this.#life !== null) this.#lose(this.#life, "the broker hung");
   }
 
   #announce(serving: Serving): void {
@@ -296,6 +284,7 @@ export class Connection {
 
   #end(error: MQError): void {
     this.#closed ??= error;
+    this.#finder.closed = this.#closed;
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);

@@ -11,17 +11,27 @@ export interface ClientEnvironment {
   clock: Clock;
   timers: Timers;
   random: Random;
-  /** Opens a new port to the worker that serves the namespace, starting it if need be. Throws where that cannot work. */
-  openBroker(): BrokerPort;
+  /**
+   * Opens a new port to the namespace's worker of this generation, starting it if need be. Throws where that cannot
+   * work. 0 is the first; a worker that hangs is followed by one of the next.
+   */
+  openBroker(generation: number): BrokerPort;
   page: PageLife;
   /** A note that outlives the broker's database; null = there is no place for one. */
   memo: Memo | null;
+  /** The generation that serves, so that all tabs ask the same worker. Without it each finds out by itself. */
+  generation?: SharedMemo;
 }
 
 /** One piece of text, shared by all tabs of the origin. Neither method throws. */
 export interface Memo {
   read(): string | null;
   write(text: string): void;
+}
+
+export interface SharedMemo extends Memo {
+  /** Hears of what other tabs write. Returns how to stop. */
+  onChange(listener: () => void): () => void;
 }
 
 export interface BrokerPort {

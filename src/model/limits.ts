@@ -92,6 +92,8 @@ export const MAX_DAMAGE_REPORTS = 1000;
 
 // Times
 export const CONNECT_TIMEOUT = 10_000;
+/** How long a worker of the next generation may wait behind a host that is thought to hang; broker/lease.ts finds out sooner. */
+export const SUCCESSION_TIMEOUT = 20_000;
 export const CALL_TIMEOUT = 10_000;
 export const LONG_POLL = 15_000;
 /** How much later than the broker's own limit a client gives a long poll up. */

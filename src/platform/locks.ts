@@ -4,15 +4,18 @@
  */
 export interface Locks {
   /**
-   * Waits for the lock, exclusive or shared with others who want it so; null when `signal` aborted first, or, with `ifFree`, when somebody else holds it.
-   * `lost` resolves when the lock was stolen from this holder.
+   * Waits for the lock, exclusive or shared with others who want it so; null when `signal` aborted first, or, with
+   * `ifFree`, when somebody else holds it or waits for it. With `steal` it is taken from whoever holds it. `lost`
+   * resolves when it was stolen from this holder.
    */
   acquire(name: string, options?: LockWish): Promise<HeldLock | null>;
 }
 
+/** Of `signal`, `ifFree` and `steal` one at most; what is stolen is exclusive. */
 export interface LockWish {
   signal?: AbortSignal;
   ifFree?: boolean;
+  steal?: boolean;
   shared?: boolean;
 }
 
@@ -23,10 +26,10 @@ export interface HeldLock {
 
 export function webLocks(manager: LockManager): Locks {
   return {
-    acquire(name, { signal, ifFree = false, shared = false } = {}) {
+    acquire(name, { signal, ifFree = false, steal = false, shared = false } = {}) {
       return new Promise((resolve, reject) => {
         const mode = shared ? "shared" : "exclusive";
-        const options: LockOptions = ifFree ? { mode, ifAvailable: true } : signal ? { mode, signal } : { mode };
+        const options: LockOptions = ifFree ? { mode, ifAvailable: true } : steal ? { steal } : signal ? { mode, signal } : { mode };
         let onLost = (): void => {};
         let granted = false;
         const held = manager.request(name, options, (lock) => {

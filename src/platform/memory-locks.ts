@@ -16,22 +16,28 @@ export class MemoryLocks implements Locks {
   readonly #queues = new Map<string, Waiter[]>();
   readonly #holders = new Map<string, Holders>();
 
-  acquire(name: string, { signal, ifFree = false, shared: isShared = false }: LockWish = {}): Promise<HeldLock | null> {
+  acquire(name: string, { signal, ifFree = false, steal = false, shared: isShared = false }: LockWish = {}): Promise<HeldLock | null> {
     if (signal?.aborted) return Promise.resolve(null);
+    if (steal) return Promise.resolve(this.steal(name));
     if (!this.#queues.has(name) && this.#isFree(name, isShared)) return Promise.resolve(this.#hold(name, isShared));
     if (ifFree) return Promise.resolve(null);
     return new Promise((resolve) => {
-      const waiter: Waiter = { isShared, grant: () => resolve(this.#hold(name, isShared)) };
       const queue = this.#queues.get(name) ?? [];
-      queue.push(waiter);
-      this.#queues.set(name, queue);
-      signal?.addEventListener("abort", () => {
-        const at = queue.indexOf(waiter);
-        if (at < 0) return;
-        queue.splice(at, 1);
+      const onAbort = (): void => {
+        queue.splice(queue.indexOf(waiter), 1);
         this.#grant(name);
         resolve(null);
-      });
+      };
+      const waiter: Waiter = {
+        isShared,
+        grant: () => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve(this.#hold(name, isShared));
+        },
+      };
+      queue.push(waiter);
+      this.#queues.set(name, queue);
+      signal?.addEventListener("abort", onAbort);
     });
   }
 

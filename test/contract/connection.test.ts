@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { brokerLock, writerLock } from "../../src/broker/lease.ts";
+import { brokerLock, writerLock } from "../../src/protocol/lock-names.ts";
 import type { MessageExt } from "../../src/index.ts";
 import { systemTimers, type Timers } from "../../src/platform/timers.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";

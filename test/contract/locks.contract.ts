@@ -5,14 +5,14 @@ import type { Locks } from "../../src/platform/locks.ts";
 const aMoment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
 /** What every Locks must do. That a lock ends with its holder's tab is shown in test/tabs. */
-export function locksContract(name: string, makeLocks: () => { locks: Locks; steal(name: string): Promise<{ release(): void }> }): void {
+export function locksContract(name: string, makeLocks: () => Locks): void {
   describe(`${name} as Locks`, () => {
     let count = 0;
     /** Tests of one origin share its locks. */
     const fresh = (): string => `contract/${name}/${Date.now()}/${count++}`;
 
     test("one holder at a time, the others in the order of their asking", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const order: number[] = [];
       const holders = [1, 2, 3, 4].map(async (number) => {
@@ -27,14 +27,14 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("locks of different names know nothing of each other", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const held = await Promise.all([locks.acquire(fresh()), locks.acquire(fresh())]);
       expect(held.every((one) => one !== null)).toBe(true);
       for (const one of held) one!.release();
     });
 
     test("ifFree: null at once when somebody holds it, the lock when nobody does", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const held = await locks.acquire(lock, { ifFree: true });
       expect(held).not.toBeNull();
@@ -46,7 +46,7 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("an aborted wait gives null, and the one behind gets the lock", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const held = await locks.acquire(lock);
       const abort = new AbortController();
@@ -61,12 +61,12 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("a signal that was aborted before gives null, also when the lock is free", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       expect(await locks.acquire(fresh(), { signal: AbortSignal.abort() })).toBeNull();
     });
 
     test("an abort after the grant takes nothing away", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const abort = new AbortController();
       const held = await locks.acquire(lock, { signal: abort.signal });
@@ -77,7 +77,7 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("those that share wait for the exclusive holder, hold it together, and keep an exclusive one waiting", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const first = await locks.acquire(lock);
       let granted = 0;
@@ -99,7 +99,7 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("releasing twice frees it once", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const first = await locks.acquire(lock);
       const second = locks.acquire(lock);
@@ -111,26 +111,51 @@ export function locksContract(name: string, makeLocks: () => { locks: Locks; ste
     });
 
     test("stolen: the holder is told, its release does not touch the thief's lock", async () => {
-      const { locks, steal } = makeLocks();
+      const locks = makeLocks();
       const lock = fresh();
       const victim = await locks.acquire(lock);
       let isLost = false;
       void victim!.lost.then(() => (isLost = true));
       await aMoment();
       expect(isLost).toBe(false);
-      const thief = await steal(lock);
+      const thief = await locks.acquire(lock, { steal: true });
       await victim!.lost;
       victim!.release();
       await aMoment();
       expect(await locks.acquire(lock, { ifFree: true })).toBeNull();
-      thief.release();
+      thief!.release();
       const next = await locks.acquire(lock);
       expect(next).not.toBeNull();
       next!.release();
     });
 
+    test("stolen: who waits goes on waiting, for the thief's release; a free lock is there for a thief too", async () => {
+      const locks = makeLocks();
+      const lock = fresh();
+      const thief = await locks.acquire(lock, { steal: true });
+      const waiter = locks.acquire(lock);
+      const second = await locks.acquire(lock, { steal: true });
+      thief!.release();
+      let isGranted = false;
+      void waiter.then(() => (isGranted = true));
+      await aMoment();
+      expect(isGranted).toBe(false);
+      second!.release();
+      (await waiter)!.release();
+    });
+
+    test("ifFree: null also when nobody holds it yet and somebody waits for it", async () => {
+      const locks = makeLocks();
+      const lock = fresh();
+      const held = await locks.acquire(lock);
+      const waiter = locks.acquire(lock);
+      held!.release();
+      expect(await locks.acquire(lock, { ifFree: true })).toBeNull();
+      (await waiter)!.release();
+    });
+
     test("a release is no loss", async () => {
-      const { locks } = makeLocks();
+      const locks = makeLocks();
       const held = await locks.acquire(fresh());
       let isLost = false;
       void held!.lost.then(() => (isLost = true));

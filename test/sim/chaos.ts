@@ -1,4 +1,4 @@
-import { writerLock } from "../../src/broker/lease.ts";
+import { writerLock } from "../../src/protocol/lock-names.ts";
 import type { FaultKind } from "./history.ts";
 import type { Disturbance } from "./plan.ts";
 import type { Prng } from "./prng.ts";

@@ -30,17 +30,22 @@ export class SimLocks {
 
   forAgent(agent: Agent): Locks {
     return {
-      acquire: (name, { signal, ifFree = false, shared: isShared = false } = {}) => {
+      acquire: (name, { signal, ifFree = false, steal = false, shared: isShared = false } = {}) => {
         if (signal?.aborted) return Promise.resolve(null);
         this.#watch(agent);
         return new Promise((resolve) => {
-          const request: Request = { agent, name, isShared, grant: resolve, onLost: () => {}, isAborted: false };
-          signal?.addEventListener("abort", () => {
+          const onAbort = (): void => {
             request.isAborted = true;
             this.#withdraw(request);
             resolve(null);
-          });
-          this.#later(agent, "lock wanted", () => this.#request(request, ifFree));
+          };
+          const grant = (held: HeldLock | null): void => {
+            signal?.removeEventListener("abort", onAbort);
+            resolve(held);
+          };
+          const request: Request = { agent, name, isShared, grant, onLost: () => {}, isAborted: false };
+          signal?.addEventListener("abort", onAbort);
+          this.#later(agent, steal ? "lock stolen" : "lock wanted", () => (steal ? this.#take(request) : this.#request(request, ifFree)));
         });
       },
     };
@@ -53,10 +58,20 @@ export class SimLocks {
 
   /** Somebody takes the lock from its holder, who hears of it when it can, and lets it go again. */
   steal(name: string): void {
+    this.#dispossess(name);
+    this.#next(name);
+  }
+
+  #take(request: Request): void {
+    if (request.agent.state === "dead") return;
+    this.#dispossess(request.name);
+    this.#grant(request);
+  }
+
+  #dispossess(name: string): void {
     const holders = this.#holders.get(name) ?? [];
     this.#holders.delete(name);
     for (const { agent, onLost } of holders) this.#scheduler.post(agent, agent.random.between(GRANT_MIN, GRANT_MAX), "lock lost", onLost);
-    this.#next(name);
   }
 
   /** A request leaves the agent even if it freezes or dies right after. */

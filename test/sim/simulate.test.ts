@@ -12,7 +12,7 @@ suite("the real broker and the real clients in a simulated world keep their prom
     expect(run.verdicts, describe(run)).toEqual([]);
   });
 
-  test("fresh seeds, as many as there is time for", async () => {
+  test("fresh seeds, as many as there is time for", { timeout: 180_000 }, async () => {
     const first = Math.floor(Math.random() * 1e9);
     const until = performance.now() + FRESH;
     for (let seed = first; seed === first || performance.now() < until; seed++) {

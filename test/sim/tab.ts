@@ -5,7 +5,7 @@ import type { ConsumeContext } from "../../src/client/push-consumer.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { Message, MessageExt } from "../../src/model/message.ts";
 import { asMQError, type MQError } from "../../src/model/errors.ts";
-import { CALL_TIMEOUT, CONNECT_TIMEOUT } from "../../src/model/limits.ts";
+import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
 import type { Acked } from "../support/history.ts";
@@ -19,7 +19,7 @@ import { NAMESPACE, type World } from "./world.ts";
 const GRACE = 2500;
 const SEND_TIMEOUT = 3000;
 const LIMITS = {
-  connect: CONNECT_TIMEOUT + GRACE,
+  connect: CONNECT_TIMEOUT + SUCCESSION_TIMEOUT + GRACE,
   send: SEND_TIMEOUT + GRACE,
   admin: CALL_TIMEOUT + GRACE,
   /** Joining is up to three calls and three fetches. */

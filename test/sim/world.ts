@@ -1,6 +1,6 @@
-import { writerLock } from "../../src/broker/lease.ts";
+import { writerLock } from "../../src/protocol/lock-names.ts";
 import { BrokerHost } from "../../src/broker/host.ts";
-import type { ClientEnvironment } from "../../src/client/environment.ts";
+import type { ClientEnvironment, SharedMemo } from "../../src/client/environment.ts";
 import type { Indexer } from "../../src/storage/indexer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { type DiskControls, SimDisk } from "./disk.ts";
@@ -35,7 +35,7 @@ export class World {
   readonly disk: SimDisk;
   readonly #controls: Controls;
   /** build -> its running worker */
-  readonly #workers = new Map<number, Worker>();
+  readonly #workers = new Map<string, Worker>();
   readonly #portWeather;
   #nextWorker = 1;
   #nextCall = 1;
@@ -70,6 +70,24 @@ export class World {
   /** Local storage: shared by all tabs, and no part of the disk. */
   readonly #memo = { text: null as string | null, read: () => this.#memo.text, write: (text: string) => void (this.#memo.text = text) };
 
+  #generation: string | null = null;
+  readonly #onGeneration = new Map<() => void, Agent>();
+
+  /** The same, with the `storage` event, which other tabs get and a frozen one later. */
+  #generationFor(agent: Agent): SharedMemo {
+    return {
+      read: () => this.#generation,
+      write: (text) => {
+        this.#generation = text;
+        for (const [listener, other] of this.#onGeneration) if (other !== agent) this.scheduler.post(other, this.random.between(0.1, 5), "storage event", listener);
+      },
+      onChange: (listener) => {
+        this.#onGeneration.set(listener, agent);
+        return () => this.#onGeneration.delete(listener);
+      },
+    };
+  }
+
   agent(name: string): Agent {
     return new Agent(name, this.scheduler, this.random);
   }
@@ -101,9 +119,10 @@ export class World {
       clock: agent.clock,
       timers: agent.timers,
       random: agent.random,
-      openBroker: () => ({ port: this.#openPort(agent, build), onError: () => {} }),
+      openBroker: (generation) => ({ port: this.#openPort(agent, `${build}#${generation}`), onError: () => {} }),
       page,
       memo: this.#memo,
+      generation: this.#generationFor(agent),
     };
   }
 
@@ -112,7 +131,7 @@ export class World {
     for (const [build, worker] of this.#workers) if (worker.agent === agent) this.#workers.delete(build);
   }
 
-  #openPort(tab: Agent, build: number): ReturnType<typeof simChannel>[0] {
+  #openPort(tab: Agent, build: string): ReturnType<typeof simChannel>[0] {
     let worker = this.#workers.get(build);
     const isNew = worker === undefined;
     if (worker === undefined) this.#workers.set(build, (worker = this.#startWorker(build)));
@@ -122,7 +141,7 @@ export class World {
     return port;
   }
 
-  #startWorker(build: number): Worker {
+  #startWorker(build: string): Worker {
     const agent = this.agent(`worker${this.#nextWorker++}/${build}`);
     const { indexer = () => new TsIndexer() } = this.#controls;
     const host = new BrokerHost({

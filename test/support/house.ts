@@ -170,7 +170,7 @@ export class Tab {
     return this.run(async (side, { worker, ...rest }) => {
       const began = performance.now();
       const outcome = (code: string, message = ""): { code: string; message: string; tookMs: number } => ({ code, message, tookMs: performance.now() - began });
-      const own = worker === undefined ? {} : { worker: () => new SharedWorker(worker, { name: `test/${rest.namespace}` }) };
+      const own = worker === undefined ? {} : { worker: (name: string) => new SharedWorker(worker, { name }) };
       try {
         side.mq = await side.tabmq.connect({ ...rest, ...own });
       } catch (error) {

@@ -1,0 +1,168 @@
+import { MQError } from "../model/errors.ts";
+import { SUCCESSION_TIMEOUT } from "../model/limits.ts";
+import { type Deferred, deferred } from "../platform/deferred.ts";
+import type { BrokerSettings, HelloReply, StorageKind } from "../protocol/api.ts";
+import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
+import { writerLock } from "../protocol/lock-names.ts";
+import { BrokerGone, Channel } from "./channel.ts";
+import { Deadline } from "./deadline.ts";
+import type { ClientEnvironment } from "./environment.ts";
+import type { Witness } from "./witness.ts";
+
+export interface ConnectionOptions {
+  namespace: string;
+  clientId: string;
+  storage: StorageKind;
+  settings: Partial<BrokerSettings>;
+  signal?: AbortSignal;
+}
+
+export type Serving = Extract<HelloReply, { status: "serving" }>;
+
+/** One broker's life as this client sees it. */
+export interface Life {
+  channel: Channel;
+  serving: Serving;
+  ended: Deferred<string>;
+  /** Ends the waiting for the broker's lock. */
+  watch: AbortController;
+}
+
+interface Greeting {
+  timeout: number;
+  /** Told of every answer. */
+  onAnswer?: () => void;
+  /** Whether to stop asking a worker that only waits in line. */
+  isOver?: () => boolean;
+}
+
+const HELLO_TIMEOUT = 3000;
+/** Whatever hangs each new broker must not fill the machine with hung workers. */
+const MAX_SUCCESSIONS = 3;
+
+/**
+ * Finds the worker that serves. There is one of each *generation*; the first is enough until it hangs. A hung worker
+ * cannot be ended, and nothing reaches it: it is left alone, and all tabs go to one of the next generation.
+ */
+export class BrokerFinder {
+  /** What a broker that does not serve yet said last. */
+  lastStatus: "waiting" | "recovering" | null = null;
+  isSeekingSuccessor = false;
+  /** Why nobody is to be asked any more. */
+  closed: MQError | null = null;
+  readonly #environment: ClientEnvironment;
+  readonly #options: ConnectionOptions;
+  readonly #witness: Witness;
+  readonly #lockName: string;
+  #generation = 0;
+  /** Changes of the generation since a broker has proven good. */
+  #successions = 0;
+
+  /** `lockName`: of the lock by which the broker knows that this client lives. */
+  constructor(environment: ClientEnvironment, options: ConnectionOptions, witness: Witness, lockName: string) {
+    this.#environment = environment;
+    this.#options = options;
+    this.#witness = witness;
+    this.#lockName = lockName;
+    this.#generation = this.#noted();
+  }
+
+  /** A broker has served for long enough: whatever hung the one before does not hang this. */
+  proven(): void {
+    this.#successions = 0;
+  }
+
+  /** Takes over what another tab has found. True: a later generation serves. */
+  hasMoved(): boolean {
+    const noted = this.#noted();
+    if (noted <= this.#generation) return false;
+    this.#moveTo(noted);
+    return true;
+  }
+
+  async find(): Promise<Life> {
+    this.hasMoved();
+    const generation = this.#generation;
+    try {
+      return await this.#sayHello(generation, { timeout: HELLO_TIMEOUT });
+    } catch (error) {
+      if (!(error instanceof MQError && error.code === "DEADLINE_EXCEEDED")) throw error;
+    }
+    // Hung, or slow: both are asked, and whoever is slow and answers now is good.
+    let hasAnswered = false;
+    const again = this.#sayHello(generation, { timeout: SUCCESSION_TIMEOUT, onAnswer: () => (hasAnswered = true) });
+    const seeking = this.seekSuccessor(() => hasAnswered);
+    const found = await Promise.race([again.catch(() => seeking), seeking.then((life) => life ?? again)]);
+    for (const other of [again, seeking]) {
+      other.then((life) => life === found || life?.channel.fail(new BrokerGone()), () => {});
+    }
+    return found ?? again;
+  }
+
+  /**
+   * The worker does not answer us. One of the next generation waits in line behind it and takes its place when it gives
+   * no sign of life to it either (broker/lease.ts): that it serves is the proof. Null when it does not come to that.
+   */
+  async seekSuccessor(isOver: () => boolean): Promise<Life | null> {
+    const { timers, locks, generation } = this.#environment;
+    if (this.#successions >= MAX_SUCCESSIONS) return null;
+    const free = await locks.acquire(writerLock(this.#options.namespace), { ifFree: true });
+    free?.release();
+    // Nobody is the host, so nobody hangs: the worker's script is still on its way.
+    if (free !== null) return null;
+    const next = this.#generation + 1;
+    let isLate = false;
+    const cancel = timers.after(SUCCESSION_TIMEOUT, () => (isLate = true));
+    this.isSeekingSuccessor = true;
+    try {
+      const life = await this.#sayHello(next, { timeout: SUCCESSION_TIMEOUT, isOver: () => isLate || isOver() });
+      this.#moveTo(next);
+      generation?.write(String(next));
+      return life;
+    } catch {
+      return null;
+    } finally {
+      this.isSeekingSuccessor = false;
+      cancel();
+    }
+  }
+
+  /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
+  async #sayHello(generation: number, { timeout, onAnswer, isOver = () => false }: Greeting): Promise<Life> {
+    const { namespace, clientId, storage, settings } = this.#options;
+    const opened = this.#environment.openBroker(generation);
+    const channel = new Channel(opened.port, (epoch, durable) => this.#witness.saw(epoch, durable));
+    opened.onError = (error) => channel.fail(error);
+    const request = {
+      namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.#witness.recall(),
+    };
+    try {
+      for (;;) {
+        if (this.closed !== null) throw this.closed;
+        const deadline = new Deadline(this.#environment.timers, timeout, "The broker's greeting");
+        const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
+        onAnswer?.();
+        if (reply.status === "serving") {
+          channel.epoch = reply.epoch;
+          return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
+        }
+        this.lastStatus = reply.status;
+        if (generation < this.#generation) throw new BrokerGone("A later worker serves.");
+        if (reply.status === "waiting" && isOver()) throw new BrokerGone("This worker only waits.");
+      }
+    } catch (error) {
+      channel.fail(error instanceof MQError ? error : new BrokerGone());
+      throw error;
+    }
+  }
+
+  #noted(): number {
+    const noted = Number(this.#environment.generation?.read() ?? 0);
+    return Number.isSafeInteger(noted) && noted > 0 ? noted : 0;
+  }
+
+  #moveTo(generation: number): void {
+    this.#generation = generation;
+    this.#successions++;
+  }
+}

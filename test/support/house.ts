@@ -64,6 +64,11 @@ export class House {
     return this.#profile;
   }
 
+  /** Of the browser process. */
+  get pid(): number {
+    return this.#browser.pid;
+  }
+
   get context(): Awaited<ReturnType<typeof launch>>["context"] {
     return this.#browser.context;
   }

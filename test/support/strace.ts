@@ -47,6 +47,11 @@ export class Strace {
     this.#exited = new Promise((resolve) => child.once("close", () => resolve()));
   }
 
+  /** How many calls have failed, so far, because they were told to. */
+  injected(): number {
+    return this.#trace().split("(INJECTED)").length - 1;
+  }
+
   /** Lets the process go on untraced. */
   async detach(): Promise<Call[]> {
     this.#child.kill("SIGINT");
@@ -56,9 +61,13 @@ export class Strace {
   /** What was traced, in the order of the calls' ends; resolves when the traced process has ended. */
   async calls(): Promise<Call[]> {
     await this.#exited;
-    const text = readFileSync(join(this.#folder, "trace"), "utf8");
+    const text = this.#trace();
     rmSync(this.#folder, { recursive: true, force: true });
     return parse(text);
+  }
+
+  #trace(): string {
+    return readFileSync(join(this.#folder, "trace"), "utf8");
   }
 }
 

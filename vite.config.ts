@@ -6,6 +6,7 @@
  *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets
  *     vite build --mode worker  dist/worker.js, the broker
  *     vitest                    the test projects
+ *     vitest --mode long        the same, with many more rounds
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
@@ -31,6 +32,8 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
     plugins: [assemblyscript()],
     worker: { format: "es", plugins: () => [assemblyscript()] },
   };
+  // As TABMQ_LONG=1 in the environment, which is not written alike on every system.
+  if (mode === "long") process.env.TABMQ_LONG = "1";
   if (process.env.VITEST) return { ...shared, ...(await tests()) };
   if (mode === "lib") return { ...shared, ...library() };
   if (mode === "worker") return { ...shared, ...worker() };

@@ -118,7 +118,8 @@ export class IdbStore implements BlockStore {
 
   /** The transaction was aborted: why? */
   async #explain(epoch: number, error: unknown): Promise<CommitOutcome> {
-    const current: unknown = await this.#db?.get("state", EPOCH_KEY).catch(() => epoch);
+    // A connection that the browser has closed meanwhile cannot tell.
+    const current: unknown = this.#db === undefined ? epoch : await this.#db.get("state", EPOCH_KEY).catch(() => epoch);
     if (current !== epoch) return { status: "rejected", reason: "FENCED" };
     if (error instanceof DOMException && error.name === "QuotaExceededError") return { status: "rejected", reason: "FULL", cause: error };
     return { status: "unknown", cause: error };

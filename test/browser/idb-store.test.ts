@@ -30,6 +30,26 @@ describe("IdbStore", () => {
     await disk.destroy();
   });
 
+  test("a commit is aborted, and the connection closed before anybody could ask why: nobody knows, and nobody is said to have taken over", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const epoch = await store.takeOver();
+    const real = IDBDatabase.prototype.transaction;
+    const begun: IDBTransaction[] = [];
+    IDBDatabase.prototype.transaction = function (...given) {
+      const tx = real.apply(this, given);
+      if (this.name === databaseName(disk.namespace)) begun.push(tx);
+      return tx;
+    };
+    const outcome = store.commit({ epoch, log: [], queue: [], state: [["k", 1]] });
+    IDBDatabase.prototype.transaction = real;
+    // As the browser does when the device fails.
+    begun[0]!.abort();
+    store.close();
+    expect(await outcome).toMatchObject({ status: "unknown" });
+    await disk.destroy();
+  });
+
   test("somebody deletes the database: the store lets go at once and says so", async () => {
     const disk = makeDisk();
     const store = disk.open();

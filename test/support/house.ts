@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { CDPSession, Page } from "playwright-core";
 import { build } from "vite";
-import type { ConnectOptions, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
+import type { ConnectOptions, ConsumeFromWhere, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
 import { launch, temporaryProfile } from "./chromium.mjs";
 import { type Acked, type Delivered, History, type Report, type Stored } from "./history.ts";
 import { serve } from "./serve.mjs";
@@ -64,6 +64,11 @@ export class House {
     return this.#profile;
   }
 
+  /** Of the browser process. */
+  get pid(): number {
+    return this.#browser.pid;
+  }
+
   get context(): Awaited<ReturnType<typeof launch>>["context"] {
     return this.#browser.context;
   }
@@ -79,8 +84,13 @@ export class House {
     return this.#browser.kill();
   }
 
+  /** Orderly; the profile stays. */
+  stop(): Promise<void> {
+    return this.#browser.close();
+  }
+
   async restart(): Promise<void> {
-    await this.#browser.close();
+    await this.stop();
     await this.start();
   }
 
@@ -199,14 +209,14 @@ export class Tab {
     );
   }
 
-  /** A push consumer that reports what it gets, from the topic's first message on. */
-  consume(group: string, topic: string, name: string): Promise<void> {
+  /** A push consumer that reports what it gets, from the topic's first message on, or as told. */
+  consume(group: string, topic: string, name: string, where: ConsumeFromWhere = "CONSUME_FROM_FIRST_OFFSET"): Promise<void> {
     return this.run(
       async (side, given) => {
         side.consumer = await side.mq.createPushConsumer({
           consumerGroup: given.group,
           subscriptions: { [given.topic]: "*" },
-          consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+          consumeFromWhere: given.where,
           consumeMessageBatchMaxSize: 32,
           batchListener: async (batch) => {
             const messages = batch.map((message): Delivered => {
@@ -217,7 +227,7 @@ export class Tab {
           },
         });
       },
-      { group, topic, name },
+      { group, topic, name, where },
     );
   }
 

@@ -1,38 +1,69 @@
 /** Firefox as it is released, behind the engines' seam: puppeteer over WebDriver BiDi. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { answerOf, callExpression, type EngineBrowser, type LaunchOptions, SourcePage } from "./engine.ts";
 import { findFirefox } from "./find.mjs";
+import { ProcessGroup } from "./process-group.ts";
 
-/** Longer than any test: the tests have limits of their own. */
+/** Longer than any test, ms: the tests have limits of their own. */
 const PROTOCOL_TIMEOUT = 600_000;
 
-export async function launchFirefox({ profile, bfcache }: LaunchOptions): Promise<FirefoxBrowser> {
-  const executablePath = findFirefox();
-  if (executablePath === undefined) throw new Error("There is no Firefox here; TABMQ_FIREFOX may name one.");
-  const browser = await puppeteer.launch({
-    browser: "firefox",
-    executablePath,
-    userDataDir: profile,
-    headless: true,
-    protocolTimeout: PROTOCOL_TIMEOUT,
-    // A crash on purpose is reported to nobody.
-    env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: "1" },
-    extraPrefsFirefox: bfcache ? { "fission.bfcacheInParent": true, "browser.sessionhistory.max_total_viewers": 4 } : {},
-  });
-  return new FirefoxBrowser(browser);
+/** What a browser under test must not do: greet, update itself, call home, or ask what to do about its last crash. Firefox adds its own for automation. */
+const PREFERENCES = {
+  "app.normandy.enabled": false,
+  "app.update.disabledForTesting": true,
+  "browser.aboutwelcome.enabled": false,
+  "browser.safebrowsing.update.enabled": false,
+  "browser.sessionstore.resume_from_crash": false,
+  "browser.shell.checkDefaultBrowser": false,
+  "browser.startup.page": 0,
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  "services.settings.server": "data:,#remote-settings-dummy/v1",
+  "toolkit.startup.max_resumed_crashes": -1,
+  "toolkit.telemetry.reportingpolicy.firstRun": false,
+};
+
+/** Started by us and not by puppeteer, which copies preferences about while a killed browser's profile is used again. */
+export async function launchFirefox({ profile }: LaunchOptions): Promise<FirefoxBrowser> {
+  const path = findFirefox();
+  if (path === undefined) throw new Error("There is no Firefox here; TABMQ_FIREFOX may name one.");
+  await writeFile(join(profile, "user.js"), Object.entries(PREFERENCES).map((entry) => `user_pref(${JSON.stringify(entry).slice(1, -1)});\n`).join(""));
+  // A crash on purpose is reported to nobody.
+  const env = { ...process.env, MOZ_CRASHREPORTER_DISABLE: "1" };
+  const group = new ProcessGroup(path, ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"], { env, stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    const browserWSEndpoint = `${await endpoint(group)}/session`;
+    return new FirefoxBrowser(group, await puppeteer.connect({ browserWSEndpoint, protocol: "webDriverBiDi", protocolTimeout: PROTOCOL_TIMEOUT }));
+  } catch (error) {
+    await group.end("SIGKILL");
+    throw error;
+  }
+}
+
+/** Firefox finds a free port itself, and tells it. */
+async function endpoint(group: ProcessGroup): Promise<string> {
+  for await (const line of createInterface(group.leader.stderr!)) {
+    const told = /^WebDriver BiDi listening on (ws:\S+)$/.exec(line)?.[1];
+    if (told === undefined) continue;
+    group.leader.stderr!.resume();
+    return told;
+  }
+  throw new Error("Firefox does not start");
 }
 
 class FirefoxBrowser implements EngineBrowser {
   readonly isEphemeral = false;
+  readonly #group: ProcessGroup;
   readonly #browser: Browser;
-  readonly #ended: Promise<void>;
   readonly #pages = new Set<FirefoxPage>();
-  #isRunning = true;
 
-  constructor(browser: Browser) {
+  constructor(group: ProcessGroup, browser: Browser) {
+    this.#group = group;
     this.#browser = browser;
-    this.#ended = new Promise((ended) => browser.process()!.once("exit", () => ended()));
-    void this.#ended.then(() => (this.#isRunning = false));
   }
 
   async newPage(): Promise<FirefoxPage> {
@@ -47,16 +78,13 @@ class FirefoxBrowser implements EngineBrowser {
     return [...this.#pages];
   }
 
-  async kill(): Promise<void> {
-    const pid = this.#browser.process()!.pid!;
-    // Puppeteer starts the browser as the leader of a process group of its own. On Windows the rest ends with it.
-    if (this.#isRunning) process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
-    await this.#ended;
+  kill(): Promise<void> {
+    return this.#group.end("SIGKILL");
   }
 
   async close(): Promise<void> {
-    if (this.#isRunning) await this.#browser.close();
-    await this.#ended;
+    await this.#browser.close().catch(() => {});
+    await this.#group.ended;
   }
 }
 
@@ -84,10 +112,7 @@ class FirefoxPage extends SourcePage {
     return this.#page.close();
   }
 
-  async crash(): Promise<void> {
-    const closed = new Promise<void>((gone) => this.#page.once("close", () => gone()));
-    // Firefox's own page for the purpose. It takes its process along, and never loads.
-    this.#page.goto("about:crashcontent").catch(() => {});
-    await closed;
+  crash(): Promise<void> {
+    return Promise.reject(new Error("WebDriver BiDi has no command that ends a page's process"));
   }
 }

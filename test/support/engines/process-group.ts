@@ -5,13 +5,13 @@ import { once } from "node:events";
 export class ProcessGroup {
   static readonly #running = new Set<ProcessGroup>();
   readonly leader: ChildProcess;
-  readonly #ended: Promise<unknown>;
+  readonly ended: Promise<void>;
   #isRunning = true;
 
   constructor(path: string, args: string[], options: SpawnOptions) {
     if (ProcessGroup.#running.size === 0) process.once("exit", endAll);
     this.leader = spawn(path, args, { ...options, detached: true });
-    this.#ended = once(this.leader, "exit").finally(() => {
+    this.ended = once(this.leader, "exit").then(() => {
       this.#isRunning = false;
       ProcessGroup.#running.delete(this);
       if (ProcessGroup.#running.size === 0) process.off("exit", endAll);
@@ -24,13 +24,13 @@ export class ProcessGroup {
   }
 
   signal(name: "SIGTERM" | "SIGKILL"): void {
-    // Until we have seen it exit it is our unreaped child, so its number cannot belong to another.
-    if (this.#isRunning) process.kill(-this.leader.pid!, name);
+    // Until we have seen it exit it is our unreaped child, so its number cannot belong to another. Windows has no groups: there a browser's job ends with it.
+    if (this.#isRunning) process.kill(process.platform === "win32" ? this.leader.pid! : -this.leader.pid!, name);
   }
 
   async end(name: "SIGTERM" | "SIGKILL"): Promise<void> {
     this.signal(name);
-    await this.#ended;
+    await this.ended;
   }
 }
 

@@ -85,8 +85,10 @@ function worker(): UserConfig {
 async function tests(): Promise<UserConfig> {
   const { playwright } = await import("@vitest/browser-playwright");
   const { BROWSER_ARGS, findChromium } = await import("./test/support/browser.mjs");
+  const { engines } = await import("./test/support/engines/find.mjs");
+  const { engineProvider } = await import("./test/support/engines/provider.ts");
   // Into the environment, because tests that launch browsers themselves run in child processes of this one.
-  process.env.TABMQ_CHROMIUM ??= (await findChromium({ install: false }))?.path ?? "";
+  const chromium = (process.env.TABMQ_CHROMIUM ??= (await findChromium({ install: false }))?.path ?? "");
 
   const project = (name: string, folders: string[], options: TestProjectInlineConfiguration["test"] = {}): TestProjectInlineConfiguration => ({
     extends: true,
@@ -99,26 +101,34 @@ async function tests(): Promise<UserConfig> {
     test: {
       projects: [
         project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", testTimeout: 30_000, hookTimeout: 30_000 }),
-        project("browser", ["browser"], {
-          testTimeout: 30_000,
-          sequence: { groupOrder: 1 },
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({ launchOptions: { executablePath: process.env.TABMQ_CHROMIUM, args: BROWSER_ARGS } }),
-            instances: [{ browser: "chromium" }],
-          },
-        }),
-        // Real browsers with several tabs, some of them killed: slow, and alone on the machine so that timings mean something.
-        project("tabs", ["tabs", "fault"], {
-          environment: "node",
-          globalSetup: "test/support/profiles.mjs",
-          sequence: { groupOrder: 2 },
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          retry: 0,
+        ...engines().flatMap((engine, at) => {
+          const isChromium = engine === "chromium";
+          const suffix = isChromium ? "" : `:${engine}`;
+          return [
+            project(`browser${suffix}`, ["browser"], {
+              testTimeout: 30_000,
+              sequence: { groupOrder: 1 + 2 * at },
+              browser: {
+                enabled: true,
+                headless: true,
+                screenshotFailures: false,
+                provider: isChromium ? playwright({ launchOptions: { executablePath: chromium, args: BROWSER_ARGS } }) : engineProvider(engine),
+                instances: [{ browser: engine }],
+              },
+            }),
+            // Real browsers with several tabs, some of them killed: slow, and alone on the machine so that timings mean something.
+            project(`tabs${suffix}`, ["tabs", "fault"], {
+              environment: "node",
+              env: { TABMQ_ENGINE: engine },
+              runner: "test/support/engines/runner.ts",
+              globalSetup: "test/support/profiles.mjs",
+              sequence: { groupOrder: 2 + 2 * at },
+              fileParallelism: false,
+              testTimeout: 120_000,
+              hookTimeout: 120_000,
+              retry: 0,
+            }),
+          ];
         }),
       ],
     },

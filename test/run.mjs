@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * `npm test`: everything, on a laptop as on a bare machine.
- * Finds a browser (or installs one), checks types, lints, builds (tests use dist), checks the package, runs every vitest project.
+ * Finds a Chromium (or installs one) and the other engines that are there, checks types, lints, builds (tests use dist), checks the package, runs every vitest project.
  * Ends with `N passed, N failed`. Arguments go to vitest: `npm test -- --project node`.
  */
 import "./support/node-version.mjs";
@@ -27,6 +27,8 @@ if (!browser) {
 }
 process.env.TABMQ_CHROMIUM = browser.path;
 console.log(`Browser: ${browser.path} (${browser.version})`);
+const { missing } = await import("./support/engines/find.mjs");
+for (const { engine, reason } of missing()) console.log(reason === undefined ? `Also: ${engine}` : `Not in ${engine}: ${reason}`);
 
 for (const script of ["typecheck", "lint", "build", "check:package"]) {
   heading(script);
@@ -49,7 +51,7 @@ async function vitest(args) {
   const folder = await mkdtemp(join(tmpdir(), "tabmq-test-"));
   try {
     const file = join(folder, "results.json");
-    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+    const reporters = ["--reporter=default", "--reporter=json", `--reporter=${join(ROOT, "test/support/engines/table.ts")}`, `--outputFile.json=${file}`];
     const code = await node([join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...reporters, ...args]);
     const report = await readFile(file, "utf8").then(JSON.parse, () => undefined);
     return { name: "tests", ...count(report, code) };

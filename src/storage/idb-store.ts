@@ -41,6 +41,8 @@ export class IdbStore implements BlockStore {
   #db: IDBPDatabase<Schema> | undefined;
   /** Our own fence: the first row we write takes its place. */
   #fence: number | undefined;
+  /** Whether `commit()` may be called; otherwise a transaction commits by itself, a little later. */
+  #mayCommit = false;
   /** Of log rows: only those prove that the fence of nobody else stands where we write next. */
   #lastLogCommit = Number.NEGATIVE_INFINITY;
 
@@ -60,7 +62,7 @@ export class IdbStore implements BlockStore {
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
     this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
     void tx.objectStore("log").put(FENCE, this.#fence);
-    await tx.done;
+    [this.#mayCommit] = await Promise.all([commitIsAtomic(unwrap(this.#db)), tx.done]);
     return epoch;
   }
 
@@ -96,14 +98,18 @@ export class IdbStore implements BlockStore {
       try {
         const epoch = reliesOnFence ? null : tx.objectStore("state").get(EPOCH_KEY);
         this.#write(tx, batch);
-        if (epoch === null) return tx.commit();
+        if (epoch === null) return this.#hasten(tx);
         // The rows wait in the same transaction while the epoch is read: nobody can raise it in between.
-        epoch.onsuccess = () => (epoch.result === batch.epoch ? tx.commit() : tx.abort());
+        epoch.onsuccess = () => (epoch.result === batch.epoch ? this.#hasten(tx) : tx.abort());
       } catch {
         // A value that cannot be cloned throws while the rows before it already wait: they must not commit by themselves.
         tx.abort();
       }
     });
+  }
+
+  #hasten(tx: IDBTransaction): void {
+    if (this.#mayCommit) tx.commit();
   }
 
   #write(tx: IDBTransaction, batch: CommitBatch): void {
@@ -175,6 +181,27 @@ export class IdbStore implements BlockStore {
     this.close();
     this.onLost(reason);
   }
+}
+
+/**
+ * Whether a request that fails undoes its transaction also after `commit()`. In Firefox (seen in 153) only the last
+ * request does; after any other the transaction completes without it: a refused or unwritable log row would be
+ * acknowledged. The transaction that finds out changes nothing, however it ends.
+ */
+function commitIsAtomic(db: IDBDatabase): Promise<boolean> {
+  return new Promise((resolve) => {
+    const tx = db.transaction("index", "readwrite", { durability: "strict" });
+    const key = ["", 0];
+    let isRefused = false;
+    tx.oncomplete = () => resolve(false);
+    // An end for another reason proves nothing.
+    tx.onabort = () => resolve(isRefused);
+    const store = tx.objectStore("index");
+    store.add(0, key);
+    store.add(0, key).onerror = () => (isRefused = true);
+    store.delete(key);
+    tx.commit();
+  });
 }
 
 const FENCE = new Uint8Array(0);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { IdbStore, databaseName } from "../../src/storage/idb-store.ts";
 import { type TestDisk, blockStoreContract } from "../contract/block-store.contract.ts";
 
@@ -91,7 +92,20 @@ describe("IdbStore", () => {
     } finally {
       IDBDatabase.prototype.transaction = real;
     }
-    expect(asked).toEqual([{ durability: "strict" }, { durability: "strict" }]);
+    expect(asked).toEqual([{ durability: "strict" }, { durability: "strict" }, { durability: "strict" }]);
+    store.close();
+    await disk.destroy();
+  });
+
+  test("a log row that the database refuses takes the rest of its commit along", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const epoch = await store.takeOver();
+    const rows = [0, 1, 2].map((position) => ({ position, bytes: new Uint8Array(CHUNK_HEADER_BYTES + 1) }));
+    expect(await store.commit({ epoch, log: [rows[1]!], queue: [], state: [] })).toEqual({ status: "committed" });
+    expect(await store.commit({ epoch, log: [rows[1]!, rows[2]!], queue: [], state: [["after", 1]] })).toMatchObject({ status: "unknown" });
+    expect(await store.readState("after")).toEqual([]);
+    expect(await store.readLog(0, 10)).toEqual([rows[1]]);
     store.close();
     await disk.destroy();
   });

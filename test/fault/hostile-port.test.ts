@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { encodeTopic } from "../../src/model/record-codec.ts";
@@ -5,10 +6,14 @@ import { draftMessage } from "../../src/model/message.ts";
 import { BROKER_METHODS } from "../../src/protocol/api.ts";
 import { FrameWriter } from "../../src/protocol/frame.ts";
 import { lost, undelivered } from "../support/history.ts";
-import { bundle, House, type Tab, until } from "../support/house.ts";
+import { bundle, DIST, House, type Tab, until } from "../support/house.ts";
+import { watched } from "../support/watched-worker.ts";
 
 let house: House;
-beforeAll(async () => void (house = await House.open({ pages: { "/bare-comlink.js": await bundle(join(import.meta.dirname, "workers/bare-comlink.ts")) } })));
+beforeAll(async () => {
+  const [built, bare] = await Promise.all([readFile(join(DIST, "worker.js"), "utf8"), bundle(join(import.meta.dirname, "workers/bare-comlink.ts"))]);
+  house = await House.open({ pages: { "/dist/worker.js": watched(built), "/bare-comlink.js": watched(bare) } });
+});
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
 

@@ -94,7 +94,7 @@ describe.concurrent("a hung worker", () => {
     const [tab, frozen, other] = [await house.tab(), await house.tab(), await house.tab()];
     await tab.connect({ namespace, worker: "/slow-disk.js" });
     await frozen.connect({ namespace, worker: "/slow-disk.js" });
-    const cdp = await frozen.page.context().newCDPSession(frozen.page);
+    const cdp = await frozen.chromium.context().newCDPSession(frozen.chromium);
     await cdp.send("Page.setWebLifecycleState", { state: "frozen" });
     const sent = tab.run(({ producer }, topic) => producer.send({ topic, body: "x" }, { timeout: 90_000 }).then(() => "sent"), namespace);
     // Its build's worker knocks for ten seconds and more; its own limit says that somebody else is the host.

@@ -166,11 +166,11 @@ describe("the database is lost while tabs are open", () => {
   const name = `tabmq/${NAMESPACE}`;
   test.each([
     ["the user clears it", async (tab: Tab) => {
-      const session = await tab.page.context().newCDPSession(tab.page);
+      const session = await tab.chromium.context().newCDPSession(tab.chromium);
       await session.send("Storage.clearDataForOrigin", { origin: house.origin, storageTypes: "indexeddb" });
     }],
     ["DevTools delete it", async (tab: Tab) => {
-      const session = await tab.page.context().newCDPSession(tab.page);
+      const session = await tab.chromium.context().newCDPSession(tab.chromium);
       await session.send("IndexedDB.enable");
       await session.send("IndexedDB.deleteDatabase", { securityOrigin: house.origin, databaseName: name });
     }],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { lost } from "../support/history.ts";
 import { bundle, DIST, House, type Tab, until } from "../support/house.ts";
+import { watched } from "../support/watched-worker.ts";
 
 let house: House;
 beforeAll(async () => {
@@ -12,7 +13,7 @@ beforeAll(async () => {
     bundle(join(import.meta.dirname, "workers/no-lock-no-epoch.ts")),
     bundle(join(import.meta.dirname, "workers/take-over.ts")),
   ]);
-  const twice = (name: string, script: string): Record<string, string> => ({ [`/${name}-a.js`]: script, [`/${name}-b.js`]: script });
+  const twice = (name: string, script: string): Record<string, string> => ({ [`/${name}-a.js`]: watched(script), [`/${name}-b.js`]: watched(script) });
   house = await House.open({ pages: { "/take-over.js": takeOver, ...twice("worker", built), ...twice("no-lock", noLock), ...twice("no-epoch", noLockNoEpoch) } });
 });
 afterEach(() => house.closeTabs());
@@ -64,8 +65,12 @@ describe("two builds of the worker over one namespace", () => {
     expect(await house.closeWorkers("/worker-a.js")).toBe(1);
     await served;
     acked.push(...(await b.send("builds", bodies(50, "second "))));
-    // The first build's client has started its worker again; that one waits now.
     const pending = a.send("builds", bodies(10, "waits "));
+    // The first build's client starts its worker again, which has to wait now. Firefox hands the dead one out at first.
+    await until(async () => {
+      const { pending: waiting = [] } = await b.run(() => navigator.locks.query());
+      return waiting.some(({ name }) => name === "tabmq/builds/writer");
+    });
     expect((await b.epochs("builds")).epoch).toBe(2);
     await until(async () => (await house.closeWorkers("/worker-b.js")) === 1);
     acked.push(...(await pending));

@@ -1,15 +1,18 @@
 /**
- * An origin with the built package in a real browser: a static server, a Chromium on a profile of its own, tabs.
+ * An origin with the built package in a real browser: a static server, a browser on a profile of its own, tabs.
  * The page holds the library and nothing else; what happens there is told to a History in this process at once,
  * so that it outlives the page.
  */
 import { join } from "node:path";
-import type { CDPSession, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { build } from "vite";
 import type { ConnectOptions, ConsumeFromWhere, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
-import { launch, temporaryProfile } from "./chromium.mjs";
+import { temporaryProfile } from "./chromium.mjs";
+import { ChromiumBrowser, ChromiumPage } from "./engines/chromium.ts";
+import { type EngineBrowser, engineName, type EnginePage, launcher } from "./engines/engine.ts";
 import { type Acked, type Delivered, History, type Report, type Stored } from "./history.ts";
 import { serve } from "./serve.mjs";
+import { askWorkers } from "./watched-worker.ts";
 
 /** The built package. TABMQ_DIST: another build than the repository's own. */
 export const DIST = process.env.TABMQ_DIST ?? join(import.meta.dirname, "../../dist");
@@ -27,7 +30,7 @@ export interface PageSide {
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>house</title><script type="module" src="/page.js"></script>`;
 const PAGE_SCRIPT = `import * as tabmq from "/dist/index.js";
-globalThis.side = { tabmq, box: {}, report: (report) => globalThis.tabmqReport(report) };`;
+globalThis.side = { tabmq, box: {}, report: async (report) => void (await fetch("/report", { method: "POST", body: JSON.stringify(report) })) };`;
 
 export interface HouseOptions {
   /** More pages and scripts, by path. */
@@ -41,12 +44,17 @@ export class House {
   readonly #profile = temporaryProfile();
   readonly #options: HouseOptions;
   #server!: Awaited<ReturnType<typeof serve>>;
-  #browser!: Awaited<ReturnType<typeof launch>>;
+  #browser!: EngineBrowser;
 
   static async open(options: HouseOptions = {}): Promise<House> {
     const house = new House(options);
     const { pages = {}, headers = {} } = options;
-    house.#server = await serve({ pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, ...pages }, headers, dist: DIST });
+    house.#server = await serve({
+      pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, "/blank": "<!doctype html>", ...pages },
+      headers,
+      dist: DIST,
+      posts: { "/report": (report) => house.history.add(report as Report) },
+    });
     await house.start();
     return house;
   }
@@ -66,17 +74,23 @@ export class House {
 
   /** Of the browser process. */
   get pid(): number {
-    return this.#browser.pid;
+    return this.#chromium().pid;
   }
 
-  get context(): Awaited<ReturnType<typeof launch>>["context"] {
-    return this.#browser.context;
+  /** Playwright's, of Chromium. */
+  get context(): BrowserContext {
+    return this.#chromium().context;
+  }
+
+  #chromium(): ChromiumBrowser {
+    if (!(this.#browser instanceof ChromiumBrowser)) throw new Error("Only Chromium has this: the test belongs into engines/cannot.ts.");
+    return this.#browser;
   }
 
   /** The browser, on the profile as it was left. */
   async start(): Promise<void> {
+    const launch = await launcher(engineName());
     this.#browser = await launch({ profile: this.#profile, bfcache: this.#options.bfcache ?? false });
-    await this.context.exposeBinding("tabmqReport", (_source, report: Report) => this.history.add(report));
   }
 
   /** SIGKILL to all of the browser; the profile stays. */
@@ -89,20 +103,30 @@ export class House {
     return this.#browser.close();
   }
 
+  /** The browser closed and started again: no worker runs, what was stored is there. */
   async restart(): Promise<void> {
-    await this.stop();
+    // Where the data would end with the browser, only the pages are closed, and with the last one the workers.
+    if (this.#browser.isEphemeral) return this.#endWorkers();
+    await this.#browser.close();
     await this.start();
   }
 
+  async #endWorkers(): Promise<void> {
+    await this.closeTabs();
+    const page = await this.#blankPage();
+    await until(() => page.evaluate(async () => (await navigator.locks.query()).held!.length === 0));
+    await page.close();
+  }
+
   async tab(path = "/"): Promise<Tab> {
-    const page = await this.context.newPage();
+    const page = await this.#browser.newPage();
     await page.goto(`${this.origin}${path}`);
     if (!(await page.evaluate(() => "side" in globalThis))) throw new Error("the page could not load /dist/index.js: is the package built?");
     return new Tab(page);
   }
 
   async closeTabs(): Promise<void> {
-    await Promise.all(this.context.pages().map((page) => page.close()));
+    await Promise.all(this.#browser.pages().map((page) => page.close()));
   }
 
   async close(): Promise<void> {
@@ -110,42 +134,32 @@ export class House {
     await this.#server.close();
   }
 
-  /** Ends the shared workers whose script's URL ends so, as a crash would: nobody is told. Returns how many. */
+  /**
+   * Ends the shared workers whose script's URL ends so, as a crash would: nobody is told. Returns how many.
+   * Except in Chromium, their scripts have to be `watched`; so for `insideWorker`.
+   */
   async closeWorkers(urlEnd: string): Promise<number> {
-    const session = await this.#browserSession();
-    const { targetInfos } = await session.send("Target.getTargets");
-    const workers = targetInfos.filter(({ type, url }) => type === "shared_worker" && url.endsWith(urlEnd));
-    for (const { targetId } of workers) await session.send("Target.closeTarget", { targetId });
-    await session.detach();
-    return workers.length;
+    if (this.#browser instanceof ChromiumBrowser) return this.#browser.closeWorkers(urlEnd);
+    const page = await this.#blankPage();
+    const closed = await askWorkers(page, urlEnd, "", "setTimeout(() => self.close(), 0), true", 2000);
+    await page.close();
+    return closed.length;
   }
 
-  /** Looks into a shared worker, found by the ends of its script's URL and the beginning of its name. Not for workers that shall die. */
-  async insideWorker(urlEnd: string, name: string): Promise<{ evaluate(expression: string): Promise<unknown>; detach(): Promise<void> }> {
-    const session = await this.#browserSession();
-    const { targetInfos } = await session.send("Target.getTargets");
-    const worker = targetInfos.find(({ type, url, title }) => type === "shared_worker" && url.endsWith(urlEnd) && title.startsWith(name));
-    if (worker === undefined) throw new Error(`there is no worker ${urlEnd} "${name}"`);
-    const { sessionId } = await session.send("Target.attachToTarget", { targetId: worker.targetId, flatten: false });
-    let next = 0;
+  /** Looks into a shared worker, found by the ends of its script's URL and the beginning of its name. */
+  async insideWorker(urlEnd: string, name: string): ReturnType<ChromiumBrowser["insideWorker"]> {
+    if (this.#browser instanceof ChromiumBrowser) return this.#browser.insideWorker(urlEnd, name);
+    const page = await this.#blankPage();
     return {
-      evaluate(expression) {
-        const id = next++;
-        const answer = new Promise<unknown>((resolve) => {
-          session.on("Target.receivedMessageFromTarget", ({ message }) => {
-            const data = JSON.parse(message) as { id?: number; result?: { result: { value: unknown } } };
-            if (data.id === id) resolve(data.result?.result.value);
-          });
-        });
-        const message = JSON.stringify({ id, method: "Runtime.evaluate", params: { expression, returnByValue: true } });
-        return session.send("Target.sendMessageToTarget", { sessionId, message }).then(() => answer);
-      },
-      detach: () => session.detach(),
+      evaluate: async (expression) => (await askWorkers(page, urlEnd, name, expression, 60_000))[0],
+      detach: () => page.close(),
     };
   }
 
-  #browserSession(): Promise<CDPSession> {
-    return this.context.browser()!.newBrowserCDPSession();
+  async #blankPage(): Promise<EnginePage> {
+    const page = await this.#browser.newPage();
+    await page.goto(`${this.origin}/blank`);
+    return page;
   }
 }
 
@@ -155,9 +169,15 @@ export interface TabConnect extends Omit<ConnectOptions, "worker" | "signal"> {
 }
 
 export class Tab {
-  readonly page: Page;
+  readonly page: EnginePage;
 
-  constructor(page: Page) {
+  /** Playwright's, in Chromium. */
+  get chromium(): Page {
+    if (!(this.page instanceof ChromiumPage)) throw new Error("Only Chromium has this: the test belongs into engines/cannot.ts.");
+    return this.page.page;
+  }
+
+  constructor(page: EnginePage) {
     this.page = page;
   }
 
@@ -165,8 +185,7 @@ export class Tab {
   async run<Result>(work: (side: PageSide) => Result | Promise<Result>): Promise<Result>;
   async run<Result, Arg>(work: (side: PageSide, arg: Arg) => Result | Promise<Result>, arg: Arg): Promise<Result>;
   async run(work: unknown, arg?: unknown): Promise<unknown> {
-    const side = await this.page.evaluateHandle(() => (globalThis as unknown as { side: unknown }).side);
-    return side.evaluate(work as (side: unknown, arg: unknown) => unknown, arg);
+    return this.page.call(`(arg) => (${String(work)})(globalThis.side, arg)`, arg);
   }
 
   /** Connects and makes a producer. */
@@ -289,12 +308,8 @@ export class Tab {
   }
 
   /** Kills the page's process. */
-  async crash(): Promise<void> {
-    const session = await this.page.context().newCDPSession(this.page);
-    const crashed = this.page.waitForEvent("crash");
-    // A page that has crashed does not answer any more.
-    session.send("Page.crash").catch(() => {});
-    await crashed;
+  crash(): Promise<void> {
+    return this.page.crash();
   }
 }
 

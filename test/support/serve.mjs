@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve, sep } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
@@ -31,16 +32,24 @@ const TYPES = {
  * @param {string} [options.dist] served at /dist/; the package's own by default
  * @param {Record<string, string>} [options.pages] pages given as text, by path: `{ "/": "<!doctype html>…" }`; they go before files
  * @param {Record<string, Record<string, string>>} [options.headers] extra headers by path; a path that ends in / counts for all below it
+ * @param {Record<string, (body: unknown) => void>} [options.posts] who gets what a page posts as JSON, by path
  * @param {number} [options.port] 0 = any free one; a fixed one keeps the origin, and so its data, across servers
  * @returns {Promise<{ origin: string, port: number, close(): Promise<void> }>}
  */
-export async function serve({ folder, dist = DIST, pages = {}, headers = {}, port = 0 } = {}) {
+export async function serve({ folder, dist = DIST, pages = {}, headers = {}, posts = {}, port = 0 } = {}) {
   const server = createServer(async (request, response) => {
     const path = pathOf(request.url);
+    if (request.method === "POST" && path !== undefined && posts[path]) {
+      // A page that dies while it posts has told nothing.
+      const body = await text(request).catch(() => undefined);
+      if (body !== undefined) posts[path](JSON.parse(body));
+      // Without no-store: in Chromium, whoever fetches something that may not be stored is not kept for going back.
+      return response.end();
+    }
+    response.setHeader("cache-control", "no-store");
     for (const [prefix, extra] of Object.entries(headers)) {
       if (path === prefix || (prefix.endsWith("/") && path?.startsWith(prefix))) response.setHeaders(new Map(Object.entries(extra)));
     }
-    response.setHeader("cache-control", "no-store");
     if (path !== undefined && Object.hasOwn(pages, path)) {
       response.setHeader("content-type", TYPES[extname(path)] ?? "text/html; charset=utf-8");
       return response.end(pages[path]);

@@ -1,9 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { deliveredTwice, undelivered } from "../support/history.ts";
-import { House, type Tab, until } from "../support/house.ts";
+import { House, type HouseOptions, type Tab, until } from "../support/house.ts";
 
 let house: House;
 afterEach(() => house.close());
+
+const options = (caching: string): HouseOptions => ({
+  bfcache: true,
+  pages: { "/elsewhere": "<!doctype html><title>elsewhere</title>" },
+  headers: { "/": { "cache-control": caching } },
+});
 
 function watchShows(tab: Tab): Promise<void> {
   return tab.run(({ box }) => {
@@ -12,15 +18,15 @@ function watchShows(tab: Tab): Promise<void> {
   });
 }
 
-/** By the page's own script: Playwright's goBack waits for a load that a kept page does not have. */
+/** By the page's own script: drivers wait for a load that a kept page does not have. It may be gone before it has answered. */
 async function goBack(tab: Tab): Promise<void> {
-  await tab.page.evaluate(() => setTimeout(() => history.back(), 0));
+  await tab.page.evaluate(() => void setTimeout(() => history.back(), 100)).catch(() => {});
   await until(async () => tab.page.evaluate(() => "side" in globalThis).catch(() => false));
 }
 
 describe("back-forward cache", () => {
-  test("a page that comes back from it consumes and sends again", async () => {
-    house = await House.open({ bfcache: true, pages: { "/elsewhere": "<!doctype html><title>elsewhere</title>" } });
+  test.each(["no-cache", "no-store"])("a page with %s that comes back from it consumes and sends again", async (caching) => {
+    house = await House.open(options(caching));
     const [other, tab] = [await house.tab(), await house.tab()];
     await other.connect({ namespace: "bf" });
     await tab.connect({ namespace: "bf" });
@@ -43,8 +49,8 @@ describe("back-forward cache", () => {
     expect(deliveredTwice(house.history.delivered)).toEqual([]);
   });
 
-  test("control: a page that keeps a lock is not kept", async () => {
-    house = await House.open({ bfcache: true, pages: { "/elsewhere": "<!doctype html><title>elsewhere</title>" } });
+  test("control: a page with no-store that keeps a lock is not kept", async () => {
+    house = await House.open(options("no-store"));
     const tab = await house.tab();
     await watchShows(tab);
     await tab.run(() => void navigator.locks.request("kept", () => new Promise(() => {})));

@@ -95,7 +95,7 @@ describe("the library under Trusted Types and default-src 'none'", () => {
     expect(await session(tab)).toBe("wasm");
     // A worker of its own for each namespace, by the same policy.
     await tab.connect({ namespace: "another" });
-    expect(await caught(tab.page)).toEqual([]);
+    expect(await caught(tab.chromium)).toEqual([]);
     expect(reports).toEqual([]);
   });
 
@@ -103,7 +103,7 @@ describe("the library under Trusted Types and default-src 'none'", () => {
     const house = await open({ "/": policy(WITHOUT_WASM, "trusted-types tabmq") });
     const tab = await house.tab();
     expect(await session(tab)).toBe("typescript");
-    expect(await caught(tab.page)).toEqual([]);
+    expect(await caught(tab.chromium)).toEqual([]);
     // Of the worker, and so also the control that a worker's violations are reported at all.
     await expect.poll(() => reports.map((report) => report["blocked-uri"])).toEqual(["wasm-eval"]);
   });
@@ -119,7 +119,7 @@ describe("the library under Trusted Types and default-src 'none'", () => {
     expect(message).toMatch(/"tabmq" to trusted-types/);
     expect(tookMs).toBeLessThan(8000);
     // The control for `caught` and for the reports.
-    expect(await caught(tab.page)).not.toEqual([]);
+    expect(await caught(tab.chromium)).not.toEqual([]);
     await expect.poll(() => reports.length).toBeGreaterThan(0);
   });
 
@@ -172,7 +172,7 @@ describe("the library under Trusted Types and default-src 'none'", () => {
       }
     });
     expect(threw).toBe(true);
-    expect((await caught(tab.page)).join()).toContain("require-trusted-types-for");
+    expect((await caught(tab.chromium)).join()).toContain("require-trusted-types-for");
     await expect.poll(() => reports.length).toBe(1);
   });
 
@@ -180,7 +180,7 @@ describe("the library under Trusted Types and default-src 'none'", () => {
     const house = await open({});
     const tab = await house.tab();
     await tab.page.evaluate((markup) => void (document.body.innerHTML = markup), MARKUP[0]!);
-    await expect.poll(() => caught(tab.page)).toEqual(["a message was executed"]);
+    await expect.poll(() => caught(tab.chromium)).toEqual(["a message was executed"]);
   });
 });
 

@@ -1,0 +1,60 @@
+/** What an engine, or the protocol that drives it, cannot do, and the tests that need it. They are skipped there, with this reason. */
+import type { EngineName } from "./engine.ts";
+
+export interface Limit {
+  engine: EngineName;
+  reason: string;
+  /** By file: beginnings of full names, suites and test joined by a blank. An empty beginning means every test. */
+  tests: Record<string, string[]>;
+}
+
+const CRASHES = {
+  "test/tabs/crash.test.ts": [
+    "a tab crashes what a crashed consumer had in hand",
+    "a tab crashes the tab with the worker crashes",
+    "a tab crashes control: a call on a port of the dead worker",
+  ],
+};
+
+/** Whole files: a beginning that every test has. */
+const LEVELDB = {
+  "test/fault/torn-log.test.ts": [""],
+  "test/fault/power-cut.test.ts": [""],
+  "test/fault/loss.test.ts": [""],
+  "test/fault/unknown-outcome.test.ts": [""],
+};
+const TRUSTED_TYPES = { "test/tabs/trusted-types.test.ts": [""] };
+const FROZEN = { "test/fault/hung.test.ts": ["a hung worker is not what a slow disk"] };
+
+const PLAYGROUND = { "test/tabs/playground.test.ts": [""] };
+
+export const CANNOT: Limit[] = [
+  ...(["firefox", "webkit"] as const).flatMap((engine): Limit[] => [
+    { engine, reason: "the test cuts, damages or watches the files of Chromium's LevelDB", tests: LEVELDB },
+    { engine, reason: "the test listens to violations by Chromium's protocol", tests: TRUSTED_TYPES },
+    { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
+  ]),
+  { engine: "firefox", reason: "WebDriver BiDi has no command that ends a page's process", tests: CRASHES },
+  { engine: "webkit", reason: "WebKitWebDriver gives up its session when a page's process ends", tests: CRASHES },
+  { engine: "firefox", reason: "the test is written with Playwright's locators and keyboard, which do not drive a stock Firefox", tests: PLAYGROUND },
+  { engine: "webkit", reason: "the test is written with Playwright's locators and keyboard, which do not drive WebKitGTK", tests: PLAYGROUND },
+  {
+    engine: "firefox",
+    reason: "Firefox keeps no page that has a shared worker, or that held a lock when it was left, for going back",
+    tests: { "test/tabs/bfcache.test.ts": [""] },
+  },
+  {
+    engine: "webkit",
+    reason: "WebKit keeps no page with no-store, lock or not",
+    tests: { "test/tabs/bfcache.test.ts": ["back-forward cache a page with no-store", "back-forward cache control:"] },
+  },
+  {
+    engine: "webkit",
+    reason: "MiniBrowser under automation keeps its data in memory: nothing survives the end of the browser",
+    tests: { "test/fault/sigkill.test.ts": [""] },
+  },
+];
+
+export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {
+  return CANNOT.filter((limit) => limit.engine === engine).flatMap(({ reason, tests }) => (tests[file] ?? []).map((beginning) => ({ reason, beginning })));
+}

@@ -112,7 +112,7 @@ export class Broker {
     for (const member of session.members) this.groups.remove(session, member);
   }
 
-  diagnostics(): BrokerDiagnostics {
+  diagnostics(): Omit<BrokerDiagnostics, "calls"> {
     const { store, indexer } = this.#environment;
     return {
       lib: LIBRARY_VERSION,

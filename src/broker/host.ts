@@ -59,6 +59,7 @@ export class BrokerHost {
   #broker: Broker | null = null;
   #status: "waiting" | "recovering" = "waiting";
   #lastError: MQError | null = null;
+  readonly #calls = { open: 0 };
   #onBroker = new Set<() => void>();
 
   constructor(environment: HostEnvironment) {
@@ -94,6 +95,7 @@ export class BrokerHost {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
       },
+      calls: this.#calls,
       violation: () => {
         if (this.#broker !== null) this.#broker.violations++;
       },

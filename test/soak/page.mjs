@@ -72,8 +72,19 @@ async function drain() {
   return queues.reduce((/** @type {number} */ sum, /** @type {{ maxOffset: number }} */ queue) => sum + queue.maxOffset, 0);
 }
 
-/** What `--leak` does: a connection with a consumer that nobody ever closes. */
+/** What `--leak` does: rows that nobody ever deletes, and a connection with a consumer that nobody ever closes. */
 async function leak() {
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.open("forgotten");
+    request.onupgradeneeded = () => request.result.createObjectStore("rows", { autoIncrement: true });
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const transaction = request.result.transaction("rows", "readwrite");
+      for (let row = 0; row < 16; row++) transaction.objectStore("rows").add(crypto.getRandomValues(new Uint8Array(60_000)));
+      transaction.oncomplete = () => (request.result.close(), resolve(undefined));
+      transaction.onerror = () => reject(transaction.error);
+    };
+  });
   const forgotten = await connect({ namespace: "soak" });
   await forgotten.createPushConsumer({ consumerGroup: `forgotten-${Math.random().toString(36).slice(2)}`, subscriptions: { soak: "*" }, messageListener: () => {} });
 }

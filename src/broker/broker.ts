@@ -132,7 +132,7 @@ export class Broker {
     return { epoch: this.epoch, position: this.durablePosition, groups: this.#offsets.groups() };
   }
 
-  diagnostics(): BrokerDiagnostics {
+  diagnostics(): Omit<BrokerDiagnostics, "calls"> {
     const { store, indexer } = this.#environment;
     return {
       lib: LIBRARY_VERSION,

@@ -60,6 +60,8 @@ export interface Connection {
   open(): { broker: Broker; session: Session };
   leave(): void;
   violation(): void;
+  /** Calls that are being worked on, over all connections of this worker. */
+  readonly calls: { open: number };
 }
 
 /**
@@ -68,11 +70,14 @@ export interface Connection {
  */
 export function serve(port: PortLike, connection: Connection): void {
   const answer = async <T>(work: () => T | Promise<T>): Promise<Answer<T>> => {
+    connection.calls.open++;
     try {
       const value = await work();
       return { ok: true, epoch: connection.epoch(), durable: connection.durable(), value };
     } catch (error) {
       return { ok: false, epoch: connection.epoch(), error: errorToData(error) };
+    } finally {
+      connection.calls.open--;
     }
   };
 
@@ -109,7 +114,7 @@ export function serve(port: PortLike, connection: Connection): void {
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
-    diagnostics: () => answer(() => connection.open().broker.diagnostics()),
+    diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
   };
 
   const facade = Object.freeze(Object.assign(Object.create(null) as object, api));

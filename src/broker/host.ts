@@ -77,6 +77,7 @@ export class BrokerHost {
   #lastError: MQError | null = null;
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
+  readonly #calls = { open: 0 };
   #onBroker = new Set<() => void>();
   /** When the last hello came, on the monotonic clock. */
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -116,6 +117,7 @@ export class BrokerHost {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
       },
+      calls: this.#calls,
       violation: () => {
         if (this.#broker !== null) this.#broker.violations++;
       },

@@ -271,6 +271,8 @@ export interface BrokerDiagnostics {
   storage: StorageKind;
   indexer: "wasm" | "typescript";
   sessions: number;
+  /** Calls not yet answered, this one and waiting fetches included. */
+  calls: number;
   /** The end of the log and of its durable part. */
   position: number;
   durablePosition: number;

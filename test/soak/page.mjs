@@ -72,8 +72,12 @@ async function drain() {
   return queues.reduce((/** @type {number} */ sum, /** @type {{ maxOffset: number }} */ queue) => sum + queue.maxOffset, 0);
 }
 
-/** What `--leak` does: rows that nobody ever deletes, and a connection with a consumer that nobody ever closes. */
+/** @type {number[][]} */
+const kept = [];
+
+/** What `--leak` does: memory that is kept, rows that nobody ever deletes, a connection with a consumer that nobody ever closes. */
 async function leak() {
+  kept.push(Array.from({ length: 20_000 }, Math.random));
   await new Promise((resolve, reject) => {
     const request = indexedDB.open("forgotten");
     request.onupgradeneeded = () => request.result.createObjectStore("rows", { autoIncrement: true });
@@ -86,7 +90,7 @@ async function leak() {
     };
   });
   const forgotten = await connect({ namespace: "soak" });
-  await forgotten.createPushConsumer({ consumerGroup: `forgotten-${Math.random().toString(36).slice(2)}`, subscriptions: { soak: "*" }, messageListener: () => {} });
+  await forgotten.createPushConsumer({ consumerGroup: `forgotten-${Math.random().toString(36).slice(2)}`, subscriptions: { quiet: "*" }, messageListener: () => {} });
 }
 
 Object.assign(globalThis, { begin, fill, observe, look, drain, leak, tally: () => ({ sent, consumed, troubles }) });

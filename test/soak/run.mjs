@@ -63,24 +63,30 @@ async function openTab() {
 async function place() {
   while (!isOver()) {
     const page = await openTab();
-    for (let stays = true; stays; ) {
-      await call(page, "begin");
-      count.joins++;
-      await sleep(STAY.least + random() * (STAY.most - STAY.least));
-      const tally = await call(page, "tally");
-      troubles.push(...tally.troubles);
-      const way = random();
-      stays = way < 0.3 && !isOver();
-      if (stays) {
-        count.leaves.reloaded++;
-        await page.reload();
-        await page.waitForFunction("'look' in globalThis");
-      } else if (way < 0.65) {
-        count.leaves.politely++;
-        await call(page, "end");
-      } else count.leaves.closed++;
-    }
+    // A tab that cannot connect is told of at the end, and the next one tries.
+    await live(page).catch((error) => troubles.push(String(error).split("\n")[0] ?? ""));
     await page.close();
+  }
+}
+
+/** From joining to leaving, with reloads in between. @param {import("playwright-core").Page} page */
+async function live(page) {
+  for (let stays = true; stays; ) {
+    await call(page, "begin");
+    count.joins++;
+    await sleep(STAY.least + random() * (STAY.most - STAY.least));
+    const tally = await call(page, "tally");
+    troubles.push(...tally.troubles);
+    const way = random();
+    stays = way < 0.3 && !isOver();
+    if (stays) {
+      count.leaves.reloaded++;
+      await page.reload();
+      await page.waitForFunction("'look' in globalThis");
+    } else if (way < 0.65) {
+      count.leaves.politely++;
+      await call(page, "end");
+    } else count.leaves.closed++;
   }
 }
 

@@ -7,6 +7,7 @@ import { writerLock } from "../protocol/lock-names.ts";
 import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
 import type { ClientEnvironment } from "./environment.ts";
+import type { LifeSign } from "./life-sign.ts";
 import type { Witness } from "./witness.ts";
 
 export interface ConnectionOptions {
@@ -53,17 +54,16 @@ export class BrokerFinder {
   readonly #environment: ClientEnvironment;
   readonly #options: ConnectionOptions;
   readonly #witness: Witness;
-  readonly #lockName: string;
+  readonly #lifeSign: LifeSign;
   #generation = 0;
   /** Changes of the generation since a broker has proven good. */
   #successions = 0;
 
-  /** `lockName`: of the lock by which the broker knows that this client lives. */
-  constructor(environment: ClientEnvironment, options: ConnectionOptions, witness: Witness, lockName: string) {
+  constructor(environment: ClientEnvironment, options: ConnectionOptions, witness: Witness, lifeSign: LifeSign) {
     this.#environment = environment;
     this.#options = options;
     this.#witness = witness;
-    this.#lockName = lockName;
+    this.#lifeSign = lifeSign;
     this.#generation = this.#noted();
   }
 
@@ -130,11 +130,12 @@ export class BrokerFinder {
   /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
   async #sayHello(generation: number, { timeout, onAnswer, isOver = () => false }: Greeting): Promise<Life> {
     const { namespace, clientId, storage, settings } = this.#options;
+    const lockName = await this.#lifeSign.show(generation);
     const opened = this.#environment.openBroker(generation);
     const channel = new Channel(opened.port, (epoch, durable) => this.#witness.saw(epoch, durable));
     opened.onError = (error) => channel.fail(error);
     const request = {
-      namespace, clientId, lockName: this.#lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.#witness.recall(),
+      namespace, clientId, lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.#witness.recall(),
     };
     try {
       for (;;) {

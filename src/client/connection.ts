@@ -3,7 +3,6 @@ import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../model/limi
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
 import { Events } from "../platform/events.ts";
-import type { HeldLock } from "../platform/locks.ts";
 import { randomName } from "../platform/random.ts";
 import { sleep } from "../platform/timers.ts";
 import type { BrokerApi, DamagedRange, RecoveryReport } from "../protocol/api.ts";
@@ -12,6 +11,7 @@ import type { BrokerMethod, BrokerValue } from "./channel.ts";
 import { BrokerGone } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { LifeSign } from "./life-sign.ts";
 import { Witness } from "./witness.ts";
 import type { ClientEnvironment } from "./environment.ts";
 
@@ -47,8 +47,7 @@ export class Connection {
   #life: Life | null = null;
   #serving: Serving | null = null;
   #opened: Deferred<Life> = deferred();
-  #lock: HeldLock | null = null;
-  readonly #lockName: string;
+  readonly #lifeSign: LifeSign;
   readonly #finder: BrokerFinder;
   #closed: MQError | null = null;
   #shown: Deferred<void> | null = null;
@@ -72,8 +71,8 @@ export class Connection {
     this.environment = environment;
     this.options = options;
     this.witness = new Witness(environment);
-    this.#lockName = `tabmq/${options.namespace}/client/${randomName(environment.random)}`;
-    this.#finder = new BrokerFinder(environment, options, this.witness, this.#lockName);
+    this.#lifeSign = new LifeSign(environment.locks, `tabmq/${options.namespace}/client/${randomName(environment.random)}`);
+    this.#finder = new BrokerFinder(environment, options, this.witness, this.#lifeSign);
     this.#opened.promise.catch(() => {});
   }
 
@@ -182,7 +181,6 @@ export class Connection {
     while (this.#closed === null) {
       try {
         await this.#shown?.promise;
-        this.#lock ??= await this.environment.locks.acquire(this.#lockName);
         const life = this.#successor ?? (await this.#finder.find());
         this.#successor = null;
         delay = RETRY_DELAY_MIN;
@@ -270,8 +268,7 @@ export class Connection {
     // Closed before the answers come: a worker's message to a page in the back-forward cache throws it out of there.
     life.channel.fail(new BrokerGone("The page was hidden."));
     this.#lose(life, "the page was hidden");
-    this.#lock?.release();
-    this.#lock = null;
+    this.#lifeSign.hide();
   }
 
   #show(): void {
@@ -290,8 +287,7 @@ export class Connection {
     this.#opened.reject(error);
     this.#life?.ended.resolve("closed");
     this.#shown?.resolve();
-    this.#lock?.release();
-    this.#lock = null;
+    this.#lifeSign.hide();
   }
 }
 

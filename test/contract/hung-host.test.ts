@@ -64,12 +64,12 @@ class Workers {
     onChange: (listener) => (this.#listeners.add(listener), () => this.#listeners.delete(listener)),
   };
 
-  connect(): Promise<TabMQ> {
+  connect(locks: Locks = origin.locks): Promise<TabMQ> {
     const openBroker = (generation: number) => {
       const worker = (this.all[generation] ??= new Worker());
       return { port: (worker.isHung ? new MessageChannel().port1 : origin.port(worker.host)) as never, onError: () => {} };
     };
-    return origin.connect({}, { timers: hasty, openBroker, generation: this.memo });
+    return origin.connect({}, { locks, timers: hasty, openBroker, generation: this.memo });
   }
 }
 
@@ -105,6 +105,25 @@ describe("a worker hangs with the writer lock in its hand", () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await epochOf(mq)).toBe(2);
     expect(workers.all[0]!.host.broker).toBeNull();
+  });
+
+  test("a tab that dies later is missed at once: the hung worker does not stand in line for its lock", async () => {
+    const workers = new Workers();
+    const held: HeldLock[] = [];
+    const mortal: Locks = {
+      acquire: async (name, options) => {
+        const lock = await origin.locks.acquire(name, options);
+        if (lock !== null && name.includes("/client/")) held.push(lock);
+        return lock;
+      },
+    };
+    const survivor = await workers.connect();
+    await workers.connect(mortal);
+    workers.all[0]!.hang();
+    const sessions = async (): Promise<number> => (await survivor.diagnostics()).broker.sessions;
+    await until(async () => (await epochOf(survivor).catch(() => 0)) === 2 && (await sessions()) === 2);
+    for (const lock of held) lock.release();
+    await until(async () => (await sessions()) === 1);
   });
 
   test("a tab that comes when nobody else is there, as after a reload, is served too", async () => {

@@ -1,0 +1,31 @@
+import type { HeldLock, Locks } from "../platform/locks.ts";
+
+/**
+ * The lock by which a broker knows that this client lives: it waits for it, and gets it when the tab is gone. One for
+ * each generation of workers, because a worker that hangs stands first in line for the lock it knows, and would keep it
+ * from the next.
+ */
+export class LifeSign {
+  readonly #locks: Locks;
+  readonly #name: string;
+  readonly #held = new Map<number, Promise<HeldLock | null>>();
+
+  constructor(locks: Locks, name: string) {
+    this.#locks = locks;
+    this.#name = name;
+  }
+
+  /** Holds the lock for this generation; returns its name. */
+  async show(generation: number): Promise<string> {
+    const name = generation === 0 ? this.#name : `${this.#name}/${generation}`;
+    const held = this.#held.get(generation) ?? this.#locks.acquire(name);
+    this.#held.set(generation, held);
+    await held;
+    return name;
+  }
+
+  hide(): void {
+    for (const held of this.#held.values()) void held.then((lock) => lock?.release());
+    this.#held.clear();
+  }
+}

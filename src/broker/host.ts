@@ -1,6 +1,6 @@
 import { MQError, textOf } from "../model/errors.ts";
 import {
-  MAX_BODY_BYTES, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION,
+  MAX_BODY_BYTES, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS,
 } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -12,10 +12,10 @@ import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../pr
 import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
-import { boolean, integer, list, named, nullable, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
-import { newerMark } from "../storage/loss.ts";
+import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
 import { Lease } from "./lease.ts";
@@ -56,8 +56,8 @@ const helloRequest = record({
   }),
   witness: nullable(
     record({
-      epoch: integer(0, MAX_WITNESS_POSITION),
-      position: integer(0, MAX_WITNESS_POSITION),
+      epoch: offset,
+      position: offset,
       groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
     }),
   ),
@@ -140,7 +140,7 @@ export class BrokerHost {
         field: "hello.namespace",
       });
     }
-    this.#witness = newerMark(this.#witness, hello.witness);
+    this.#witness = newerMark(this.#witness, credible(hello.witness));
     this.#askedAt = this.#environment.clock.monotonic();
     this.#asked.resolve();
     if (isFirst) void this.#run(hello);
@@ -216,6 +216,8 @@ export class BrokerHost {
   async #serveOnce({ namespace, storage, settings }: Hello, onServing: () => void): Promise<void> {
     const { locks, clock, timers, random, openStore, loadIndexer } = this.#environment;
     this.#status = "waiting";
+    // Why the broker before has ended is no answer to whoever asks now.
+    if (this.#lastError?.code === "FENCED") this.#lastError = null;
     // Nothing outlives a memory store, so there is nothing that two of them could fight over.
     const lease = storage === "memory" ? null : await Lease.acquire({ locks, timers, namespace, isWanted: () => this.#isWanted() });
     if (storage !== "memory" && lease === null) return;

@@ -287,7 +287,7 @@ export class Connection {
     this.#opened.reject(error);
     this.#life?.ended.resolve("closed");
     this.#shown?.resolve();
-    this.#lifeSign.hide();
+    this.#lifeSign.end();
   }
 }
 

@@ -43,7 +43,7 @@ export class Heartbeat {
     this.#answers = answers;
     if (this.#silent === 1) this.#channel.call("ping", []).catch(() => {});
     if (this.#silent >= SILENT_TICKS) {
-      await this.#onSilence();
+      await this.#onSilence().catch(() => {});
       this.#silent = 0;
     }
     this.#next();

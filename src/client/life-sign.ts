@@ -10,6 +10,8 @@ export class LifeSign {
   readonly #name: string;
   readonly #held = new Map<number, Promise<HeldLock | null>>();
 
+  #isOver = false;
+
   constructor(locks: Locks, name: string) {
     this.#locks = locks;
     this.#name = name;
@@ -21,7 +23,14 @@ export class LifeSign {
     const held = this.#held.get(generation) ?? this.#locks.acquire(name);
     this.#held.set(generation, held);
     await held;
+    if (this.#isOver) this.hide();
     return name;
+  }
+
+  /** For good. */
+  end(): void {
+    this.#isOver = true;
+    this.hide();
   }
 
   hide(): void {

@@ -93,9 +93,7 @@ export class Outbox {
 
   /** Resolves when nothing is held any more. */
   async drained(): Promise<void> {
-    this.#close();
-    if (this.#unsettled === 0) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
+    for (this.#close(); this.#unsettled > 0; this.#close()) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** The batch that is being filled, if the entries fit; else a new one. */

@@ -248,6 +248,7 @@ export class Producer {
           if (at === 0) queueOffset = offset;
           offsetMsgIds += (at === 0 ? "" : ",") + offsetMsgId(BROKER_ADDRESS.ip, BROKER_ADDRESS.port, position);
           if (at < last) return;
+          for (const message of parcel.messages) this.#doubtful.delete(message);
           const msgId = last === 0 ? draft.msgId : drafts.map((member) => member.msgId).join(",");
           resolve({ sendStatus: "SEND_OK", msgId, offsetMsgId: offsetMsgIds, messageQueue, queueOffset });
         },
@@ -255,7 +256,7 @@ export class Producer {
           if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
           // The topic is gone with a store that was lost while this was on its way: what may be made on the fly is made again.
           parcel.isDoubtful ||= error.outcome === "unknown";
-          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry) return reject(parcel.isDoubtful ? inDoubt(error) : error);
+          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry || !isOurs(parcel)) return reject(parcel.isDoubtful ? inDoubt(error) : error);
           if (at < last) return;
           parcel.isSecondTry = true;
           this.#findRoute(parcel, resolve, reject);
@@ -324,6 +325,11 @@ function checkBatch(drafts: MessageDraft[]): void {
   if (bytes > MAX_BODY_BYTES) {
     throw new MQError("MESSAGE_ILLEGAL", `The batch has ${bytes} bytes; the limit is ${MAX_BODY_BYTES}.`, { field: "messages" });
   }
+}
+
+/** Are the bytes ours? Those that the caller gave may be others by now. */
+function isOurs({ messages, hasAsked }: Parcel): boolean {
+  return hasAsked || messages.every(({ body }) => !(body instanceof ArrayBuffer) && !ArrayBuffer.isView(body));
 }
 
 function pick(queue: unknown): unknown {

@@ -48,6 +48,10 @@ export class Routes {
     run(route);
   }
 
+  get isAsking(): boolean {
+    return this.#asking.size > 0;
+  }
+
   /** Resolves when nobody waits for a route that has been asked for so far. */
   async settled(): Promise<void> {
     await Promise.all(this.#asking.values());

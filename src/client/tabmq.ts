@@ -101,8 +101,11 @@ export class TabMQ {
 
   /** Resolves when every send accepted so far is answered. */
   async flush(): Promise<void> {
-    await this.#routes.settled();
-    await this.#outbox.drained();
+    // What was refused because its topic was gone asks for it again, and is sent a second time.
+    do {
+      await this.#routes.settled();
+      await this.#outbox.drained();
+    } while (this.#routes.isAsking);
   }
 
   /** Returns the function that stops listening. */

@@ -1,14 +1,14 @@
-import { MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION, WITNESS_INTERVAL } from "../model/limits.ts";
+import { MAX_WITNESS_GROUPS, WITNESS_INTERVAL } from "../model/limits.ts";
 import { checkGroup } from "../model/names.ts";
 import type { WitnessMark } from "../protocol/api.ts";
-import { integer, list, named, record } from "../protocol/validate.ts";
+import { list, named, offset, record } from "../protocol/validate.ts";
 import type { Cancel } from "../platform/timers.ts";
 import { MQError } from "../model/errors.ts";
 import type { ClientEnvironment } from "./environment.ts";
 
 const markCheck = record({
-  epoch: integer(0, MAX_WITNESS_POSITION),
-  position: integer(0, MAX_WITNESS_POSITION),
+  epoch: offset,
+  position: offset,
   groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
 });
 
@@ -17,7 +17,7 @@ const NOTHING: WitnessMark = { epoch: 0, position: 0, groups: [] };
 /**
  * Remembers, where the broker's database is not, how far that database has come. Browsers drop a database as a whole
  * or cut its end off, and say nothing; a broker that starts on less than was remembered reports the loss and uses no
- * offset twice. The note lags by a second or so and is never ahead: only durable positions are noted.
+ * offset twice. The note lags, by a second and by what the browser holds back, and is never ahead: only durable positions are noted.
  */
 export class Witness {
   readonly #environment: ClientEnvironment;

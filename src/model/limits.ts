@@ -84,7 +84,7 @@ export const QUEUE_PAGE_ENTRIES = 1024;
 export const CACHE_BYTES = 64 * 1024 * 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;
-/** A mark of a tab beyond this is not believed: no log gets that long, and positions must not run out. */
+/** A mark beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;
 /** Damaged rows that diagnostics names one by one. */

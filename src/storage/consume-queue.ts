@@ -103,7 +103,8 @@ export class ConsumeQueue {
 
   /** Some records behind maxOffset are unreadable: they may have had as many offsets as this. */
   skipLost(count: number): void {
-    this.lostOffsets = Math.max(this.lostOffsets, count);
+    // On top of what an earlier start has found: the checkpoint tells of that, and what is found now lies behind it.
+    this.lostOffsets += count;
     this.nextOffset = this.maxOffset + this.lostOffsets;
   }
 

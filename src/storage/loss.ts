@@ -1,4 +1,4 @@
-import { LOSS_GAP_BYTES, MAX_WITNESS_GROUPS } from "../model/limits.ts";
+import { LOSS_GAP_BYTES, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION } from "../model/limits.ts";
 import type { LossKind, WitnessMark } from "../protocol/api.ts";
 
 export const LOSS_KEY = "loss";
@@ -48,6 +48,14 @@ export function readLoss(value: unknown): LossRow | null {
     version === 1 && (kind === "tail" || kind === "total") && Number.isSafeInteger(lastKnownPosition) &&
     Number.isSafeInteger(position) && Array.isArray(groups) && groups.every((group) => typeof group === "string");
   return whole ? (value as LossRow) : null;
+}
+
+/**
+ * A mark that somebody made up must not use up all positions. After it has been believed, marks are above the limit and
+ * no longer believed: less is noticed then, and nothing else fails.
+ */
+export function credible(mark: WitnessMark | null): WitnessMark | null {
+  return mark !== null && mark.position <= MAX_WITNESS_POSITION && mark.epoch <= MAX_WITNESS_POSITION ? mark : null;
 }
 
 /** The mark that knows more; null = nobody remembers anything. */

@@ -69,7 +69,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
     losses.lost(goesOn - end);
     end = goesOn;
   }
-  queues.firstOffset = Math.max(queues.firstOffset, losses.total);
+  queues.firstOffset += losses.total;
   for (const queue of queues.all()) {
     const lost = losses.since(queueKey(queue.topic, queue.queueId));
     if (lost > 0) queue.skipLost(lost);

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { MessageExt, TabMQ } from "../../src/index.ts";
 import { LOSS_GAP_BYTES, MAX_WITNESS_POSITION } from "../../src/model/limits.ts";
-import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origins: NodeOrigin[] = [];
@@ -192,5 +193,75 @@ describe("the note", () => {
     await send(mq, ["a"]);
     await mq.close();
     expect(origin.memo.text).toBeNull();
+  });
+});
+
+describe("found by whoever tried to refute it", () => {
+  const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+  /** Its records no longer are what was written. */
+  function damage(disk: MemoryDisk, isDamaged: (position: number) => boolean): void {
+    for (const [position, row] of disk.log) if (isDamaged(position) && row.byteLength > 100) row[CHUNK_HEADER_BYTES + 95]! ^= 1;
+  }
+
+  test("damage, a checkpoint, and damage again: no offset twice", async () => {
+    const first = start(new MemoryDisk());
+    const producer = await (await first.connect()).createProducer({ producerGroup: "p" });
+    for (let i = 0; i <= 10; i++) await producer.send({ topic: "t", body: "d".repeat(900) }, { queue });
+    const disk = copyOf(first.disk);
+    damage(disk, (position) => position > 0);
+    const next = await (await start(disk).connect()).createProducer({ producerGroup: "p" });
+    for (let i = 0; i < 5; i++) await next.send({ topic: "other", body: new Uint8Array(1e6) });
+    await until(() => disk.state.has("checkpoint"));
+    const before = new Set(disk.log.keys());
+    const used: number[] = [];
+    for (let i = 0; i < 3; i++) used.push((await next.send({ topic: "t", body: "n" }, { queue })).queueOffset);
+    const again = copyOf(disk);
+    damage(again, (position) => !before.has(position));
+    const last = await (await start(again).connect()).createProducer({ producerGroup: "p" });
+    const { queueOffset } = await last.send({ topic: "t", body: "new" }, { queue });
+    expect(queueOffset).toBeGreaterThan(Math.max(...used));
+  });
+
+  /** A tab on a store that is lost under it: `lose` puts an empty one in its place. */
+  async function losable(note: string | null = null): Promise<{ origin: NodeOrigin; mq: TabMQ; lose: () => void }> {
+    const origin = start(new MemoryDisk(), note);
+    let disk = origin.disk;
+    let store!: MemoryStore;
+    origin.makeStore = () => (store = new MemoryStore(disk));
+    const mq = await origin.connect();
+    const lose = (): void => {
+      disk = new MemoryDisk();
+      store.onLost("gone");
+    };
+    return { origin, mq, lose };
+  }
+
+  test("a note at the limit is believed once and stops nobody", async () => {
+    const { origin, mq, lose } = await losable(JSON.stringify({ epoch: 1, position: MAX_WITNESS_POSITION, groups: [] }));
+    await send(mq, ["1"]);
+    lose();
+    await send(mq, ["2"]);
+    await origin.connect();
+  });
+
+  test("flush waits for a send that has to ask for its topic once more", async () => {
+    const { mq, lose } = await losable();
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await producer.send({ topic: "t", body: "1" });
+    lose();
+    const order: string[] = [];
+    const sent = producer.send({ topic: "t", body: "2" }).then(() => order.push("sent"));
+    await Promise.all([sent, mq.flush().then(() => order.push("flushed"))]);
+    expect(order).toEqual(["sent", "flushed"]);
+  });
+
+  test("bytes of the caller's are not sent a second time: they may be others by now", async () => {
+    const { mq, lose } = await losable();
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    const body = new Uint8Array([1, 1, 1]);
+    await producer.send({ topic: "t", body });
+    lose();
+    await expect(producer.send({ topic: "t", body })).rejects.toMatchObject({ code: "TOPIC_NOT_EXIST" });
+    await expect(producer.send({ topic: "t", body })).resolves.toMatchObject({ sendStatus: "SEND_OK" });
   });
 });

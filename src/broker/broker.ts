@@ -13,6 +13,7 @@ import { DurableState } from "../storage/durable-state.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { scanLog } from "../storage/log-scanner.ts";
+import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -61,6 +62,7 @@ export class Broker {
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
   readonly #checkpoint: Checkpoint;
+  readonly #merger: LogMerger;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
 
@@ -85,11 +87,13 @@ export class Broker {
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
     this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(0), indexer, 0));
     this.#checkpoint = new Checkpoint(this.#queues);
+    this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
     this.#commit = new GroupCommit({
       store,
       log: this.#log,
       state: this.#state,
       checkpoint: this.#checkpoint,
+      merger: this.#merger,
       timers,
       epoch,
       onRoom: () => this.send.takeIn(),
@@ -168,14 +172,17 @@ export class Broker {
     const rows = new Map(await store.readState(""));
     const checkpoint = readCheckpoint(rows.get(CHECKPOINT_KEY));
     rows.delete(CHECKPOINT_KEY);
+    const merged = rows.get(MERGE_KEY);
     this.#state.restore(rows);
     const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, checkpoint, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
     this.#log.open(report.position);
+    this.#merger.restore(merged);
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
     this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));
+    this.#commit.checkpointWhenIdle();
     // Before anybody is served, because the next start may be without a witness. A full store must not keep it from starting.
     if (newLoss !== null) await this.#state.save(LOSS_KEY, newLoss).catch(() => {});
     this.#offsets.restore();

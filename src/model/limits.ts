@@ -76,6 +76,12 @@ export const MAX_SCANNED_ENTRIES = 8192;
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;
+/** What many small rows become; between 64 KiB and 1 MiB Chromium is slowest. */
+export const BLOCK_MAX_BYTES = 1024 * 1024;
+/** Rows smaller than this are merged in the background, when there are many of them. */
+export const SMALL_ROW_BYTES = 32 * 1024;
+/** No row that is younger is removed: a host that has been replaced and does not know it yet relies on their places being taken. */
+export const ROW_REST = 15_000;
 /** What gathers for one commit; frames beyond wait for the next. Bounds a transaction, and the indexer's memory. */
 export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
 /** Log bytes between two checkpoints: what a start after a crash replays at most. */

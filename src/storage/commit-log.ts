@@ -17,6 +17,7 @@ interface Chunk {
 
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
 const READ_AHEAD_ROWS = 8;
+const READ_AHEAD_BYTES = 512 * 1024;
 
 /**
  * The log of all records of all topics, in the order of their arrival. Writing goes through the indexer's open log;
@@ -30,6 +31,11 @@ export class CommitLog {
   /** First positions of the cached chunks, ascending. */
   readonly #cached: number[] = [];
   #durablePosition = 0;
+  /** Walks over the rows that are going on, and the change of their borders that is. */
+  #walks = 0;
+  #rewriting: Promise<unknown> = Promise.resolve();
+  /** How many rows a miss reads ahead: large ones are enough alone. */
+  #readAhead = 1;
 
   constructor(indexer: Indexer, store: BlockStore, onDamage: (range: DamagedRange) => void) {
     this.#indexer = indexer;
@@ -106,13 +112,26 @@ export class CommitLog {
 
   /** Stored rows from a position on, in order, a handful at a time. */
   async *rows(position: number): AsyncGenerator<LogRow> {
-    for (let next = position; ; ) {
-      const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      next = last.position + 1;
+    this.#walks++;
+    try {
+      await this.#rewriting;
+      for (let next = position; ; ) {
+        const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
+        yield* rows;
+        const last = rows.at(-1);
+        if (last === undefined) return;
+        next = last.position + 1;
+      }
+    } finally {
+      this.#walks--;
     }
+  }
+
+  /** One change after the other of where stored rows begin and end; null, and not done, while somebody walks over them. */
+  rewrite<T>(change: () => Promise<T>): Promise<T | null> {
+    const done = this.#rewriting.then(() => (this.#walks > 0 ? null : change()));
+    this.#rewriting = done.catch(() => {});
+    return done;
   }
 
   /** Fills `target` with the record at `position`; false when its bytes are not there or are not that record. */
@@ -142,8 +161,9 @@ export class CommitLog {
   }
 
   async #load(position: number): Promise<Chunk | undefined> {
-    const first = await this.#store.floorLog(position);
-    const rows = first === undefined ? [] : await this.#store.readLog(first, READ_AHEAD_ROWS);
+    const rows = await this.#rowsAt(position);
+    const size = rows.at(-1)?.bytes.byteLength ?? 0;
+    this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: Chunk | undefined;
     for (const row of rows) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
@@ -157,9 +177,25 @@ export class CommitLog {
     return wanted;
   }
 
+  /** The row that holds a position, and some behind it. */
+  async #rowsAt(position: number): Promise<LogRow[]> {
+    for (;;) {
+      const first = await this.#store.floorLog(position);
+      if (first === undefined) return [];
+      const rows = await this.#store.readLog(first, this.#readAhead);
+      // Between the two it may have become part of another row, which begins before it.
+      if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
+    }
+  }
+
   #keep(chunk: Chunk): void {
     const at = this.#find(chunk.position);
     if (this.#cached[at] !== chunk.position) this.#cached.splice(at, 0, chunk.position);
+    // What has become part of it.
+    for (let inside = this.#cached[at + 1]; inside !== undefined && inside < chunk.end; inside = this.#cached[at + 1]) {
+      this.#cached.splice(at + 1, 1);
+      this.#cache.delete(inside);
+    }
     this.#cache.set(chunk.position, chunk, chunk.payload?.byteLength ?? 0);
   }
 

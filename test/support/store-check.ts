@@ -41,7 +41,7 @@ export interface CheckOptions {
 
 const CHUNK_HEADER = 32;
 const CHUNK_MAGIC = 0x544d5142;
-const CHUNK_LIMIT = 60 * 1024;
+const CHUNK_LIMIT = 1024 * 1024;
 const STARTS = 1;
 const ENDS = 2;
 const PAGE_HEADER = 16;

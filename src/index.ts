@@ -4,14 +4,15 @@ export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult } from "./client/producer.ts";
 export type {
-  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, PushConsumer, PushConsumerOptions,
+  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin } from "./client/admin.ts";
 export type {
-  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
+  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
+export type { BrokerSettings, MutableSettings } from "./protocol/broker-settings.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";
 export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
 export {

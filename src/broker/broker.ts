@@ -3,7 +3,8 @@ import { MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
 import type { Timers } from "../platform/timers.ts";
-import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
+import type { BrokerDiagnostics, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
+import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { LIBRARY_VERSION } from "../protocol/api.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { CHECKPOINT_KEY, Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
@@ -14,6 +15,7 @@ import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { scanLog } from "../storage/log-scanner.ts";
 import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
+import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -21,6 +23,7 @@ import { FetchService } from "./fetch.ts";
 import { Groups } from "./groups.ts";
 import { Offsets } from "./offsets.ts";
 import { QueueReader } from "./queue-reader.ts";
+import { type EstimateRoom, Retention } from "./retention.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
@@ -36,7 +39,10 @@ export interface BrokerEnvironment {
   settings: BrokerSettings;
   /** What tabs remember of the store. */
   witness: WitnessMark | null;
+  estimateRoom: EstimateRoom;
 }
+
+const CONFIG_KEY = "config";
 
 /**
  * One life of the broker, from recovery to its end: wires the services together and holds no logic of its own.
@@ -63,6 +69,8 @@ export class Broker {
   readonly #queues: ConsumeQueueStore;
   readonly #checkpoint: Checkpoint;
   readonly #merger: LogMerger;
+  readonly #trimmer: LogTrimmer;
+  readonly #retention: Retention;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
 
@@ -85,9 +93,11 @@ export class Broker {
     this.incarnation = incarnation;
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
-    this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(0), indexer, 0));
+    this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
     this.#checkpoint = new Checkpoint(this.#queues);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
+    this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, checkpoint: this.#checkpoint, indexer, epoch });
+    this.#retention = new Retention({ settings, log: this.#log, trimmer: this.#trimmer, clock, timers, estimate: environment.estimateRoom });
     this.#commit = new GroupCommit({
       store,
       log: this.#log,
@@ -104,9 +114,13 @@ export class Broker {
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
-    const dispatcher = new Dispatcher((queues) => this.fetches.published(queues));
+    const dispatcher = new Dispatcher((queues) => {
+      this.fetches.published(queues);
+      this.#retention.grown();
+    });
     this.send = new SendService({
       log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
+      refusal: () => this.#retention.refusal,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.groups.onExpired = (member) => {
@@ -151,7 +165,21 @@ export class Broker {
       recovery: this.recovery,
       damaged: this.#damaged,
       violations: this.violations,
+      retention: {
+        minPosition: this.#log.minPosition,
+        removedMessages: this.#trimmer.removed.messages,
+        removedBytes: this.#trimmer.removed.bytes,
+        usedRatio: this.#retention.usedRatio,
+      },
     };
+  }
+
+  /** Takes effect at once; resolves when later brokers will know it too. */
+  async updateConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
+    Object.assign(this.settings, settings);
+    this.#retention.changed();
+    await this.#state.save(CONFIG_KEY, { ...(this.#state.get(CONFIG_KEY) as object | undefined), ...settings });
+    return this.settings;
   }
 
   /** Writes what is left and ends. */
@@ -173,9 +201,14 @@ export class Broker {
     const checkpoint = readCheckpoint(rows.get(CHECKPOINT_KEY));
     rows.delete(CHECKPOINT_KEY);
     const merged = rows.get(MERGE_KEY);
+    const trim = readTrim(rows.get(TRIM_KEY));
+    rows.delete(TRIM_KEY);
+    Object.assign(this.settings, readConfig(rows.get(CONFIG_KEY)));
+    this.#log.minPosition = trim.position;
+    this.#trimmer.restore(trim);
     this.#state.restore(rows);
     const { newLoss, ...report } = await recover({
-      store, indexer, queues: this.#queues, checkpoint, rows: (position) => this.#log.rows(position),
+      store, indexer, queues: this.#queues, checkpoint, trim, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
     this.#log.open(report.position);
@@ -183,6 +216,7 @@ export class Broker {
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
     this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));
     this.#commit.checkpointWhenIdle();
+    this.#retention.start();
     // Before anybody is served, because the next start may be without a witness. A full store must not keep it from starting.
     if (newLoss !== null) await this.#state.save(LOSS_KEY, newLoss).catch(() => {});
     this.#offsets.restore();
@@ -203,6 +237,7 @@ export class Broker {
   }
 
   #stop(): void {
+    this.#retention.stop();
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {
@@ -210,5 +245,14 @@ export class Broker {
       session.onEnd();
     }
     this.#environment.store.close();
+  }
+}
+
+/** What an admin has changed; nothing when it was written by a version that knew other limits. */
+function readConfig(row: unknown): object {
+  try {
+    return row === undefined ? {} : mutableSettings(row, "config");
+  } catch {
+    return {};
   }
 }

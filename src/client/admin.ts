@@ -1,6 +1,7 @@
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { ConsumeStats, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import { named } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
@@ -45,6 +46,11 @@ export class Admin {
   /** The offset that the next message gets. */
   async maxOffset(queue: MessageQueue): Promise<number> {
     return (await this.#queue(queue)).maxOffset;
+  }
+
+  /** Changes settings of the running broker and of those after it; resolves with all of them when that is durable. */
+  async updateBrokerConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
+    return this.#connection.call("updateBrokerConfig", [mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>]);
   }
 
   async #queue(queue: MessageQueue): Promise<QueueStats> {

@@ -96,7 +96,14 @@ export const MAX_WITNESS_GROUPS = 256;
 /** Damaged rows that diagnostics names one by one. */
 export const MAX_DAMAGE_REPORTS = 1000;
 
+/** The least that a log may be limited to: two blocks, of which the older goes. */
+export const MIN_STORE_BYTES = 2 * 1024 * 1024;
+/** What retention deletes in one transaction, unless the log is limited to little. */
+export const MAX_SEGMENT_BYTES = 16 * 1024 * 1024;
+
 // Times
+/** RocketMQ's cleanResourceInterval: how often it is looked what is to be deleted. */
+export const CLEAN_INTERVAL = 10_000;
 export const CONNECT_TIMEOUT = 10_000;
 /** How long a worker of the next generation may wait behind a host that is thought to hang; broker/lease.ts finds out sooner. */
 export const SUCCESSION_TIMEOUT = 20_000;

@@ -30,6 +30,8 @@ export class CommitLog {
   readonly #cache: ByteCache<number, Chunk>;
   /** First positions of the cached chunks, ascending. */
   readonly #cached: number[] = [];
+  /** Where the log begins: what was before has been removed. */
+  minPosition = 0;
   #durablePosition = 0;
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
@@ -173,7 +175,7 @@ export class CommitLog {
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
     }
-    if (wanted === undefined) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    if (wanted === undefined && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
 

@@ -5,6 +5,7 @@ import { topicSpec } from "../protocol/topic-spec.ts";
 import { named } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
+import { refuseNotBuilt } from "./not-built.ts";
 import { queueRef } from "./pull-consumer.ts";
 
 const topicName = named(checkClientTopic);
@@ -13,6 +14,10 @@ const groupName = named(checkGroup);
 /** Looks after topics and tells how things stand. `mq.admin`. */
 export class Admin {
   readonly #connection: Connection;
+
+  static {
+    refuseNotBuilt(this.prototype, "admin");
+  }
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -48,7 +53,7 @@ export class Admin {
   }
 
   async #queue(queue: MessageQueue): Promise<QueueStats> {
-    const { topic, queueId } = queueRef(queue, "queue");
+    const { topic, queueId } = queueRef(queue, "queue", this.#connection.serving.brokerName);
     const { queues } = await this.topicStats(topic);
     const row = queues[queueId];
     if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has ${queues.length} queues; ${queueId} is none of them.`, { field: "queue.queueId" });

@@ -9,7 +9,7 @@ export type {
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin } from "./client/admin.ts";
 export type {
-  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
+  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, OffsetBoundary, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";

@@ -23,6 +23,7 @@ import { QueueReader } from "./queue-reader.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
+import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
 
 /** Everything from outside that a broker needs. */
@@ -51,6 +52,7 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
+  readonly times: TimeSearch;
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
@@ -105,6 +107,7 @@ export class Broker {
       log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.times = new TimeSearch(this.#queues, this.#log);
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };

@@ -11,7 +11,7 @@ import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import type { Check } from "../protocol/validate.ts";
-import { boolean, integer, list, named, offset, oneOf, record, text } from "../protocol/validate.ts";
+import { boolean, integer, list, named, offset, oneOf, record, text, time } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -48,6 +48,8 @@ const fetchRequest = record({
 const quitRequest = record({ memberId, commits });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
+
+const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -110,6 +112,7 @@ export function serve(port: PortLike, connection: Connection): void {
         return null;
       }),
     pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
+    searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),

@@ -1,8 +1,8 @@
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
-import type { ConsumeStats, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import type { ConsumeStats, OffsetBoundary, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
-import { named } from "../protocol/validate.ts";
+import { named, oneOf, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
 import { refuseNotBuilt } from "./not-built.ts";
@@ -10,6 +10,7 @@ import { queueRef } from "./pull-consumer.ts";
 
 const topicName = named(checkClientTopic);
 const groupName = named(checkGroup);
+const boundaryCheck = oneOf("LOWER", "UPPER");
 
 /** Looks after topics and tells how things stand. `mq.admin`. */
 export class Admin {
@@ -50,6 +51,12 @@ export class Admin {
   /** The offset that the next message gets. */
   async maxOffset(queue: MessageQueue): Promise<number> {
     return (await this.#queue(queue)).maxOffset;
+  }
+
+  /** LOWER: the first message stored at `timestamp` or later, or maxOffset. UPPER: the last one stored at it or earlier, or minOffset. */
+  async searchOffset(queue: MessageQueue, timestamp: number, boundary: OffsetBoundary = "LOWER"): Promise<number> {
+    const ref = queueRef(queue, "queue", this.#connection.serving.brokerName);
+    return this.#connection.call("searchOffset", [{ ...ref, timestamp: time(timestamp, "timestamp"), boundary: boundaryCheck(boundary, "boundary") }]);
   }
 
   async #queue(queue: MessageQueue): Promise<QueueStats> {

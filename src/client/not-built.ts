@@ -9,11 +9,10 @@ export const NOT_BUILT = {
   mq: ["createTransactionProducer", "createSimpleConsumer"],
   admin: [
     "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset", "queryMessages", "viewMessage",
-    "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster", "updateBrokerConfig", "searchOffset",
+    "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster", "updateBrokerConfig",
     "exportLog", "importLog", "persistStorage", "destroy",
   ],
   producer: ["request", "recall"],
-  pull: ["seekToTimestamp"],
 } as const;
 
 /** Makes the names of one owner refuse. Called in a static block of its class, which must have none of them. */

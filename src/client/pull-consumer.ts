@@ -8,11 +8,10 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import type { ConsumeFromWhere, PullStatus, QueueRef } from "../protocol/api.ts";
-import { boolean, integer, list, named, offset, oneOf, optional, record } from "../protocol/validate.ts";
+import { boolean, integer, list, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
-import { refuseNotBuilt } from "./not-built.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
 import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
@@ -73,10 +72,6 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #sleepers = new Set<() => void>();
   #closing: Promise<void> | null = null;
   #isShut = false;
-
-  static {
-    refuseNotBuilt(this.prototype, "pull");
-  }
 
   constructor(connection: Connection, options: PullConsumerOptions, onShutdown: (consumer: PullConsumer) => void) {
     const checked = optionsCheck(options, "pullConsumer");
@@ -145,6 +140,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   async seekToEnd(queue: MessageQueue): Promise<void> {
     return this.seek(queue, (await this.#limits(queue)).maxOffset);
+  }
+
+  /** Goes on at the first message that was stored at this time or later; at the end when there is none. */
+  async seekToTimestamp(queue: MessageQueue, timestamp: number): Promise<void> {
+    const at = time(timestamp, "seekToTimestamp.timestamp");
+    const { minOffset, maxOffset } = await this.#limits(queue);
+    const found = await this.#connection.call("searchOffset", [{ ...this.#queueRef(queue, "queue"), timestamp: at, boundary: "LOWER" }]);
+    return this.seek(queue, Math.min(Math.max(found, minOffset), maxOffset));
   }
 
   /** Everything that `poll` has given is consumed; resolves when the broker knows. */

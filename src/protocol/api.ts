@@ -27,6 +27,8 @@ export interface BrokerApi {
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
+  /** 0 for a queue that nobody knows. */
+  searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
   createTopic(spec: TopicSpec): Promise<Answer<TopicConfig>>;
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
@@ -35,7 +37,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull",
+  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "diagnostics",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -227,6 +229,15 @@ export interface PullReply {
 }
 
 export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILLEGAL";
+
+export interface SearchOffsetRequest extends QueueRef {
+  /** Store time, ms. */
+  timestamp: number;
+  boundary: OffsetBoundary;
+}
+
+/** LOWER: the first message stored at a time or later. UPPER: the last one stored at it or earlier. */
+export type OffsetBoundary = "LOWER" | "UPPER";
 
 export interface QueueStats extends QueueRef {
   brokerName: string;

@@ -59,6 +59,9 @@ export function integer(min: number, max: number): Check<number> {
 /** A position or an offset. */
 export const offset: Check<number> = integer(0, Number.MAX_SAFE_INTEGER);
 
+/** Milliseconds since 1970, before it too. */
+export const time: Check<number> = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+
 export function oneOf<const T extends string | number>(...values: T[]): Check<T> {
   return (value, field) => (values.includes(value as T) ? (value as T) : refuse(field, values.map(show).join(" or "), value));
 }

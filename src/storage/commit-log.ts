@@ -104,6 +104,16 @@ export class CommitLog {
     return { records: end === bytes ? records : records.slice(0, end), taken };
   }
 
+  /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
+  async storeTime(position: number): Promise<number | null> {
+    // A record's fixed part is never cut, and nobody reads on from here: one row is enough.
+    const chunk = this.#lookUp(position) ?? (await this.#load(position, 1));
+    const at = position - (chunk?.position ?? 0);
+    if (chunk === undefined || chunk.payload === null || at + RECORD.body > chunk.payload.byteLength) return null;
+    const view = new DataView(chunk.payload.buffer, chunk.payload.byteOffset + at, RECORD.body);
+    return readInt64(view, RECORD.physicalOffset) === position ? readInt64(view, RECORD.storeTimestamp) : null;
+  }
+
   /** Stored rows from a position on, in order, a handful at a time. */
   async *rows(position: number): AsyncGenerator<LogRow> {
     for (let next = position; ; ) {
@@ -141,9 +151,9 @@ export class CommitLog {
     return chunk !== undefined && position < chunk.end ? chunk : undefined;
   }
 
-  async #load(position: number): Promise<Chunk | undefined> {
+  async #load(position: number, count = READ_AHEAD_ROWS): Promise<Chunk | undefined> {
     const first = await this.#store.floorLog(position);
-    const rows = first === undefined ? [] : await this.#store.readLog(first, READ_AHEAD_ROWS);
+    const rows = first === undefined ? [] : await this.#store.readLog(first, count);
     let wanted: Chunk | undefined;
     for (const row of rows) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);

@@ -54,6 +54,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   }).map((request) => [request]),
   quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
   pull: fc.record({ ...queue, expression: fc.constantFrom("*", "t", "||"), offset, max: fc.constantFrom(1, 1024) }).map((request) => [request]),
+  searchOffset: fc.record({ ...queue, timestamp: offset, boundary: fc.constantFrom("LOWER", "UPPER") }).map((request) => [request]),
   createTopic: fc.record(
     { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "MIXED") },
     { requiredKeys: ["topic"] },

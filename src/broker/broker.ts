@@ -18,6 +18,8 @@ import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { Groups } from "./groups.ts";
+import { LogExport } from "./log-export.ts";
+import { LogImport } from "./log-import.ts";
 import { Offsets } from "./offsets.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { SendService } from "./send.ts";
@@ -53,6 +55,8 @@ export class Broker {
   readonly fetches: FetchService;
   readonly stats: Stats;
   readonly times: TimeSearch;
+  readonly exports: LogExport;
+  readonly imports: LogImport;
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
@@ -108,6 +112,10 @@ export class Broker {
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.times = new TimeSearch(this.#queues, this.#log);
+    this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
+    this.imports = new LogImport({
+      log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
+    });
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };

@@ -5,6 +5,8 @@ import { topicSpec } from "../protocol/topic-spec.ts";
 import { named, oneOf, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
+import { exportLog } from "./log-export.ts";
+import { importLog, type ImportResult } from "./log-import.ts";
 import { refuseNotBuilt } from "./not-built.ts";
 import { queueRef } from "./pull-consumer.ts";
 
@@ -41,6 +43,22 @@ export class Admin {
   /** Of a group nobody knows: no queues, no backlog. */
   async consumeStats(group: string): Promise<ConsumeStats> {
     return this.#connection.call("consumeStats", [groupName(group, "group")]);
+  }
+
+  /**
+   * Everything stored, as a stream: the messages as RocketMQ's commit-log records, the topics and the groups' offsets.
+   * What is durable when the reading begins is in it, and nothing later. It is read as fast as it is consumed.
+   */
+  exportLog(): ReadableStream<Uint8Array> {
+    return exportLog(this.#connection, this.#connection.options.namespace);
+  }
+
+  /**
+   * Takes in what `exportLog` gave, into an empty namespace. Messages keep their ids, times, queues and offsets, and
+   * groups go on where they were. Nothing can be read before all of it is there. Rejects with ImportError.
+   */
+  importLog(stream: ReadableStream<Uint8Array>): Promise<ImportResult> {
+    return importLog(this.#connection, stream);
   }
 
   /** The oldest offset that can still be read. */

@@ -10,7 +10,7 @@ export const NOT_BUILT = {
   admin: [
     "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset", "queryMessages", "viewMessage",
     "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster", "updateBrokerConfig",
-    "exportLog", "importLog", "persistStorage", "destroy",
+    "persistStorage", "destroy",
   ],
   producer: ["request", "recall"],
 } as const;

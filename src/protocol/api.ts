@@ -34,11 +34,18 @@ export interface BrokerApi {
   topicStats(topic: string): Promise<Answer<TopicStats>>;
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
+  beginExport(): Promise<Answer<LogExtent>>;
+  exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
+  /** Each of these three may be repeated, also at the next broker. */
+  beginImport(request: { id: string }): Promise<Answer<null>>;
+  importRecords(request: ImportRecords): Promise<Answer<{ stored: number }>>;
+  endImport(request: ImportEnd): Promise<Answer<null>>;
 }
 
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "diagnostics",
+  "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
 /** Broker settings a client may bring along; the running broker's win. */
@@ -273,6 +280,49 @@ export interface ConsumeStats {
   diffTotal: number;
   /** Messages a second consumed over the last ten seconds. */
   consumeTps: number;
+}
+
+/** How far a group has come in a topic. */
+export interface GroupOffsets {
+  group: string;
+  topic: string;
+  offsets: [queueId: number, offset: number][];
+}
+
+/** What an export comprises. */
+export interface LogExtent {
+  /** From this position of the log up to but not including `end`. */
+  position: number;
+  end: number;
+  topics: TopicConfig[];
+  offsets: GroupOffsets[];
+}
+
+export interface ExportRequest {
+  position: number;
+  end: number;
+}
+
+export interface ExportReply {
+  /** Whole records. */
+  records: Uint8Array;
+  count: number;
+  /** Where to go on; `end` when that was all. */
+  nextPosition: number;
+  damaged: DamagedRange[];
+}
+
+export interface ImportRecords {
+  /** Of the exported log. */
+  id: string;
+  /** As for `send`, the broker's fields filled in. */
+  frame: unknown;
+}
+
+export interface ImportEnd {
+  id: string;
+  topics: TopicSpec[];
+  offsets: GroupOffsets[];
 }
 
 export interface BrokerDiagnostics {

@@ -94,6 +94,13 @@ export function list<T>(item: Check<T>, maxItems: number): Check<T[]> {
   };
 }
 
+export function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length !== 2) refuse(field, "a pair", value);
+    return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`)];
+  };
+}
+
 const OPTIONAL = Symbol("optional");
 type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
 

@@ -8,8 +8,9 @@ export type {
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin } from "./client/admin.ts";
+export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
-  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
+  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, OffsetBoundary, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
 export type { BrokerSettings, MutableSettings } from "./protocol/broker-settings.ts";

@@ -21,12 +21,15 @@ import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { Groups } from "./groups.ts";
+import { LogExport } from "./log-export.ts";
+import { LogImport } from "./log-import.ts";
 import { Offsets } from "./offsets.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { type EstimateRoom, Retention } from "./retention.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
+import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
 
 /** Everything from outside that a broker needs. */
@@ -58,6 +61,9 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
+  readonly times: TimeSearch;
+  readonly exports: LogExport;
+  readonly imports: LogImport;
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
@@ -123,6 +129,11 @@ export class Broker {
       refusal: () => this.#retention.refusal,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.times = new TimeSearch(this.#queues, this.#log);
+    this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
+    this.imports = new LogImport({
+      log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
+    });
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };

@@ -1,8 +1,8 @@
 import { expose } from "comlink";
-import { errorToData, MQError } from "../model/errors.ts";
+import { errorToData } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_HELD_QUEUES, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC,
-  MAX_SUBSCRIPTIONS_PER_MEMBER,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH,
+  MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
@@ -10,9 +10,8 @@ import { BROKER_METHODS } from "../protocol/api.ts";
 import { type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
-import { topicSpec } from "../protocol/topic-spec.ts";
-import type { Check } from "../protocol/validate.ts";
-import { boolean, integer, list, named, offset, oneOf, record, text } from "../protocol/validate.ts";
+import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
+import { boolean, integer, list, named, offset, oneOf, pair, record, text, time } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -49,6 +48,14 @@ const fetchRequest = record({
 const quitRequest = record({ memberId, commits });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
+
+const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
+
+const exportRequest = record({ position: offset, end: offset });
+const importId = text(MAX_IMPORT_ID_LENGTH);
+const importBegin = record({ id: importId });
+const importRecords = record({ id: importId, frame: (value) => value });
+const importEnd = record({ id: importId, topics: list(topicSpec, MAX_TOPICS), offsets: list(groupOffsets, MAX_GROUP_TOPICS) });
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -111,6 +118,7 @@ export function serve(port: PortLike, connection: Connection): void {
         return null;
       }),
     pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
+    searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
@@ -118,6 +126,11 @@ export function serve(port: PortLike, connection: Connection): void {
     updateBrokerConfig: (settings) =>
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
+    beginExport: () => answer(() => connection.open().broker.exports.begin()),
+    exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),
+    beginImport: (request) => answer(() => connection.open().broker.imports.begin(importBegin(request, "beginImport").id)),
+    importRecords: (request) => answer(() => connection.open().broker.imports.records(importRecords(request, "importRecords"))),
+    endImport: (request) => answer(() => connection.open().broker.imports.end(importEnd(request, "endImport"))),
   };
 
   const facade = Object.freeze(Object.assign(Object.create(null) as object, api));
@@ -128,13 +141,4 @@ export function serve(port: PortLike, connection: Connection): void {
     epoch: () => connection.epoch(),
   });
   expose(facade, endpoint);
-}
-
-function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
-  return (value, field) => {
-    if (!Array.isArray(value) || value.length !== 2) {
-      throw new MQError("INVALID_PARAMETER", `${field} must be a pair.`, { field });
-    }
-    return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`)];
-  };
 }

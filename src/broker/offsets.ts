@@ -1,5 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_GROUP_TOPICS } from "../model/limits.ts";
+import type { GroupOffsets } from "../protocol/api.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { LOSS_KEY, readLoss } from "../storage/loss.ts";
 
@@ -77,6 +78,13 @@ export class Offsets {
 
   topicsOf(group: string): string[] {
     return [...(this.#offsets.get(group)?.keys() ?? [])];
+  }
+
+  /** Everything, as an export has it. */
+  all(): GroupOffsets[] {
+    return [...this.#offsets].flatMap(([group, topics]) =>
+      [...topics].map(([topic, offsets]) => ({ group, topic, offsets: Object.entries(offsets).map(([queueId, offset]): [number, number] => [Number(queueId), offset]) })),
+    );
   }
 
   /** Groups that have been at this topic. */

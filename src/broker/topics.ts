@@ -5,6 +5,7 @@ import type { TopicConfig, TopicSpec } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
+import { readImport } from "./import-row.ts";
 
 export const BROKER_NAME = "broker-a";
 const PREFIX = "topic/";
@@ -27,6 +28,8 @@ export class Topics {
   /** Topics as stored, and those of which only records are left. */
   restore(queues: ConsumeQueueStore): void {
     for (const [topic, config] of this.#state.startingWith(PREFIX)) this.#topics.set(topic, config as TopicConfig);
+    // What is half imported nobody may read.
+    if (readImport(this.#state)?.isDone === false) return;
     for (const { topic, queueId } of queues.all()) {
       const known = this.#topics.get(topic) ?? this.#describe({ topic });
       const needed = Math.max(queueId + 1, known.readQueueNums);
@@ -68,6 +71,13 @@ export class Topics {
     }
     await this.#put(config);
     return config;
+  }
+
+  /** Takes over what an import says of a topic; queues that hold messages already stay readable. */
+  adopt(spec: TopicSpec): void {
+    const config = this.#describe(spec);
+    const readQueueNums = Math.max(config.readQueueNums, this.#topics.get(spec.topic)?.readQueueNums ?? 0);
+    this.#put({ ...config, readQueueNums }).catch(() => {});
   }
 
   /** The topic a producer wants to send to, made on the fly where the settings allow it. */

@@ -12,6 +12,7 @@ import type { Cancel } from "../platform/timers.ts";
 import type { TopicConfig } from "../protocol/api.ts";
 import { callable, instance, integer, named, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
+import { refuseNotBuilt } from "./not-built.ts";
 import type { Outbox, SendRules } from "./outbox.ts";
 import type { Route, Routes } from "./routes.ts";
 
@@ -100,6 +101,10 @@ export class Producer {
   #idle: (() => void)[] = [];
   #closing: Promise<void> | null = null;
 
+  static {
+    refuseNotBuilt(this.prototype, "producer");
+  }
+
   constructor(
     parts: { connection: Connection; outbox: Outbox; routes: Routes; onShutdown: (producer: Producer) => void },
     options: ProducerOptions,
@@ -167,6 +172,9 @@ export class Producer {
     if (Array.isArray(message)) checkBatch(drafts);
     if (drafts[0]!.messageGroup !== undefined && (checked.queue !== undefined || checked.selector !== undefined)) {
       throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
+    }
+    if (checked.queue !== undefined && checked.selector !== undefined) {
+      throw new MQError("INVALID_PARAMETER", "queue says where the message goes; a selector would have nothing to choose.", { field: "send.selector" });
     }
     const timeout = checked.timeout ?? this.#rules.timeout;
     return { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout, isLate: false, hasAsked: false, isSecondTry: false, isDoubtful: false };

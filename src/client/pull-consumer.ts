@@ -7,8 +7,8 @@ import type { MessageQueue } from "../model/queue.ts";
 import { compareQueues, queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
-import type { ConsumeFromWhere, PullStatus } from "../protocol/api.ts";
-import { boolean, integer, list, named, offset, oneOf, optional, record } from "../protocol/validate.ts";
+import type { ConsumeFromWhere, PullStatus, QueueRef } from "../protocol/api.ts";
+import { boolean, integer, list, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
@@ -64,6 +64,8 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #onShutdown: (consumer: PullConsumer) => void;
   #member: GroupMember | null = null;
   #starting: Promise<void> = Promise.resolve();
+  /** Why the queues of `assign` were refused. */
+  #refusal: unknown;
   #ready: Held[] = [];
   #given: Held[] = [];
   /** Polls that wait for a message. */
@@ -87,13 +89,17 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#subscriptions.set(topicCheck(topic, "subscribe.topic"), checkSelector(selector, "subscribe.selector"));
   }
 
-  /** Takes exactly these queues, whoever else reads them. */
-  assign(queues: MessageQueue[]): void {
+  /**
+   * Takes exactly these queues, whoever else reads them. Resolves when the broker has given them; it need not be
+   * awaited, because `poll` tells of a refusal too.
+   */
+  assign(queues: MessageQueue[]): Promise<void> {
     this.#checkOpen();
     if (this.#subscriptions.size > 0 || this.#member !== null) throw new MQError("INVALID_PARAMETER", "assign is called once, and does not go together with subscribe.", { field: "assign" });
-    const checked = queueRefs(queues, "assign");
+    const checked = this.#queueRefs(queues, "assign");
     if (checked.length === 0) throw new MQError("INVALID_PARAMETER", "assign needs at least one queue.", { field: "assign" });
     this.#start(checked);
+    return this.#starting;
   }
 
   /** The next messages: at once if some are there, else as soon as the first arrives; none when the time is up. */
@@ -119,7 +125,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   /** Goes on at another offset. Messages received and not yet given are forgotten. */
   async seek(queue: MessageQueue, to: number): Promise<void> {
-    const [checkedQueue, checkedOffset] = [queueRef(queue, "seek.queue"), offset(to, "seek.offset")];
+    const [checkedQueue, checkedOffset] = [this.#queueRef(queue, "seek.queue"), offset(to, "seek.offset")];
     const { minOffset, maxOffset } = await this.#limits(queue);
     if (checkedOffset < minOffset || checkedOffset > maxOffset) {
       throw new MQError("INVALID_PARAMETER", `The queue holds the offsets ${minOffset} to ${maxOffset}; ${checkedOffset} is none of them.`, { field: "seek.offset" });
@@ -136,6 +142,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     return this.seek(queue, (await this.#limits(queue)).maxOffset);
   }
 
+  /** Goes on at the first message that was stored at this time or later; at the end when there is none. */
+  async seekToTimestamp(queue: MessageQueue, timestamp: number): Promise<void> {
+    const at = time(timestamp, "seekToTimestamp.timestamp");
+    const { minOffset, maxOffset } = await this.#limits(queue);
+    const found = await this.#connection.call("searchOffset", [{ ...this.#queueRef(queue, "queue"), timestamp: at, boundary: "LOWER" }]);
+    return this.seek(queue, Math.min(Math.max(found, minOffset), maxOffset));
+  }
+
   /** Everything that `poll` has given is consumed; resolves when the broker knows. */
   async commit(): Promise<void> {
     this.#checkOpen();
@@ -146,14 +160,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   /** Neither fetches nor gives anything more of these queues until `resume`. */
   pause(queues: MessageQueue[]): void {
-    const checked = queueRefs(queues, "pause");
+    const checked = this.#queueRefs(queues, "pause");
     // Before the first poll there is no member yet: this makes one.
     this.#started().catch(() => {});
     for (const queue of checked) this.#member!.pause(queue);
   }
 
   resume(queues: MessageQueue[]): void {
-    for (const queue of queueRefs(queues, "resume")) this.#member?.resume(queue);
+    for (const queue of this.#queueRefs(queues, "resume")) this.#member?.resume(queue);
     this.#wake();
   }
 
@@ -171,7 +185,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   async pull(queue: MessageQueue, selector: string | MessageSelector, at: number, most: number): Promise<PullResult> {
     this.#checkOpen();
     const filter = checkSelector(selector, "pull.selector");
-    const request = { ...queueRef(queue, "pull.queue"), expression: filter.expression, offset: offset(at, "pull.offset"), max: max(most, "pull.max") };
+    const request = { ...this.#queueRef(queue, "pull.queue"), expression: filter.expression, offset: offset(at, "pull.offset"), max: max(most, "pull.max") };
     const { records, ...rest } = await this.#connection.call("pull", [request]);
     const messages = decodeRecords(records, this.#connection.serving.brokerName).filter((message) => filter.matches({ tags: message.tags }));
     const status = rest.status === "FOUND" && messages.length === 0 ? "NO_MATCHED_MSG" : rest.status;
@@ -207,7 +221,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
 
   #started(): Promise<void> {
     if (this.#member === null) {
-      if (this.#subscriptions.size === 0) throw new MQError("INVALID_PARAMETER", "Call subscribe or assign first.", { field: "subscribe" });
+      if (this.#subscriptions.size === 0) throw this.#refusal ?? new MQError("INVALID_PARAMETER", "Call subscribe or assign first.", { field: "subscribe" });
       this.#start([]);
     }
     return this.#starting;
@@ -239,8 +253,11 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
     member.events.on("error", (error) => this.#events.emit("error", error));
     this.#member = member;
-    this.#starting = member.start().catch((error: unknown) => {
+    const started = queues.length === 0 ? member.start() : this.#checkExist(queues).then(() => member.start());
+    this.#starting = started.catch((error: unknown) => {
+      void member.stop();
       this.#member = null;
+      this.#refusal = error;
       throw error;
     });
     this.#starting.catch(() => {});
@@ -272,8 +289,27 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     for (const wake of this.#sleepers) wake();
   }
 
+  #queueRef(value: unknown, field: string): QueueRef {
+    return queueRef(value, field, this.#connection.serving.brokerName);
+  }
+
+  #queueRefs(value: unknown, field: string): QueueRef[] {
+    return list((queue, at) => this.#queueRef(queue, at), MAX_QUEUES_PER_CALL)(value, field);
+  }
+
+  /** Here and not at the broker: queues that are lost with a store come back, and whoever reads them then goes on. */
+  async #checkExist(queues: QueueRef[]): Promise<void> {
+    for (const topic of new Set(queues.map((queue) => queue.topic))) {
+      const { readQueueNums } = await this.#connection.call("route", [topic, false]);
+      const at = queues.findIndex((queue) => queue.topic === topic && queue.queueId >= readQueueNums);
+      if (at < 0) continue;
+      const field = `assign[${at}].queueId`;
+      throw new MQError("INVALID_PARAMETER", `${field}: topic "${topic}" has the queues 0 to ${readQueueNums - 1}; ${queues[at]!.queueId} is none of them.`, { field });
+    }
+  }
+
   async #limits(queue: MessageQueue): Promise<{ minOffset: number; maxOffset: number }> {
-    const { topic, queueId } = queueRef(queue, "queue");
+    const { topic, queueId } = this.#queueRef(queue, "queue");
     const { queues } = await this.#connection.call("topicStats", [topic]);
     const row = queues.find((one) => one.queueId === queueId);
     if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has no queue ${queueKey(topic, queueId)}.`, { field: "queue" });
@@ -281,12 +317,9 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 }
 
-function queueRefs(value: unknown, field: string): { topic: string; queueId: number }[] {
-  return list(queueRef, MAX_QUEUES_PER_CALL)(value, field);
-}
-
-export function queueRef(value: unknown, field: string): { topic: string; queueId: number } {
+export function queueRef(value: unknown, field: string, broker: string): QueueRef {
   if (typeof value !== "object" || value === null) throw new MQError("INVALID_PARAMETER", `${field} must be a MessageQueue.`, { field });
-  const { topic, queueId } = value as Partial<MessageQueue>;
+  const { topic, brokerName, queueId } = value as Partial<MessageQueue>;
+  if (brokerName !== broker) throw new MQError("INVALID_PARAMETER", `${field}.brokerName must be "${broker}": there is no other broker.`, { field: `${field}.brokerName` });
   return { topic: topicCheck(topic, `${field}.topic`), queueId: integer(0, 2 ** 31 - 1)(queueId, `${field}.queueId`) };
 }

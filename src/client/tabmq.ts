@@ -4,6 +4,7 @@ import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
 import { listen } from "./listen.ts";
+import { refuseNotBuilt } from "./not-built.ts";
 import { Outbox } from "./outbox.ts";
 import type { ProducerOptions } from "./producer.ts";
 import { Producer } from "./producer.ts";
@@ -38,6 +39,10 @@ export class TabMQ {
   /** Everything that has to be shut down before the connection. */
   readonly #clients = new Set<{ shutdown(): Promise<void> }>();
   #closing: Promise<void> | null = null;
+
+  static {
+    refuseNotBuilt(this.prototype, "mq");
+  }
 
   constructor(connection: Connection) {
     this.clientId = connection.options.clientId;

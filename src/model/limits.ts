@@ -73,6 +73,10 @@ export const FETCH_TARGET_BYTES = 256 * 1024;
 /** Queue entries one read looks at before it answers "nothing matched so far". */
 export const MAX_SCANNED_ENTRIES = 8192;
 
+/** Records in one call of an export or an import end after this many bytes. */
+export const LOG_BATCH_BYTES = 1024 * 1024;
+export const MAX_IMPORT_ID_LENGTH = 64;
+
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;

@@ -21,6 +21,8 @@ const SYSTEM_TOPICS: ReadonlyMap<string, boolean> = new Map([
   ["SELF_TEST_TOPIC", true],
   ["OFFSET_MOVED_EVENT", true],
   ["CHECKPOINT_TOPIC", false],
+  // Ours: what an exported log says of itself (log-manifest.ts).
+  ["rmq_sys_TABMQ_LOG", true],
 ]);
 
 const DEFAULT_GROUPS: ReadonlySet<string> = new Set(["DEFAULT_PRODUCER", "DEFAULT_CONSUMER"]);

@@ -28,6 +28,8 @@ export interface BrokerApi {
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
+  /** 0 for a queue that nobody knows. */
+  searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
   createTopic(spec: TopicSpec): Promise<Answer<TopicConfig>>;
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
@@ -35,11 +37,18 @@ export interface BrokerApi {
   /** Changes settings of the running broker, and of those after it; answers with all of them when that is durable. */
   updateBrokerConfig(settings: Partial<MutableSettings>): Promise<Answer<BrokerSettings>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
+  beginExport(): Promise<Answer<LogExtent>>;
+  exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
+  /** Each of these three may be repeated, also at the next broker. */
+  beginImport(request: { id: string }): Promise<Answer<null>>;
+  importRecords(request: ImportRecords): Promise<Answer<{ stored: number }>>;
+  endImport(request: ImportEnd): Promise<Answer<null>>;
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull",
+  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "diagnostics",
+  "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
 export interface HelloRequest {
@@ -220,6 +229,15 @@ export interface PullReply {
 
 export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILLEGAL";
 
+export interface SearchOffsetRequest extends QueueRef {
+  /** Store time, ms. */
+  timestamp: number;
+  boundary: OffsetBoundary;
+}
+
+/** LOWER: the first message stored at a time or later. UPPER: the last one stored at it or earlier. */
+export type OffsetBoundary = "LOWER" | "UPPER";
+
 export interface QueueStats extends QueueRef {
   brokerName: string;
   minOffset: number;
@@ -254,6 +272,49 @@ export interface ConsumeStats {
   diffTotal: number;
   /** Messages a second consumed over the last ten seconds. */
   consumeTps: number;
+}
+
+/** How far a group has come in a topic. */
+export interface GroupOffsets {
+  group: string;
+  topic: string;
+  offsets: [queueId: number, offset: number][];
+}
+
+/** What an export comprises. */
+export interface LogExtent {
+  /** From this position of the log up to but not including `end`. */
+  position: number;
+  end: number;
+  topics: TopicConfig[];
+  offsets: GroupOffsets[];
+}
+
+export interface ExportRequest {
+  position: number;
+  end: number;
+}
+
+export interface ExportReply {
+  /** Whole records. */
+  records: Uint8Array;
+  count: number;
+  /** Where to go on; `end` when that was all. */
+  nextPosition: number;
+  damaged: DamagedRange[];
+}
+
+export interface ImportRecords {
+  /** Of the exported log. */
+  id: string;
+  /** As for `send`, the broker's fields filled in. */
+  frame: unknown;
+}
+
+export interface ImportEnd {
+  id: string;
+  topics: TopicSpec[];
+  offsets: GroupOffsets[];
 }
 
 export interface BrokerDiagnostics {

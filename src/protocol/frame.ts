@@ -68,6 +68,21 @@ export class FrameWriter {
   }
 }
 
+/** A frame of records that are written already; `bytes` is their length together. */
+export function frameOf(records: readonly Uint8Array[], bytes: number): ArrayBuffer {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + bytes);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, FRAME_MAGIC);
+  view.setUint32(4, records.length);
+  view.setUint32(8, bytes);
+  let at = FRAME_HEADER_BYTES;
+  for (const record of records) {
+    frame.set(record, at);
+    at += record.byteLength;
+  }
+  return frame.buffer;
+}
+
 /** The records of a frame from a port. Throws MQError PROTOCOL_VIOLATION on anything that is not a frame. */
 export function openFrame(value: unknown): { count: number; records: Uint8Array } {
   if (!(value instanceof ArrayBuffer)) throw violation("A frame is an ArrayBuffer.");

@@ -1,6 +1,6 @@
 import { MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
-import { checkClientTopic } from "../model/names.ts";
-import { integer, named, oneOf, optional, record } from "./validate.ts";
+import { checkClientTopic, checkGroup } from "../model/names.ts";
+import { integer, list, named, offset, oneOf, optional, pair, record } from "./validate.ts";
 
 const queueCount = integer(1, MAX_QUEUES_PER_TOPIC);
 
@@ -11,4 +11,11 @@ export const topicSpec = record({
   writeQueueNums: optional(queueCount),
   perm: optional(oneOf(2, 4, 6)),
   messageType: optional(oneOf("NORMAL", "FIFO", "MIXED")),
+});
+
+/** How far a group has come in a topic, as an export has it. */
+export const groupOffsets = record({
+  group: named(checkGroup),
+  topic: named(checkClientTopic),
+  offsets: list(pair(integer(0, MAX_QUEUES_PER_TOPIC - 1), offset), MAX_QUEUES_PER_TOPIC),
 });

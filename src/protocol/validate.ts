@@ -59,6 +59,9 @@ export function integer(min: number, max: number): Check<number> {
 /** A position or an offset. */
 export const offset: Check<number> = integer(0, Number.MAX_SAFE_INTEGER);
 
+/** Milliseconds since 1970, before it too. */
+export const time: Check<number> = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+
 export function oneOf<const T extends string | number>(...values: T[]): Check<T> {
   return (value, field) => (values.includes(value as T) ? (value as T) : refuse(field, values.map(show).join(" or "), value));
 }
@@ -88,6 +91,13 @@ export function list<T>(item: Check<T>, maxItems: number): Check<T[]> {
     }
     // Not `map`, which would leave holes as they are and so unchecked.
     return Array.from(value, (entry, at) => item(entry, `${field}[${at}]`));
+  };
+}
+
+export function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length !== 2) refuse(field, "a pair", value);
+    return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`)];
   };
 }
 

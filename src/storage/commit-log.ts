@@ -112,6 +112,16 @@ export class CommitLog {
     return { records: end === bytes ? records : records.slice(0, end), taken };
   }
 
+  /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
+  async storeTime(position: number): Promise<number | null> {
+    // A record's fixed part is never cut, and nobody reads on from here: one row is enough.
+    const chunk = this.#lookUp(position) ?? (await this.#load(position, 1));
+    const at = position - (chunk?.position ?? 0);
+    if (chunk === undefined || chunk.payload === null || at + RECORD.body > chunk.payload.byteLength) return null;
+    const view = new DataView(chunk.payload.buffer, chunk.payload.byteOffset + at, RECORD.body);
+    return readInt64(view, RECORD.physicalOffset) === position ? readInt64(view, RECORD.storeTimestamp) : null;
+  }
+
   /** Stored rows from a position on, in order, a handful at a time. */
   async *rows(position: number): AsyncGenerator<LogRow> {
     this.#walks++;
@@ -124,6 +134,17 @@ export class CommitLog {
         if (last === undefined) return;
         next = last.position + 1;
       }
+    } finally {
+      this.#walks--;
+    }
+  }
+
+  /** The same, from the row on that holds a position. */
+  async *rowsAt(position: number): AsyncGenerator<LogRow> {
+    this.#walks++;
+    try {
+      await this.#rewriting;
+      yield* this.rows((await this.#store.floorLog(position)) ?? position);
     } finally {
       this.#walks--;
     }
@@ -162,8 +183,8 @@ export class CommitLog {
     return chunk !== undefined && position < chunk.end ? chunk : undefined;
   }
 
-  async #load(position: number): Promise<Chunk | undefined> {
-    const rows = await this.#rowsAt(position);
+  async #load(position: number, count = this.#readAhead): Promise<Chunk | undefined> {
+    const rows = await this.#rowsAt(position, count);
     const size = rows.at(-1)?.bytes.byteLength ?? 0;
     this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: Chunk | undefined;
@@ -180,11 +201,11 @@ export class CommitLog {
   }
 
   /** The row that holds a position, and some behind it. */
-  async #rowsAt(position: number): Promise<LogRow[]> {
+  async #rowsAt(position: number, count: number): Promise<LogRow[]> {
     for (;;) {
       const first = await this.#store.floorLog(position);
       if (first === undefined) return [];
-      const rows = await this.#store.readLog(first, this.#readAhead);
+      const rows = await this.#store.readLog(first, count);
       // Between the two it may have become part of another row, which begins before it.
       if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
     }

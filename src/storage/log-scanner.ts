@@ -5,7 +5,7 @@ import type { Indexer, RecordTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 
 export type Scanned =
-  | { kind: "records"; position: number; table: RecordTable }
+  | { kind: "records"; position: number; bytes: Uint8Array; table: RecordTable }
   /** Bytes that are not what was written: missing, torn or changed. */
   | { kind: "damage"; range: DamagedRange };
 
@@ -56,8 +56,9 @@ export async function* scanLog(rows: AsyncIterable<LogRow>, indexer: Indexer, po
 }
 
 function* scanSpan({ position, end, parts }: Span, indexer: Indexer): Generator<Scanned> {
-  const table = indexer.scan(parts.length === 1 ? parts[0]! : concat(parts, end - position), position);
-  if (table.count > 0) yield { kind: "records", position, table };
+  const bytes = parts.length === 1 ? parts[0]! : concat(parts, end - position);
+  const table = indexer.scan(bytes, position);
+  if (table.count > 0) yield { kind: "records", position, bytes, table };
   if (table.fault !== null) yield damage(position + table.fault.at, end, table.fault.reason);
 }
 

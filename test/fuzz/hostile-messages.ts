@@ -15,6 +15,7 @@ const queueId = fc.nat({ max: 5 });
 const wait = fc.nat({ max: 3 });
 const queue = { topic, queueId };
 const memberId = fc.constantFrom("hostile#1", "hostile#2", "honest#1", "honest#2", "nobody", "__proto__");
+const importId = fc.constantFrom("i1", "i2");
 const offset = fc.constantFrom(0, 1, 5, 1000, Number.MAX_SAFE_INTEGER);
 
 function frame(topicName: string, records: number): ArrayBuffer {
@@ -55,6 +56,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   }).map((request) => [request]),
   quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
   pull: fc.record({ ...queue, expression: fc.constantFrom("*", "t", "||"), offset, max: fc.constantFrom(1, 1024) }).map((request) => [request]),
+  searchOffset: fc.record({ ...queue, timestamp: offset, boundary: fc.constantFrom("LOWER", "UPPER") }).map((request) => [request]),
   createTopic: fc.record(
     { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "MIXED") },
     { requiredKeys: ["topic"] },
@@ -63,6 +65,14 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   topicStats: topic.map((name) => [name]),
   consumeStats: group.map((name) => [name]),
   diagnostics: fc.constant([]),
+  beginExport: fc.constant([]),
+  exportRecords: fc.record({ position: offset, end: offset }).map((request) => [request]),
+  beginImport: fc.record({ id: importId }).map((request) => [request]),
+  importRecords: fc.record({ id: importId, frame: fc.oneof(goodFrame, changedFrame) }).map((request) => [request]),
+  endImport: fc.record({
+    id: importId, topics: fc.array(fc.record({ topic, readQueueNums: fc.nat({ max: 130 }) }, { requiredKeys: ["topic"] }), { maxLength: 2 }),
+    offsets: fc.array(fc.record({ group, topic, offsets: fc.array(fc.tuple(queueId, offset), { maxLength: 2 }) }), { maxLength: 2 }),
+  }).map((request) => [request]),
 };
 
 const raw = (value: unknown): object => ({ type: "RAW", value });

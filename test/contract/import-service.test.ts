@@ -1,0 +1,110 @@
+/** The broker's side of an import, given what no honest client sends. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TabMQ } from "../../src/index.ts";
+import { MANIFEST_TOPIC } from "../../src/model/log-manifest.ts";
+import { frameOf } from "../../src/protocol/frame.ts";
+import { NodeOrigin } from "../support/node-broker.ts";
+import { checkStore } from "../support/store-check.ts";
+import { encodeRecord, plainCrc32, type RecordParts } from "../unit/records.ts";
+
+const ID = "log-1";
+const utf8 = new TextEncoder();
+let origin: NodeOrigin;
+let mq: TabMQ;
+beforeEach(async () => {
+  origin = new NodeOrigin();
+  mq = await origin.connect();
+});
+afterEach(() => origin.close());
+
+const service = () => origin.host.broker!.imports;
+
+function record(queueOffset: number, parts: RecordParts = {}): Uint8Array {
+  const body = parts.body ?? utf8.encode(`message ${queueOffset}`);
+  return encodeRecord({ topic: "t", queueOffset: BigInt(queueOffset), storeTimestamp: 5n, properties: "UNIQ_KEY\u0001X\u0002", bodyCrc: plainCrc32(body) & 0x7fffffff, ...parts, body });
+}
+
+function take(records: Uint8Array[], id = ID): Promise<{ stored: number }> {
+  return service().records({ id, frame: frameOf(records, records.reduce((sum, { byteLength }) => sum + byteLength, 0)) });
+}
+
+describe("records", () => {
+  test("without an import that has begun, nothing is taken", async () => {
+    await expect(take([record(0)])).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "id" });
+    await service().begin(ID);
+    await expect(take([record(0)], "another")).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "id" });
+    await expect(service().end({ id: "another", topics: [], offsets: [] })).rejects.toMatchObject({ field: "id" });
+    expect(await take([record(0)])).toEqual({ stored: 1 });
+    await service().end({ id: ID, topics: [], offsets: [] });
+    await expect(take([record(1)])).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "id" });
+    // Repeated, because its answer was lost.
+    await service().end({ id: ID, topics: [], offsets: [] });
+  });
+
+  test.each<[string, () => Uint8Array, string]>([
+    ["a damaged body", () => record(1, { bodyCrc: 1 }), "BAD_CRC"],
+    ["an offset of before", () => record(0), "holds another message, or was given away"],
+    ["a queue that no topic can have", () => record(1, { queueId: 128 }), "at most 128 queues"],
+    ["a name that is none", () => record(1, { topic: "a b" }), "no topic's name"],
+    ["a manifest among the messages", () => record(1, { topic: MANIFEST_TOPIC }), "not a topic of messages"],
+  ])("a frame is taken whole or not at all: %s", async (_name, wrong, reason) => {
+    await service().begin(ID);
+    const first = record(0);
+    await expect(take([first, wrong(), record(7)])).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", position: first.byteLength, message: expect.stringContaining(reason) as string });
+    expect(origin.disk.log.size).toBe(0);
+    expect(await take([first, record(1)])).toEqual({ stored: 2 });
+    // The same again is stored already, and more of it is not.
+    expect(await take([first, record(1), record(2)])).toEqual({ stored: 1 });
+    await expect(take([record(1, { body: utf8.encode("message X") })])).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", position: 0 });
+    await expect(take([record(1, { storeTimestamp: 6n })])).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", position: 0 });
+    await service().end({ id: ID, topics: [{ topic: "t", readQueueNums: 1, writeQueueNums: 1 }], offsets: [] });
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const { messages } = await pull.pull({ topic: "t", brokerName: "broker-a", queueId: 0 }, "*", 0, 10);
+    expect(messages.map((message) => message.text())).toEqual(["message 0", "message 1", "message 2"]);
+    expect(checkStore(origin.disk)).toEqual([]);
+  });
+
+  test("offsets that were left out stay left out, and every record keeps its own store time", async () => {
+    await service().begin(ID);
+    await take([record(3, { storeTimestamp: 100n }), record(4, { storeTimestamp: 200n }), record(9000, { storeTimestamp: 200n }), record(0, { queueId: 1, storeTimestamp: 200n })]);
+    await service().end({ id: ID, topics: [{ topic: "t", readQueueNums: 2, writeQueueNums: 2 }], offsets: [] });
+    const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const { messages } = await pull.pull(queue, "*", 0, 10);
+    expect(messages.map(({ queueOffset, storeTimestamp }) => [queueOffset, storeTimestamp])).toEqual([[3, 100], [4, 200], [9000, 200]]);
+    expect(await mq.admin.maxOffset(queue)).toBe(9001);
+    expect(await mq.admin.searchOffset(queue, 101)).toBe(4);
+    expect(checkStore(origin.disk, { holes: true })).toEqual([]);
+  });
+});
+
+describe("topics and groups", () => {
+  test("a group is never put behind the end of a queue: what will stand there is new to it", async () => {
+    await service().begin(ID);
+    await take([record(0), record(1)]);
+    const topics = [{ topic: "t", readQueueNums: 2, writeQueueNums: 2 }];
+    await service().end({ id: ID, topics, offsets: [{ group: "g", topic: "t", offsets: [[0, 50], [1, 3], [99, 1]] }] });
+    expect((await mq.admin.consumeStats("g")).queues.map(({ consumerOffset }) => consumerOffset)).toEqual([2, 0]);
+    expect(checkStore(origin.disk)).toEqual([]);
+  });
+
+  test("queues of which the list knows nothing can be read all the same", async () => {
+    await service().begin(ID);
+    await take([record(0, { queueId: 5 }), record(0, { topic: "unlisted" })]);
+    await service().end({ id: ID, topics: [{ topic: "t", readQueueNums: 1, writeQueueNums: 1 }], offsets: [] });
+    expect((await mq.admin.topics()).map(({ topic, readQueueNums }) => [topic, readQueueNums])).toEqual([["t", 6], ["unlisted", 4]]);
+  });
+
+  test("a full store refuses, and what was refused is not there", async () => {
+    await service().begin(ID);
+    const { GatedStore } = await import("../support/gated-store.ts");
+    await origin.close();
+    origin = new NodeOrigin(origin.disk);
+    const store = new GatedStore(origin.disk);
+    origin.makeStore = () => store;
+    mq = await origin.connect();
+    store.answerNext({ status: "rejected", reason: "FULL" });
+    await expect(take([record(0)])).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "rejected" });
+    expect(origin.disk.log.size).toBe(0);
+  });
+});

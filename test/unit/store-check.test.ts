@@ -22,6 +22,7 @@ function copyOf(disk: MemoryDisk): MemoryDisk {
   const copy = new MemoryDisk();
   for (const [key, row] of disk.log) copy.log.set(key, row.slice());
   for (const [key, row] of disk.queue) copy.queue.set(key, row.slice());
+  for (const [key, row] of disk.index) copy.index.set(key, row.slice());
   for (const [key, value] of disk.state) copy.state.set(key, structuredClone(value));
   return copy;
 }

@@ -12,6 +12,7 @@ import { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { DurableState } from "../storage/durable-state.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import { KeyIndex } from "../storage/key-index.ts";
 import { scanLog } from "../storage/log-scanner.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
@@ -19,6 +20,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { Groups } from "./groups.ts";
 import { Offsets } from "./offsets.ts";
+import { QueryService } from "./query.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
@@ -51,6 +53,7 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
+  readonly queries: QueryService;
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
@@ -60,6 +63,7 @@ export class Broker {
   readonly #state = new DurableState();
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
+  readonly #keys: KeyIndex;
   readonly #checkpoint: Checkpoint;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
@@ -84,7 +88,8 @@ export class Broker {
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
     this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(0), indexer, 0));
-    this.#checkpoint = new Checkpoint(this.#queues);
+    this.#keys = new KeyIndex({ store, segment: indexer.segment, scan: (from) => scanLog(this.#log.rowsAround(from), indexer, from) });
+    this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#commit = new GroupCommit({
       store,
       log: this.#log,
@@ -100,11 +105,12 @@ export class Broker {
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
-    const dispatcher = new Dispatcher((queues) => this.fetches.published(queues));
+    const dispatcher = new Dispatcher(this.#keys, (queues) => this.fetches.published(queues));
     this.send = new SendService({
       log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.queries = new QueryService(this.#log, this.#keys);
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };
@@ -170,7 +176,7 @@ export class Broker {
     rows.delete(CHECKPOINT_KEY);
     this.#state.restore(rows);
     const { newLoss, ...report } = await recover({
-      store, indexer, queues: this.#queues, checkpoint, rows: (position) => this.#log.rows(position),
+      store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
     this.#log.open(report.position);

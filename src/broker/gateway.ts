@@ -1,7 +1,8 @@
 import { expose } from "comlink";
 import { errorToData, MQError } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_HELD_QUEUES, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH, MAX_QUEUES_PER_TOPIC,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_HELD_QUEUES, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH,
+  MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC,
   MAX_SUBSCRIPTIONS_PER_MEMBER,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -11,7 +12,7 @@ import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import type { Check } from "../protocol/validate.ts";
-import { boolean, integer, list, named, offset, oneOf, record, text } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, offset, oneOf, record, text } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -48,6 +49,15 @@ const fetchRequest = record({
 const quitRequest = record({ memberId, commits });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
+
+const queryRequest = record({
+  topic: nullable(topic),
+  key: text(MAX_KEY_LENGTH),
+  max: integer(1, MAX_QUERY_MESSAGES),
+  begin: offset,
+  end: offset,
+  before: nullable(offset),
+});
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -114,6 +124,8 @@ export function serve(port: PortLike, connection: Connection): void {
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
+    queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),
+    messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
   };
 

@@ -31,12 +31,15 @@ export interface BrokerApi {
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
+  queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
+  /** The record at a position of the log; empty when there is none. */
+  messageAt(position: number): Promise<Answer<Uint8Array>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
 }
 
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull",
-  "createTopic", "topics", "topicStats", "consumeStats", "diagnostics",
+  "createTopic", "topics", "topicStats", "consumeStats", "queryMessages", "messageAt", "diagnostics",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
 /** Broker settings a client may bring along; the running broker's win. */
@@ -227,6 +230,25 @@ export interface PullReply {
 }
 
 export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILLEGAL";
+
+export interface QueryRequest {
+  /** null = in any topic: then `key` is a message's id. */
+  topic: string | null;
+  key: string;
+  max: number;
+  /** Store times, ms, inclusive. */
+  begin: number;
+  end: number;
+  /** Only positions of the log below this one; null = all. */
+  before: number | null;
+}
+
+export interface QueryReply {
+  /** Whole records, the newest first. */
+  records: Uint8Array;
+  /** Where to go on below: there may be more. null = there is no more. */
+  next: number | null;
+}
 
 export interface QueueStats extends QueueRef {
   brokerName: string;

@@ -1,5 +1,5 @@
-import { CACHE_BYTES } from "../model/limits.ts";
-import { RECORD, readInt64 } from "../model/record.ts";
+import { CACHE_BYTES, MAX_RECORD_BYTES } from "../model/limits.ts";
+import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
@@ -104,6 +104,28 @@ export class CommitLog {
     return { records: end === bytes ? records : records.slice(0, end), taken };
   }
 
+  /**
+   * The record that stands at `position`; null when there is none: no record begins there, or it is not durable, removed or
+   * damaged. Whoever asks may have made the position up, so that is no damage to report.
+   */
+  async readRecord(position: number): Promise<Uint8Array | null> {
+    const head = new Uint8Array(RECORD_MIN_BYTES);
+    if (!(await this.#fill(position, head, 1))) return null;
+    const view = new DataView(head.buffer);
+    const size = view.getInt32(RECORD.totalSize);
+    const isPlausible = view.getInt32(RECORD.magic) === RECORD_MAGIC && size >= RECORD_MIN_BYTES && size <= MAX_RECORD_BYTES;
+    if (!isPlausible) return null;
+    const record = new Uint8Array(size);
+    if (!(await this.#fill(position, record, 1))) return null;
+    const { count, fault } = this.#indexer.scan(record, position);
+    return count === 1 && fault === null ? record : null;
+  }
+
+  /** As `rows`, and begins with the row that `position` lies in. */
+  async *rowsAround(position: number): AsyncGenerator<LogRow> {
+    yield* this.rows((await this.#store.floorLog(position)) ?? position);
+  }
+
   /** Stored rows from a position on, in order, a handful at a time. */
   async *rows(position: number): AsyncGenerator<LogRow> {
     for (let next = position; ; ) {
@@ -117,20 +139,27 @@ export class CommitLog {
 
   /** Fills `target` with the record at `position`; false when its bytes are not there or are not that record. */
   async #copy(position: number, target: Uint8Array): Promise<boolean> {
+    if (!(await this.#fill(position, target, READ_AHEAD_ROWS))) return false;
+    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    const genuine =
+      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
+    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
+    return genuine;
+  }
+
+  /** Fills `target` with the log's bytes from `position` on; false when some of them are not there. Missing rows are damage to who reads ahead. */
+  async #fill(position: number, target: Uint8Array, readAhead: number): Promise<boolean> {
     for (let done = 0; done < target.byteLength; ) {
       const at = position + done;
-      const chunk = this.#lookUp(at) ?? (await this.#load(at));
+      if (at >= this.#durablePosition) return false;
+      const chunk = this.#lookUp(at) ?? (await this.#load(at, readAhead));
       if (chunk === undefined || chunk.payload === null) return false;
       const from = at - chunk.position;
       const part = chunk.payload.subarray(from, Math.min(chunk.payload.byteLength, from + target.byteLength - done));
       target.set(part, done);
       done += part.byteLength;
     }
-    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
-    const genuine =
-      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
-    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
-    return genuine;
+    return true;
   }
 
   #lookUp(position: number): Chunk | undefined {
@@ -141,9 +170,9 @@ export class CommitLog {
     return chunk !== undefined && position < chunk.end ? chunk : undefined;
   }
 
-  async #load(position: number): Promise<Chunk | undefined> {
+  async #load(position: number, count: number): Promise<Chunk | undefined> {
     const first = await this.#store.floorLog(position);
-    const rows = first === undefined ? [] : await this.#store.readLog(first, READ_AHEAD_ROWS);
+    const rows = first === undefined ? [] : await this.#store.readLog(first, count);
     let wanted: Chunk | undefined;
     for (const row of rows) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
@@ -153,7 +182,7 @@ export class CommitLog {
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
     }
-    if (wanted === undefined) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    if (wanted === undefined && count > 1) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
 

@@ -111,6 +111,7 @@ function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<C
     readLog: (position, count) => store.readLog(position, count),
     floorLog: (position) => store.floorLog(position),
     readPages: (keys) => store.readPages(keys),
+    readIndex: (ranges) => store.readIndex(ranges),
     readState: (prefix) => store.readState(prefix),
     close: () => store.close(),
     onLost: () => {},

@@ -248,7 +248,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
     });
 
     describe("the index", () => {
-      const put = (...rows: [name: string, page: number, value: number][]): IndexChange => ({ delete: [], put: rows.map(([name, page, value]) => ({ key: [name, page] as const, bytes: bytes(value) })) });
+      const put = (...rows: [name: string, page: number, value: number][]): IndexChange => ({ delete: [], put: rows.map(([of, page, value]) => ({ key: [of, page] as const, bytes: bytes(value) })) });
       beforeEach(async () => void (await store.commit(batch(epoch, { index: put(["a", 10, 1], ["a", 9, 2], ["a", 100, 3], ["a/9", 1, 4], ["aa", 9, 5], ["b", 0, 6]) }))));
 
       test("gives the rows of each range in the order of their pages, and of no other name", async () => {
@@ -262,7 +262,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         await store.commit(batch(epoch, { index: { ...change, delete: [{ name: "a", from: 9, to: 10 }, { name: "b", from: 0, to: 5 }] } }));
         expect(await store.readIndex([{ name: "a", from: 0, to: 1000 }, { name: "b", from: 0, to: 9 }, { name: "aa", from: 0, to: 9 }])).toEqual([[bytes(7), bytes(3)], [bytes(8)], [bytes(5)]]);
         await store.commit(batch(epoch, { index: { ...put(["aa", 3, 9]), delete: "all" } }));
-        expect(await store.readIndex(["a", "a/9", "aa", "b"].map((name) => ({ name, from: 0, to: 1000 })))).toEqual([[], [], [bytes(9)], []]);
+        expect(await store.readIndex(["a", "a/9", "aa", "b"].map((of) => ({ name: of, from: 0, to: 1000 })))).toEqual([[], [], [bytes(9)], []]);
       });
 
       test("rows are copies", async () => {

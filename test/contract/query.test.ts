@@ -4,6 +4,7 @@ import { MQError } from "../../src/index.ts";
 import { readCheckpoint } from "../../src/storage/checkpoint.ts";
 import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { checkStore } from "../support/store-check.ts";
 import { GatedStore } from "../support/gated-store.ts";
 
 let origins: NodeOrigin[] = [];
@@ -189,12 +190,19 @@ describe("over starts", () => {
     const early = copyOf(disk);
     await until(() => indexed(disk) === 3);
     const late = copyOf(disk);
+    expect(checkStore(late)).toEqual([]);
     expect([...late.index.keys()].filter((key) => key.startsWith("segment/")).length).toBeGreaterThanOrEqual(128);
 
     await check(await start(early).connect(), ids);
     const whole = await start(copyOf(late)).connect();
     expect((await whole.diagnostics()).broker.recovery.replayed).toBe(0);
     await check(whole, ids);
+
+    // The checker that knows nothing of the index but its layout sees what is wrong with a sealed page.
+    const spoilt = copyOf(late);
+    const [name] = [...late.index.keys()].filter((key) => key.startsWith("segment/"));
+    spoilt.index.delete(name!);
+    expect(checkStore(spoilt).map(({ code }) => code)).toEqual(expect.arrayContaining(["INDEX_MISSING", "INDEX_WRONG"]));
 
     const bare = copyOf(late);
     bare.index.clear();

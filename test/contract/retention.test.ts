@@ -193,7 +193,7 @@ describe("a fault while the log is trimmed", () => {
   async function full(): Promise<{ disk: MemoryDisk; ids: string[] }> {
     const disk = new MemoryDisk();
     const ids = await life(disk, async (mq, origin) => {
-      await send(mq, 2600, 1200);
+      await send(mq, 3600, 1200);
       await origin.time.sleep(2000);
       return (await readAll(mq)).map(({ msgId }) => msgId);
     });

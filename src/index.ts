@@ -2,14 +2,14 @@
 export { connect, type ConnectOptions } from "./client/connect.ts";
 export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
-export type { Producer, ProducerOptions, SendOptions, SendResult } from "./client/producer.ts";
+export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
 export type {
   BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin } from "./client/admin.ts";
 export type {
-  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
+  BrokerDiagnostics, BrokerSettings, Durability, FlushDiskType, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";

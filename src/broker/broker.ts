@@ -17,6 +17,7 @@ import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
+import { FlushService } from "./flush.ts";
 import { Groups } from "./groups.ts";
 import { Offsets } from "./offsets.ts";
 import { QueueReader } from "./queue-reader.ts";
@@ -48,6 +49,7 @@ export class Broker {
   readonly sessions = new Set<Session>();
   readonly topics: Topics;
   readonly send: SendService;
+  readonly flushes: FlushService;
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
@@ -92,6 +94,7 @@ export class Broker {
       checkpoint: this.#checkpoint,
       timers,
       epoch,
+      durability: () => (settings.flushDiskType === "async" ? "relaxed" : "strict"),
       onRoom: () => this.send.takeIn(),
       onFatal: this.#end.resolve,
     });
@@ -101,8 +104,9 @@ export class Broker {
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
     const dispatcher = new Dispatcher((queues) => this.fetches.published(queues));
+    this.flushes = new FlushService({ clock, timers, settings });
     this.send = new SendService({
-      log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
+      log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, flushes: this.flushes, dispatcher, clock, settings,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.groups.onExpired = (member) => {
@@ -133,17 +137,19 @@ export class Broker {
   }
 
   diagnostics(): Omit<BrokerDiagnostics, "calls"> {
-    const { store, indexer } = this.#environment;
+    const { store, indexer, settings } = this.#environment;
     return {
       lib: LIBRARY_VERSION,
       incarnation: this.incarnation,
       epoch: this.epoch,
       storage: store.kind,
+      durability: store.kind === "memory" ? "memory" : settings.flushDiskType === "async" ? "relaxed" : "strict",
       indexer: indexer.kind,
       sessions: this.sessions.size,
       position: this.#log.position,
       durablePosition: this.#log.durablePosition,
       commits: this.#commit.commits,
+      lostSends: this.flushes.lostSends,
       recovery: this.recovery,
       damaged: this.#damaged,
       violations: this.violations,
@@ -196,6 +202,7 @@ export class Broker {
   }
 
   #stop(): void {
+    this.flushes.stop();
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {

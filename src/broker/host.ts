@@ -1,6 +1,6 @@
 import { MQError, textOf } from "../model/errors.ts";
 import {
-  MAX_BODY_BYTES, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS,
+  MAX_BODY_BYTES, MAX_FLUSH_TIMEOUT, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS,
 } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -53,6 +53,8 @@ const helloRequest = record({
     defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
     autoCreateTopicEnable: optional(boolean),
     maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
+    flushDiskType: optional(oneOf("sync", "async")),
+    syncFlushTimeout: optional(integer(1, MAX_FLUSH_TIMEOUT)),
   }),
   witness: nullable(
     record({

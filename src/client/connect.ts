@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
+import { MAX_BODY_BYTES, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
 import type { BrokerSettings } from "../protocol/api.ts";
@@ -35,6 +35,8 @@ const optionsCheck = record({
       defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
       autoCreateTopicEnable: optional(boolean),
       maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
+      flushDiskType: optional(oneOf("sync", "async")),
+      syncFlushTimeout: optional(integer(1, MAX_FLUSH_TIMEOUT)),
     }),
   ),
   clientId: optional(named(checkClientId)),

@@ -21,6 +21,8 @@ export interface BrokerApi {
   ping(): Promise<Answer<null>>;
   /** One frame of records; answered when they are durable. */
   send(frame: ArrayBuffer): Promise<Answer<SendReply>>;
+  /** How the commits of frames that were answered before ended; waits for them, but not for ever. */
+  flush(from: number, to: number): Promise<Answer<FlushReply>>;
   /** Where a topic's messages go; creates the topic when `create` and the broker's settings allow it. */
   route(topic: string, create: boolean): Promise<Answer<TopicConfig>>;
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
@@ -35,7 +37,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "pull",
   "createTopic", "topics", "topicStats", "consumeStats", "diagnostics",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -44,12 +46,23 @@ export interface BrokerSettings {
   defaultTopicQueueNums: number;
   autoCreateTopicEnable: boolean;
   maxMessageSize: number;
+  /**
+   * `sync`: a commit is complete when the device has it. `async`: when the operating system has it, which a crash of
+   * the browser does not take away, and a power cut may.
+   */
+  flushDiskType: FlushDiskType;
+  /** A send whose commit takes longer, ms, is answered FLUSH_DISK_TIMEOUT and stays queued. */
+  syncFlushTimeout: number;
 }
+
+export type FlushDiskType = "sync" | "async";
 
 export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   defaultTopicQueueNums: 4,
   autoCreateTopicEnable: true,
   maxMessageSize: 4 * 1024 * 1024,
+  flushDiskType: "sync",
+  syncFlushTimeout: 5000,
 };
 
 export interface HelloRequest {
@@ -122,6 +135,15 @@ export interface SendReply {
   /** Two numbers for each record of the frame, in its order: queue offset and position; -1, -1 = refused. */
   places: ArrayLike<number>;
   refused: { index: number; error: ErrorData }[];
+  /** The frame is appended and not yet committed: its number, by which `flush` tells the end. Absent = durable. */
+  unflushed?: number;
+}
+
+export interface FlushReply {
+  /** The frames up to this number are committed or lost; ask again for the rest. */
+  settled: number;
+  /** Frames whose commit failed. */
+  lost: { from: number; to: number; error: ErrorData }[];
 }
 
 export type MessageType = "NORMAL" | "FIFO" | "MIXED";
@@ -264,11 +286,18 @@ export interface ConsumeStats {
   consumeTps: number;
 }
 
+/**
+ * What an acknowledged message survives. `strict`: a power cut, it is flushed to the device. `relaxed`: a crash of
+ * the browser. `memory`: nothing.
+ */
+export type Durability = "strict" | "relaxed" | "memory";
+
 export interface BrokerDiagnostics {
   lib: string;
   incarnation: string;
   epoch: number;
   storage: StorageKind;
+  durability: Durability;
   indexer: "wasm" | "typescript";
   sessions: number;
   /** Calls not yet answered, this one and waiting fetches included. */
@@ -277,6 +306,8 @@ export interface BrokerDiagnostics {
   position: number;
   durablePosition: number;
   commits: number;
+  /** Messages that were answered before their commit, which then failed. */
+  lostSends: number;
   recovery: RecoveryReport;
   /** Damaged rows met since the start, recovery included. */
   damaged: DamagedRange[];

@@ -21,6 +21,8 @@ export interface GroupCommitOptions {
   checkpoint: Checkpoint;
   timers: Timers;
   epoch: number;
+  /** Asked for each commit. */
+  durability: () => "strict" | "relaxed";
   /** The open log has been emptied into a commit: what waits may be appended. */
   onRoom: () => void;
   /** The broker cannot go on: it was fenced, or nobody knows what is in the store. */
@@ -134,7 +136,7 @@ export class GroupCommit {
     const queues = behind ? checkpoint.take(log.durablePosition) : null;
     if (chunks.length === 0 && facts.rows.length === 0 && queues === null) return facts.committed();
 
-    const commit = store.commit(batchOf(epoch, chunks, facts.rows, queues));
+    const commit = store.commit({ ...batchOf(epoch, chunks, facts.rows, queues), durability: this.#options.durability() });
     // While the device is busy, the processor prepares the next one.
     this.#options.onRoom();
     const outcome = await commit;

@@ -73,8 +73,8 @@ export class IdbStore implements BlockStore {
 
   /**
    * Answers on the transaction's `complete`, never on a request's `success`: over quota, requests succeed and the
-   * transaction aborts afterwards. `strict` makes `complete` wait for the device; without it a power cut takes
-   * acknowledged messages along.
+   * transaction aborts afterwards. `strict` makes `complete` wait for the device; `relaxed` does not, and a power
+   * cut takes acknowledged messages along.
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     return new Promise((resolve) => {
@@ -83,7 +83,7 @@ export class IdbStore implements BlockStore {
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
       try {
-        tx = unwrap(this.#connection()).transaction(scopeOf(batch, reliesOnFence), "readwrite", { durability: "strict" });
+        tx = unwrap(this.#connection()).transaction(scopeOf(batch, reliesOnFence), "readwrite", { durability: batch.durability ?? "strict" });
       } catch (cause) {
         return resolve({ status: "unknown", cause });
       }

@@ -37,11 +37,12 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     namespace: fc.constantFrom("default", "other", "default/x"), clientId: fc.constantFrom("hostile", "honest", "__proto__"),
     lockName: fc.constantFrom("tabmq/default/client/hostile", "tabmq/default/writer", "tabmq/default/client/../writer"),
     protocol: fc.constantFrom([1, 1], [2, 9], [9]), lib: fc.constant("x"), storage: fc.constantFrom("indexeddb", "memory"),
-    settings: fc.record({ defaultTopicQueueNums: fc.constantFrom(1, 8), autoCreateTopicEnable: fc.boolean(), maxMessageSize: fc.constantFrom(1, 1000) }, { requiredKeys: [] }),
+    settings: fc.record({ defaultTopicQueueNums: fc.constantFrom(1, 8), autoCreateTopicEnable: fc.boolean(), maxMessageSize: fc.constantFrom(1, 1000), flushDiskType: fc.constantFrom("sync", "async"), syncFlushTimeout: fc.constantFrom(1, 5000) }, { requiredKeys: [] }),
   }).map((request) => [request]),
   leave: fc.constant([]),
   ping: fc.constant([]),
   send: fc.oneof(goodFrame, changedFrame).map((bytes) => [bytes]),
+  flush: fc.tuple(offset, offset).map((args): unknown[] => args),
   route: fc.tuple(topic, fc.boolean()).map((args): unknown[] => args),
   join: fc.record({
     group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),

@@ -6,19 +6,24 @@
  * Longer than 64 KiB, so that Chromium keeps each in a file of its own, whose room is free at once; random, so that
  * nothing compresses them. An offset takes some hundred bytes of LevelDB's log, so that a row lasts for hundreds of commits.
  */
-export const RESERVE_ROWS = 4;
+const RESERVE_ROWS = 4;
 const ROW_BYTES = 256 * 1024;
 /** In the store `index`, where no topic is called "". */
 const STORE = "index";
 const keyOf = (row: number): [string, number] => ["", 1 + row];
 
 export class Reserve {
+  readonly #size: number;
   /** Rows 0 to n-1 are there. */
   #rows = 0;
   #isTight = false;
 
+  constructor(rows = RESERVE_ROWS) {
+    this.#size = rows;
+  }
+
   get isWhole(): boolean {
-    return this.#rows === RESERVE_ROWS;
+    return this.#rows === this.#size;
   }
 
   /** Some of it has been given up: what is there belongs to what must not be lost. */
@@ -28,7 +33,8 @@ export class Reserve {
 
   /** Looks what an earlier host has left. None at all = the namespace is new. */
   async look(db: IDBDatabase): Promise<void> {
-    const request = db.transaction(STORE).objectStore(STORE).count(IDBKeyRange.bound(keyOf(0), keyOf(RESERVE_ROWS - 1)));
+    if (this.#size === 0) return;
+    const request = db.transaction(STORE).objectStore(STORE).count(IDBKeyRange.bound(keyOf(0), keyOf(this.#size - 1)));
     await new Promise<void>((resolve, reject) => {
       request.onsuccess = () => resolve();
       request.onerror = () => reject(request.error);
@@ -49,12 +55,12 @@ export class Reserve {
 
   /** Puts back what is missing, which shows whether there is room again. */
   async restore(db: IDBDatabase): Promise<boolean> {
-    const missing = Array.from({ length: RESERVE_ROWS - this.#rows }, (_, at) => this.#rows + at);
+    const missing = Array.from({ length: this.#size - this.#rows }, (_, at) => this.#rows + at);
     const isDone = await transact(db, (store) => {
       for (const row of missing) store.put(noise(ROW_BYTES), keyOf(row));
     });
     if (isDone) {
-      this.#rows = RESERVE_ROWS;
+      this.#rows = this.#size;
       this.#isTight = false;
     }
     return isDone;

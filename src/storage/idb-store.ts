@@ -50,7 +50,7 @@ export class IdbStore implements BlockStore {
   #mayCommit = false;
   /** Of log rows: only those prove that the fence of nobody else stands where we write next. */
   #lastLogCommit = Number.NEGATIVE_INFINITY;
-  readonly #reserve = new Reserve();
+  protected readonly reserve: Reserve = new Reserve();
   #lastRestore = Number.NEGATIVE_INFINITY;
 
   constructor(namespace: string, clock: Clock = systemClock) {
@@ -63,12 +63,12 @@ export class IdbStore implements BlockStore {
       this.#db = await this.#open();
       this.renewLog();
     }
-    await this.#reserve.look(unwrap(this.#db));
+    await this.reserve.look(unwrap(this.#db));
     for (;;) {
       try {
         return await this.#raiseEpoch(this.#db, above);
       } catch (error) {
-        if (!isFull(error) || !(await this.#reserve.release(unwrap(this.#db), 0))) throw error;
+        if (!isFull(error) || !(await this.reserve.release(unwrap(this.#db), 0))) throw error;
       }
     }
   }
@@ -96,7 +96,7 @@ export class IdbStore implements BlockStore {
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     if (batch.log.length === 0 && batch.queue.length === 0) return this.#commitFacts(batch);
-    return this.#reserve.isTight ? this.#commitIfRoom(batch) : this.#commit(batch);
+    return this.reserve.isTight ? this.#commitIfRoom(batch) : this.#commit(batch);
   }
 
   /** Facts are small and must not be lost: they may use the reserve. */
@@ -104,7 +104,7 @@ export class IdbStore implements BlockStore {
     for (;;) {
       const outcome = await this.#commit(batch);
       if (outcome.status !== "rejected" || outcome.reason !== "FULL" || this.#db === undefined) return outcome;
-      if (!(await this.#reserve.release(unwrap(this.#db), KEPT_FOR_TAKE_OVER))) return outcome;
+      if (!(await this.reserve.release(unwrap(this.#db), KEPT_FOR_TAKE_OVER))) return outcome;
     }
   }
 
@@ -118,7 +118,7 @@ export class IdbStore implements BlockStore {
     const now = this.#clock.monotonic();
     if (this.#db === undefined || now - this.#lastRestore < RESTORE_PAUSE) return false;
     this.#lastRestore = now;
-    return this.#reserve.restore(unwrap(this.#db));
+    return this.reserve.restore(unwrap(this.#db));
   }
 
   #commit(batch: CommitBatch): Promise<CommitOutcome> {
@@ -137,7 +137,7 @@ export class IdbStore implements BlockStore {
           this.#lastLogCommit = this.#clock.monotonic();
           this.#fence = undefined;
           // The first messages of a new namespace are there: it is used, and shall not come to a standstill when it is full.
-          if (!this.#reserve.isWhole && !this.#reserve.isTight) void this.#restoreReserve().catch(() => {});
+          if (!this.reserve.isWhole && !this.reserve.isTight) void this.#restoreReserve().catch(() => {});
         }
         resolve({ status: "committed" });
       };

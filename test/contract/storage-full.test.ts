@@ -10,8 +10,7 @@ let origin: NodeOrigin;
 let store: QuotaStore;
 let mq: TabMQ;
 let producer: Producer;
-let isSending: boolean;
-let sending: Promise<void>;
+const load = { isOn: false, ended: Promise.resolve() };
 let refusals: MQError[];
 beforeEach(async () => {
   origin = new NodeOrigin();
@@ -23,17 +22,17 @@ beforeEach(async () => {
   refusals = [];
 });
 afterEach(async () => {
-  isSending = false;
-  await sending;
+  load.isOn = false;
+  await load.ended;
   await origin.close();
 });
 
 /** The store takes nothing more, and producers go on all the same. */
 function fillUp(): void {
   store.quota = store.usage;
-  isSending = true;
-  sending = (async () => {
-    while (isSending) {
+  load.isOn = true;
+  load.ended = (async () => {
+    while (load.isOn) {
       await producer.send({ topic: "t", body: "one too many" }).catch((error: MQError) => refusals.push(error));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -109,8 +108,8 @@ test("with room again, sends are taken by the same broker, behind the last one t
   const { queueOffset } = await producer.send({ topic: "t", body: "room" });
   expect(queueOffset).toBeGreaterThanOrEqual(STORED);
   expect((await mq.diagnostics()).broker.epoch).toBe(epoch);
-  isSending = false;
-  await sending;
+  load.isOn = false;
+  await load.ended;
   const pull = await mq.createPullConsumer({ consumerGroup: "g" });
   const { messages } = await pull.pull({ topic: "t", brokerName: "broker-a", queueId: 0 }, "*", STORED, 1000);
   expect(messages[0]!.queueOffset).toBeGreaterThanOrEqual(STORED);

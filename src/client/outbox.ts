@@ -170,10 +170,11 @@ export class Outbox {
     // itself, which for a small frame is cheaper than to hand a copy over.
     const isSmall = batch.frame.byteLength < TRANSFER_MIN_BYTES;
     const frame = isSmall ? batch.frame : batch.frame.slice(0);
+    const broker = this.#connection.serving;
     try {
       const reply = await this.#connection.callOnce("send", [frame], { transfers: isSmall ? [] : [frame] });
       this.#leave(batch);
-      if (reply.unflushed !== undefined) this.#unflushed.add(reply.unflushed, storedIds(batch, reply));
+      if (reply.unflushed !== undefined) this.#unflushed.add(reply.unflushed, storedIds(batch, reply), broker);
       this.#settle(batch, (entry, at) => answer(entry, reply, at, batch));
     } catch (error) {
       // `lost` follows and takes back whatever was on its way, in order.

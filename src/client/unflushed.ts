@@ -1,5 +1,6 @@
 import { errorFromData, MQError } from "../model/errors.ts";
 import type { FlushReply } from "../protocol/api.ts";
+import type { Serving } from "./broker-finder.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 
@@ -18,10 +19,13 @@ export class Unflushed {
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    connection.lifecycle.on("lost", () => this.#giveUp(new MQError("STORAGE_UNAVAILABLE", "The broker died; whether it had committed the messages is not known.", { outcome: "unknown" })));
+    connection.lifecycle.on("lost", () => this.#giveUp(brokerDied()));
   }
 
-  add(number: number, msgIds: string[]): void {
+  /** `broker`: the one that answered. Its numbers mean nothing to the next. */
+  add(number: number, msgIds: string[], broker: Serving): void {
+    const { isOpen, serving } = this.#connection;
+    if (!isOpen || serving !== broker) return this.#tell([{ number, msgIds }], brokerDied());
     this.#frames.push({ number, msgIds });
     if (!this.#isAsking) void this.#ask();
   }
@@ -41,8 +45,7 @@ export class Unflushed {
         this.#take(await this.#connection.callOnce("flush", [Math.min(...numbers), Math.max(...numbers)]));
       }
     } catch (error) {
-      // `lost` follows, or has been.
-      if (!(error instanceof BrokerGone)) this.#giveUp(new MQError("INTERNAL_ERROR", "The broker did not say how the commit ended.", { outcome: "unknown", cause: error }));
+      this.#giveUp(error instanceof BrokerGone ? brokerDied() : new MQError("INTERNAL_ERROR", "The broker did not say how the commit ended.", { outcome: "unknown", cause: error }));
     } finally {
       this.#isAsking = false;
     }
@@ -70,4 +73,8 @@ export class Unflushed {
   #wake(): void {
     if (this.#frames.length === 0) for (const idle of this.#idle.splice(0)) idle();
   }
+}
+
+function brokerDied(): MQError {
+  return new MQError("STORAGE_UNAVAILABLE", "The broker died; whether it had committed the messages is not known.", { outcome: "unknown" });
 }

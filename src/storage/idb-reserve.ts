@@ -67,10 +67,10 @@ export class Reserve {
   }
 }
 
-/** Nobody relies on it after a power cut, so nobody waits for the device. */
+/** Strict: a file that the device does not have keeps no room after a power cut. */
 function transact(db: IDBDatabase, act: (store: IDBObjectStore) => void): Promise<boolean> {
   return new Promise((resolve) => {
-    const tx = db.transaction(STORE, "readwrite", { durability: "relaxed" });
+    const tx = db.transaction(STORE, "readwrite", { durability: "strict" });
     tx.oncomplete = () => resolve(true);
     tx.onabort = () => resolve(false);
     act(tx.objectStore(STORE));

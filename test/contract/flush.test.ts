@@ -5,6 +5,10 @@ import { FrameWriter } from "../../src/protocol/frame.ts";
 import { draftMessage } from "../../src/model/message.ts";
 import type { CommitOutcome } from "../../src/storage/block-store.ts";
 import type { MQError, Producer, SendResult, TabMQ } from "../../src/index.ts";
+import { BrokerGone } from "../../src/client/channel.ts";
+import type { ClientEvents, Connection } from "../../src/client/connection.ts";
+import { Unflushed } from "../../src/client/unflushed.ts";
+import { Events } from "../../src/platform/events.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
@@ -195,6 +199,46 @@ describe("syncFlushTimeout", () => {
     await mq.flush();
     expect(failures).toEqual([{ msgIds: msgId.split(","), error: expect.objectContaining({ code: "STORAGE_FULL", outcome: "rejected" }) }]);
     expect((await mq.diagnostics()).broker.lostSends).toBe(2);
+  });
+});
+
+describe("what was answered before its commit", () => {
+  const serving = { incarnation: "first" };
+
+  /** A connection to a broker that says of every frame what `flush` says. */
+  function connected(flush: () => Promise<unknown>): { connection: Connection; told: ClientEvents["flushFailed"][]; asked: number } {
+    const events = new Events<ClientEvents>();
+    const known = { told: [] as ClientEvents["flushFailed"][], asked: 0 };
+    events.on("flushFailed", (event) => known.told.push(event));
+    const callOnce = (): Promise<unknown> => (known.asked++, flush());
+    return Object.assign(known, { connection: { events, lifecycle: new Events(), isOpen: true, serving, callOnce } as unknown as Connection });
+  }
+
+  test("by a broker that is gone when the answer comes: the next one is not asked, its numbers are others", async () => {
+    const broker = connected(() => Promise.resolve({ settled: 0, lost: [] }));
+    const unflushed = new Unflushed(broker.connection);
+    unflushed.add(7, ["m"], { incarnation: "before" } as never);
+    await unflushed.settled();
+    expect(broker.asked).toBe(0);
+    expect(broker.told).toEqual([{ msgIds: ["m"], error: expect.objectContaining({ outcome: "unknown" }) }]);
+  });
+
+  test("by a broker that dies before it is asked: nobody waits for ever", async () => {
+    const broker = connected(() => Promise.reject(new BrokerGone()));
+    const unflushed = new Unflushed(broker.connection);
+    unflushed.add(7, ["m"], serving as never);
+    await unflushed.settled();
+    expect(broker.told).toEqual([{ msgIds: ["m"], error: expect.objectContaining({ outcome: "unknown" }) }]);
+  });
+
+  test("is asked for again until it is over; only what was lost is told", async () => {
+    const replies = [{ settled: 6, lost: [] }, { settled: 8, lost: [{ from: 8, to: 8, error: { code: "STORAGE_FULL", message: "full" } }] }, { settled: 9, lost: [] }];
+    const broker = connected(() => Promise.resolve(replies.shift()));
+    const unflushed = new Unflushed(broker.connection);
+    for (const number of [8, 7, 9]) unflushed.add(number, [`m${number}`], serving as never);
+    await unflushed.settled();
+    expect(broker.asked).toBe(3);
+    expect(broker.told.map(({ msgIds, error }) => [msgIds, error.code])).toEqual([[["m8"], "STORAGE_FULL"]]);
   });
 });
 

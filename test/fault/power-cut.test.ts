@@ -100,7 +100,7 @@ describe.skipIf(obstacle !== undefined)(`a power cut${obstacle === undefined ? "
     await house.kill();
     await power.cut();
     await house.start();
-    const { acked } = house.history;
+    const acked = [...house.history.acked];
     const tab = await house.tab();
     // The browser writes that in its own time; here it had.
     await tab.run((_, items) => Object.assign(localStorage, items), memory);

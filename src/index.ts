@@ -2,7 +2,7 @@
 export { connect, type ConnectOptions } from "./client/connect.ts";
 export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
-export type { Producer, ProducerOptions, SendOptions, SendResult } from "./client/producer.ts";
+export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
 export type {
   BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
@@ -10,10 +10,10 @@ export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from 
 export type { Admin } from "./client/admin.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
-  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, OffsetBoundary, PullStatus,
+  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, Durability, MessageType, OffsetBoundary, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
-export type { BrokerSettings, MutableSettings } from "./protocol/broker-settings.ts";
+export type { BrokerSettings, FlushDiskType, MutableSettings } from "./protocol/broker-settings.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";
 export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
 export {

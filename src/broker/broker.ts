@@ -21,6 +21,7 @@ import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
+import { FlushService } from "./flush.ts";
 import { Groups } from "./groups.ts";
 import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
@@ -60,6 +61,7 @@ export class Broker {
   readonly sessions = new Set<Session>();
   readonly topics: Topics;
   readonly send: SendService;
+  readonly flushes: FlushService;
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
@@ -117,6 +119,7 @@ export class Broker {
       merger: this.#merger,
       timers,
       epoch,
+      durability: () => (settings.flushDiskType === "async" ? "relaxed" : "strict"),
       onRoom: () => this.send.takeIn(),
       onFatal: this.#end.resolve,
     });
@@ -129,8 +132,9 @@ export class Broker {
       this.fetches.published(queues);
       this.#retention.grown();
     });
+    this.flushes = new FlushService({ clock, timers, settings });
     this.send = new SendService({
-      log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
+      log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, flushes: this.flushes, dispatcher, clock, settings,
       refusal: () => this.#retention.refusal,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
@@ -168,17 +172,19 @@ export class Broker {
   }
 
   diagnostics(): Omit<BrokerDiagnostics, "calls"> {
-    const { store, indexer } = this.#environment;
+    const { store, indexer, settings } = this.#environment;
     return {
       lib: LIBRARY_VERSION,
       incarnation: this.incarnation,
       epoch: this.epoch,
       storage: store.kind,
+      durability: store.kind === "memory" ? "memory" : settings.flushDiskType === "async" ? "relaxed" : "strict",
       indexer: indexer.kind,
       sessions: this.sessions.size,
       position: this.#log.position,
       durablePosition: this.#log.durablePosition,
       commits: this.#commit.commits,
+      lostSends: this.flushes.lostSends,
       recovery: this.recovery,
       damaged: this.#damaged,
       violations: this.violations,
@@ -256,6 +262,7 @@ export class Broker {
 
   #stop(): void {
     this.#retention.stop();
+    this.flushes.stop();
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {

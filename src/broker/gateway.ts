@@ -103,6 +103,7 @@ export function serve(port: PortLike, connection: Connection): void {
     leave: () => answer(() => (connection.leave(), null)),
     ping: () => answer(() => (connection.open(), null)),
     send: (frame) => answer(() => connection.open().broker.send.send(frame)),
+    flush: (from, to) => answer(() => connection.open().broker.flushes.flush(offset(from, "from"), offset(to, "to"))),
     route: (name, create) =>
       answer(() => {
         const { broker } = connection.open();

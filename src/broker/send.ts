@@ -1,7 +1,9 @@
 import { errorToData, MQError } from "../model/errors.ts";
 import { COMMIT_TARGET_BYTES, MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
 import { RECORD } from "../model/record.ts";
+import { PROPERTY } from "../model/properties.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
+import { allSay, propertyBytes } from "../model/record-properties.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { SendReply } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
@@ -12,6 +14,7 @@ import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { GroupCommit } from "../storage/group-commit.ts";
 import type { RecordTable } from "../storage/indexer.ts";
 import type { Dispatcher } from "./dispatch.ts";
+import type { FlushService } from "./flush.ts";
 import { reasonToRefuse, type Topics } from "./topics.ts";
 
 /** Which records of a frame are taken, and where they go. */
@@ -23,6 +26,8 @@ interface Placement {
 }
 
 const SHORT_REPLY = 8;
+/** What the client says in its call is not asked: the property is what the record keeps. */
+const DOES_NOT_WAIT = propertyBytes(PROPERTY.WAIT, "false");
 
 /** A frame that has arrived and waits for its turn. */
 interface Arrival {
@@ -32,12 +37,13 @@ interface Arrival {
   reject(error: unknown): void;
 }
 
-/** Takes frames of records into the log and answers when they are durable. */
+/** Takes frames of records into the log; they are answered when they are durable, or sooner where FlushService says so. */
 export class SendService {
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
   readonly #topics: Topics;
   readonly #commit: GroupCommit;
+  readonly #flushes: FlushService;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #settings: BrokerSettings;
@@ -51,6 +57,7 @@ export class SendService {
     queues: ConsumeQueueStore;
     topics: Topics;
     commit: GroupCommit;
+    flushes: FlushService;
     dispatcher: Dispatcher;
     clock: Clock;
     settings: BrokerSettings;
@@ -61,6 +68,7 @@ export class SendService {
     this.#queues = services.queues;
     this.#topics = services.topics;
     this.#commit = services.commit;
+    this.#flushes = services.flushes;
     this.#dispatcher = services.dispatcher;
     this.#clock = services.clock;
     this.#settings = services.settings;
@@ -117,13 +125,20 @@ export class SendService {
       storePort: BROKER_ADDRESS.port,
     });
     if (appended.count === 0) return resolve(replyOf(placement, appended.position));
+    const flush = this.#flushes.begin({
+      messages: appended.count,
+      waits: !allSay(records, table.at, DOES_NOT_WAIT),
+      answer: (unflushed) => resolve(replyOf(placement, appended.position, unflushed)),
+      refuse: reject,
+    });
     this.#commit.enqueue({
       committed: () => {
         this.#dispatcher.publish(appended, placement.queues, placement.queueOffsets, storeTimestamp);
-        resolve(replyOf(placement, appended.position));
+        flush.committed();
       },
-      failed: reject,
+      failed: (error) => flush.failed(error),
     });
+    flush.appended();
   }
 
   #place(table: RecordTable, records: Uint8Array): Placement {
@@ -167,7 +182,7 @@ export class SendService {
   }
 }
 
-function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array): SendReply {
+function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array, unflushed?: number): SendReply {
   // A few numbers cross a port faster as a plain list.
   const length = keep.length * 2;
   const places: Float64Array | number[] = keep.length > SHORT_REPLY ? new Float64Array(length) : [];
@@ -177,5 +192,5 @@ function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array)
     places[index * 2] = isKept ? queueOffsets[index]! : -1;
     places[index * 2 + 1] = isKept ? kept[next++]! : -1;
   }
-  return { places, refused };
+  return unflushed === undefined ? { places, refused } : { places, refused, unflushed };
 }

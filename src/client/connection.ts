@@ -27,9 +27,14 @@ export interface ClientEvents {
   loss: { loss: "tail" | "total"; lastKnownPosition: number };
   /** Stored bytes are not what was written: these messages are skipped. */
   damaged: { ranges: DamagedRange[] };
+  /**
+   * The commit of messages failed that had been answered before it: SEND_OK with `waitStoreMsgOK: false`, or
+   * FLUSH_DISK_TIMEOUT. `error.outcome`: `rejected` = certainly not stored, `unknown` = the broker is gone, perhaps before it.
+   */
+  flushFailed: { msgIds: string[]; error: MQError };
 }
 
-export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged"] as const satisfies readonly (keyof ClientEvents)[];
+export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged", "flushFailed"] as const satisfies readonly (keyof ClientEvents)[];
 
 /** A broker that has served this long, ms, was a good one. */
 const PROVEN = 60_000;

@@ -7,13 +7,15 @@ import type { SendReply } from "../protocol/api.ts";
 import { FRAME_HEADER_BYTES, FrameWriter } from "../protocol/frame.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
+import { Unflushed } from "./unflushed.ts";
 
 /** A record to be written, and who waits for it. */
 export interface OutboxEntry {
   draft: MessageDraft;
   topic: Uint8Array;
   queueId: number;
-  stored(queueOffset: number, position: number): void;
+  /** Committed, or, with `unflushed`, only appended. */
+  stored(queueOffset: number, position: number, unflushed: boolean): void;
   refused(error: MQError): void;
 }
 
@@ -25,6 +27,8 @@ export interface SendRules {
   deadline: number | null;
   /** Tries after the first, when the outcome of one is unknown. */
   retries: number;
+  /** For the commit. Only where no record of a frame waits is it answered before. */
+  waits: boolean;
 }
 
 /** Being filled. */
@@ -56,6 +60,7 @@ const TRANSFER_MIN_BYTES = 16 * 1024;
 export class Outbox {
   readonly #connection: Connection;
   readonly #alarm: Alarm;
+  readonly #unflushed: Unflushed;
   #open: OpenBatch | null = null;
   #waiting: Batch[] = [];
   #inFlight: Batch[] = [];
@@ -71,6 +76,7 @@ export class Outbox {
     this.#connection = connection;
     const { timers, clock } = connection.environment;
     this.#alarm = new Alarm(timers, clock, (now) => this.#expire(now));
+    this.#unflushed = new Unflushed(connection);
     connection.lifecycle.on("lost", () => this.#takeBack());
     connection.lifecycle.on("open", () => this.#pump());
   }
@@ -91,16 +97,19 @@ export class Outbox {
     if (!this.#flushing) this.#flushSoon();
   }
 
-  /** Resolves when nothing is held any more. */
+  /** Resolves when nothing is held any more, and the commit of everything that was answered before it is over. */
   async drained(): Promise<void> {
-    for (this.#close(); this.#unsettled > 0; this.#close()) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    do {
+      for (this.#close(); this.#unsettled > 0; this.#close()) await new Promise<void>((resolve) => this.#idle.push(resolve));
+      await this.#unflushed.settled();
+    } while (this.#unsettled > 0);
   }
 
   /** The batch that is being filled, if the entries fit; else a new one. */
   #batchFor(count: number, bytes: number, rules: SendRules): OpenBatch {
     const open = this.#open;
     const fits =
-      open !== null && open.rules.timeout === rules.timeout && open.rules.deadline === rules.deadline && open.rules.retries === rules.retries &&
+      open !== null && open.rules.timeout === rules.timeout && open.rules.deadline === rules.deadline && open.rules.retries === rules.retries && open.rules.waits === rules.waits &&
       open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + count <= BATCH_MAX_RECORDS;
     if (fits) return open;
     this.#close();
@@ -161,9 +170,11 @@ export class Outbox {
     // itself, which for a small frame is cheaper than to hand a copy over.
     const isSmall = batch.frame.byteLength < TRANSFER_MIN_BYTES;
     const frame = isSmall ? batch.frame : batch.frame.slice(0);
+    const broker = this.#connection.serving;
     try {
       const reply = await this.#connection.callOnce("send", [frame], { transfers: isSmall ? [] : [frame] });
       this.#leave(batch);
+      if (reply.unflushed !== undefined) this.#unflushed.add(reply.unflushed, storedIds(batch, reply), broker);
       this.#settle(batch, (entry, at) => answer(entry, reply, at, batch));
     } catch (error) {
       // `lost` follows and takes back whatever was on its way, in order.
@@ -233,9 +244,13 @@ function tooLate({ rules, tries }: Batch): MQError {
   );
 }
 
+function storedIds({ entries }: Batch, { places }: SendReply): string[] {
+  return entries.filter((_, at) => places[at * 2]! >= 0).map(({ draft }) => draft.msgId);
+}
+
 function answer(entry: OutboxEntry, reply: SendReply, at: number, batch: Batch): void {
   const queueOffset = reply.places[at * 2]!;
-  if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!);
+  if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!, reply.unflushed !== undefined);
   const refusal = reply.refused.find(({ index }) => index === at);
   const error = refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error);
   entry.refused(asFarAsKnown(error, batch));

@@ -36,9 +36,15 @@ export interface SendOptions {
   signal?: AbortSignal;
 }
 
+export type SendStatus = "SEND_OK" | "FLUSH_DISK_TIMEOUT";
+
 export interface SendResult {
-  /** Durable: committed with a flush to the device. */
-  sendStatus: "SEND_OK";
+  /**
+   * `SEND_OK`: durable, committed with a flush to the device (or as `flushDiskType` says); of messages with
+   * `waitStoreMsgOK: false` only accepted. `FLUSH_DISK_TIMEOUT`: accepted, and the commit takes longer than the broker's
+   * `syncFlushTimeout`; it is still on its way. Should it fail after such an answer, the event `flushFailed` tells.
+   */
+  sendStatus: SendStatus;
   /** Of a batch: all ids, joined by commas. */
   msgId: string;
   offsetMsgId: string;
@@ -90,7 +96,7 @@ export class Producer {
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   readonly #routes: Routes;
-  readonly #rules: SendRules;
+  readonly #rules: Omit<SendRules, "waits">;
   readonly #ids: MessageIdGenerator;
   /** One per topic: a shared counter would starve queues of topics that take turns. */
   readonly #roundRobins = new Map<string, RoundRobin>();
@@ -120,7 +126,7 @@ export class Producer {
     this.#ids = new MessageIdGenerator((count) => random.bytes(count), () => clock.now());
   }
 
-  /** Sends one message, or several as a batch (one topic, one queue); resolves when they are durable. */
+  /** Sends one message, or several as a batch (one topic, one queue); resolves when they are durable, or as their `waitStoreMsgOK` says. */
   async send(message: Message | Message[], options?: SendOptions): Promise<SendResult> {
     this.#checkOpen();
     const parcel = this.#pack(message, options);
@@ -252,13 +258,14 @@ export class Producer {
         draft,
         topic: route.topicBytes,
         queueId: messageQueue.queueId,
-        stored: (offset: number, position: number) => {
+        stored: (offset: number, position: number, unflushed: boolean) => {
           if (at === 0) queueOffset = offset;
           offsetMsgIds += (at === 0 ? "" : ",") + offsetMsgId(BROKER_ADDRESS.ip, BROKER_ADDRESS.port, position);
           if (at < last) return;
           for (const message of parcel.messages) this.#doubtful.delete(message);
           const msgId = last === 0 ? draft.msgId : drafts.map((member) => member.msgId).join(",");
-          resolve({ sendStatus: "SEND_OK", msgId, offsetMsgId: offsetMsgIds, messageQueue, queueOffset });
+          const sendStatus = unflushed && draft.waitStoreMsgOK ? "FLUSH_DISK_TIMEOUT" : "SEND_OK";
+          resolve({ sendStatus, msgId, offsetMsgId: offsetMsgIds, messageQueue, queueOffset });
         },
         refused: (error: MQError) => {
           if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
@@ -272,7 +279,7 @@ export class Producer {
       }));
       const { timeout = this.#rules.timeout } = options;
       // Sends with the same rules share a frame: whole milliseconds, or nearly none would.
-      this.#outbox.add(entries, { ...this.#rules, timeout, deadline: parcel.hasAsked ? Math.floor(parcel.deadline) : null });
+      this.#outbox.add(entries, { ...this.#rules, timeout, waits: drafts[0]!.waitStoreMsgOK, deadline: parcel.hasAsked ? Math.floor(parcel.deadline) : null });
     } catch (error) {
       reject(error);
     }

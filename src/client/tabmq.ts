@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import type { BrokerDiagnostics } from "../protocol/api.ts";
+import type { BrokerDiagnostics, Durability } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
@@ -17,8 +17,8 @@ import { Routes } from "./routes.ts";
 export interface Diagnostics {
   namespace: string;
   clientId: string;
-  /** Whether messages survive the browser's end: `"strict"` = flushed to the device, `"memory"` = nothing survives. */
-  durability: "strict" | "memory";
+  /** What an acknowledged message survives: `"strict"` = a power cut, `"relaxed"` = a crash of the browser, `"memory"` = nothing. */
+  durability: Durability;
   /** Whether the browser has promised not to evict this origin's data; undefined = it does not say. */
   persisted?: boolean;
   /** Bytes, as the browser estimates them. */
@@ -96,7 +96,7 @@ export class TabMQ {
     return {
       namespace: this.namespace,
       clientId: this.clientId,
-      durability: broker.storage === "memory" ? "memory" : "strict",
+      durability: broker.durability,
       ...(persisted === undefined ? {} : { persisted }),
       ...(estimate?.usage === undefined ? {} : { usage: estimate.usage }),
       ...(estimate?.quota === undefined ? {} : { quota: estimate.quota }),
@@ -105,7 +105,7 @@ export class TabMQ {
     };
   }
 
-  /** Resolves when every send accepted so far is answered. */
+  /** Resolves when every send accepted so far is answered and committed, those with `waitStoreMsgOK: false` included. */
   async flush(): Promise<void> {
     // What was refused because its topic was gone asks for it again, and is sent a second time.
     do {

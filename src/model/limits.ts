@@ -111,6 +111,8 @@ export const LOSS_GAP_BYTES = 2 ** 36;
 /** A mark beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;
+/** Failed stretches of sends that were answered before, kept for those who ask. */
+export const MAX_LOST_STRETCHES = 256;
 /** Damaged rows that diagnostics names one by one. */
 export const MAX_DAMAGE_REPORTS = 1000;
 
@@ -127,6 +129,7 @@ export const CONNECT_TIMEOUT = 10_000;
 export const SUCCESSION_TIMEOUT = 20_000;
 export const CALL_TIMEOUT = 10_000;
 export const LONG_POLL = 15_000;
+export const MAX_FLUSH_TIMEOUT = 2 ** 31 - 1;
 /** How much later than the broker's own limit a client gives a long poll up. */
 export const LONG_POLL_GRACE = 5_000;
 /** A member that has not fetched for this long loses its queues (frozen tab). */

@@ -23,7 +23,11 @@ export interface Message {
   properties?: Record<string, string>;
   /** Messages of one group go to one queue and so stay in order. */
   messageGroup?: string;
-  /** Recorded with the message. TabMQ answers every send when it is durable, so `false` waits as well. */
+  /**
+   * Default true: the send is answered when the message is committed. With false it is answered as soon as the broker
+   * has taken the message in, and a crash before the commit, or a commit that fails, loses it: the event `flushFailed`
+   * tells which, as long as this tab lives. Consumers see it after the commit, as any other; `flush()` waits for that.
+   */
   waitStoreMsgOK?: boolean;
 }
 

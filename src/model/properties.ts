@@ -2,9 +2,9 @@ import { MQError } from "./errors.ts";
 import { isWellFormed } from "./text.ts";
 
 /** Between a name and its value. */
-const NAME_END = "\u0001";
+export const NAME_END = "\u0001";
 /** Behind a value. */
-const VALUE_END = "\u0002";
+export const VALUE_END = "\u0002";
 
 /** Names of properties that the system itself reads or writes. Source: RocketMQ common/message/MessageConst.java. */
 export const PROPERTY = {

@@ -22,6 +22,8 @@ export interface BrokerApi {
   ping(): Promise<Answer<null>>;
   /** One frame of records; answered when they are durable. */
   send(frame: ArrayBuffer): Promise<Answer<SendReply>>;
+  /** How the commits of frames that were answered before ended; waits for them, but not for ever. */
+  flush(from: number, to: number): Promise<Answer<FlushReply>>;
   /** Where a topic's messages go; creates the topic when `create` and the broker's settings allow it. */
   route(topic: string, create: boolean): Promise<Answer<TopicConfig>>;
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
@@ -49,7 +51,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "pull", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
@@ -124,6 +126,15 @@ export interface SendReply {
   /** Two numbers for each record of the frame, in its order: queue offset and position; -1, -1 = refused. */
   places: ArrayLike<number>;
   refused: { index: number; error: ErrorData }[];
+  /** The frame is appended and not yet committed: its number, by which `flush` tells the end. Absent = durable. */
+  unflushed?: number;
+}
+
+export interface FlushReply {
+  /** The frames up to this number are committed or lost; ask again for the rest. */
+  settled: number;
+  /** Frames whose commit failed. */
+  lost: { from: number; to: number; error: ErrorData }[];
 }
 
 export type MessageType = "NORMAL" | "FIFO" | "MIXED";
@@ -339,11 +350,18 @@ export interface ImportEnd {
   offsets: GroupOffsets[];
 }
 
+/**
+ * What an acknowledged message survives. `strict`: a power cut, it is flushed to the device. `relaxed`: a crash of
+ * the browser. `memory`: nothing.
+ */
+export type Durability = "strict" | "relaxed" | "memory";
+
 export interface BrokerDiagnostics {
   lib: string;
   incarnation: string;
   epoch: number;
   storage: StorageKind;
+  durability: Durability;
   indexer: "wasm" | "typescript";
   sessions: number;
   /** Calls not yet answered, this one and waiting fetches included. */
@@ -352,6 +370,8 @@ export interface BrokerDiagnostics {
   position: number;
   durablePosition: number;
   commits: number;
+  /** Messages that were answered before their commit, which then failed. */
+  lostSends: number;
   recovery: RecoveryReport;
   /** Damaged rows met since the start, recovery included. */
   damaged: DamagedRange[];

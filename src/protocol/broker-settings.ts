@@ -1,13 +1,20 @@
-import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
+import { MAX_BODY_BYTES, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
 import { parseDeleteWhen } from "../model/retention.ts";
 import { MQError } from "../model/errors.ts";
-import { boolean, integer, optional, record, text } from "./validate.ts";
+import { boolean, integer, oneOf, optional, record, text } from "./validate.ts";
 
 /** Broker settings a client may bring along; the running broker's win. RocketMQ's names. */
 export interface BrokerSettings {
   defaultTopicQueueNums: number;
   autoCreateTopicEnable: boolean;
   maxMessageSize: number;
+  /**
+   * `sync`: a commit is complete when the device has it. `async`: when the operating system has it, which a crash of
+   * the browser does not take away, and a power cut may.
+   */
+  flushDiskType: FlushDiskType;
+  /** A send whose commit takes longer, ms, is answered FLUSH_DISK_TIMEOUT and stays queued. */
+  syncFlushTimeout: number;
   /** How long messages are kept, consumed or not, ms. Whole blocks go when their newest message is older. */
   fileReservedTime: number;
   /** Hours of the day, local time, at which what has expired is deleted, divided by ";". Empty = any hour. */
@@ -16,21 +23,27 @@ export interface BrokerSettings {
   maxStoreBytes: number;
 }
 
+export type FlushDiskType = "sync" | "async";
+
 export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   defaultTopicQueueNums: 4,
   autoCreateTopicEnable: true,
   maxMessageSize: MAX_BODY_BYTES,
+  flushDiskType: "sync",
+  syncFlushTimeout: 5000,
   fileReservedTime: 72 * 3_600_000,
   deleteWhen: "",
   maxStoreBytes: 0,
 };
 
 /** What may change while the broker runs. */
-export type MutableSettings = Pick<BrokerSettings, "autoCreateTopicEnable" | "defaultTopicQueueNums" | "fileReservedTime" | "deleteWhen" | "maxStoreBytes">;
+export type MutableSettings = Omit<BrokerSettings, "maxMessageSize">;
 
 const mutable = {
   defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
   autoCreateTopicEnable: optional(boolean),
+  flushDiskType: optional(oneOf("sync", "async")),
+  syncFlushTimeout: optional(integer(1, MAX_FLUSH_TIMEOUT)),
   fileReservedTime: optional(integer(1, Number.MAX_SAFE_INTEGER)),
   deleteWhen: optional(deleteWhen),
   maxStoreBytes: optional(storeBytes),

@@ -89,6 +89,8 @@ export interface CommitBatch {
   queue: { key: PageKey; bytes: Uint8Array }[];
   index?: IndexChange;
   state: (readonly [key: string, value: unknown])[];
+  /** `relaxed`: complete when the operating system has it. Default strict: when the device has it. */
+  durability?: "strict" | "relaxed";
 }
 
 /** The caller has to look: what was asked may be done, may not be done, or may be either. */

@@ -1,6 +1,16 @@
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
 
+/** Facts on their way to the store. */
+export interface Facts {
+  rows: (readonly [key: string, value: unknown])[];
+  /** Somebody is told how it goes. */
+  isAwaited: boolean;
+  committed(): void;
+  /** They wait to be written again. */
+  failed(error: unknown): void;
+}
+
 /**
  * Small durable facts (topics, offsets): kept in memory, changed at once, written with the next commit.
  * Keys are text with "/" between the parts; names of topics and groups cannot contain it.
@@ -42,12 +52,13 @@ export class DurableState {
   }
 
   /** Everything that waits to be written. The caller says how it went. */
-  take(): { rows: (readonly [string, unknown])[]; committed(): void; failed(error: unknown): void } {
+  take(): Facts {
     const keys = this.#dirty;
     const saved = this.#saved;
     this.#dirty = new Set();
     this.#saved = null;
     return {
+      isAwaited: saved !== null,
       rows: [...keys].map((key) => [key, this.#rows.get(key)] as const),
       committed: () => saved?.resolve(),
       failed: (error) => {

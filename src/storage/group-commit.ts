@@ -4,7 +4,7 @@ import type { Cancel, Timers } from "../platform/timers.ts";
 import type { BlockStore, CommitBatch, CommitOutcome } from "./block-store.ts";
 import { CHECKPOINT_KEY, type Checkpoint, type CheckpointBatch } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
-import type { DurableState } from "./durable-state.ts";
+import type { DurableState, Facts } from "./durable-state.ts";
 import type { SealedChunk } from "./indexer.ts";
 import type { LogMerger } from "./log-merger.ts";
 
@@ -23,6 +23,8 @@ export interface GroupCommitOptions {
   merger: LogMerger;
   timers: Timers;
   epoch: number;
+  /** Asked for each commit. */
+  durability: () => "strict" | "relaxed";
   /** The open log has been emptied into a commit: what waits may be appended. */
   onRoom: () => void;
   /** The broker cannot go on: it was fenced, or nobody knows what is in the store. */
@@ -33,7 +35,7 @@ export interface GroupCommitOptions {
 const LAZY_DELAY = 50;
 /** How long the log rests before the consume queues are stored although no checkpoint is due. */
 const IDLE_DELAY = 1000;
-/** How long a full store is left alone, unless somebody asks for something. */
+/** How long a full store is left alone, unless somebody asks for something; facts live on its reserve then, sparingly. */
 const FULL_DELAY = 1000;
 
 /**
@@ -50,6 +52,9 @@ export class GroupCommit {
   #cancelLazy: Cancel | null = null;
   #cancelIdle: Cancel | null = null;
   #commits = 0;
+  /** The last messages were refused. */
+  #isFull = false;
+  #cancelFull: Cancel | null = null;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -85,6 +90,7 @@ export class GroupCommit {
     this.#cancelLazy?.();
     this.#cancelIdle?.();
     this.#options.merger.stop();
+    this.#cancelFull?.();
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     this.#options.state.take().failed(error);
   }
@@ -96,7 +102,7 @@ export class GroupCommit {
 
   #requestLazily(): void {
     if (this.#running !== null) this.#wanted = true;
-    else this.#cancelLazy ??= this.#options.timers.after(LAZY_DELAY, () => this.#request());
+    else this.#cancelLazy ??= this.#options.timers.after(this.#isFull ? FULL_DELAY : LAZY_DELAY, () => this.#request());
   }
 
   #run(withCheckpoint: boolean): Promise<void> {
@@ -137,12 +143,13 @@ export class GroupCommit {
     const queues = behind ? checkpoint.take(log.durablePosition) : null;
     if (chunks.length === 0 && facts.rows.length === 0 && queues === null) return facts.committed();
 
-    const commit = store.commit(batchOf(epoch, chunks, facts.rows, queues));
+    const commit = store.commit({ ...batchOf(epoch, chunks, facts.rows, queues), durability: this.#options.durability() });
     // While the device is busy, the processor prepares the next one.
     this.#options.onRoom();
     const outcome = await commit;
     if (outcome.status === "committed") {
       this.#commits++;
+      if (chunks.length > 0) this.#isFull = false;
       log.committed(chunks);
       merger.committed(chunks);
       for (const ticket of tickets) ticket.committed();
@@ -153,13 +160,32 @@ export class GroupCommit {
     }
     const error = errorOf(outcome);
     for (const ticket of tickets) ticket.failed(error);
-    facts.failed(error.code === "STORAGE_FULL" ? postponed(error) : error);
     queues?.failed();
-    if (error.code === "STORAGE_FULL") this.#refuseGathered(error);
-    else {
-      this.stop(error);
-      this.#options.onFatal(error);
+    if (error.code !== "STORAGE_FULL") return this.#giveUp(facts, error);
+    const isAlone = chunks.length === 0 && queues === null;
+    const isDue = this.#cancelFull === null || withCheckpoint || facts.isAwaited;
+    this.#refuseGathered(error);
+    if (isAlone || !isDue || facts.rows.length === 0) facts.failed(postponed(error));
+    else await this.#commitAlone(facts);
+  }
+
+  /** There is no room for messages; facts are small, and the store has a reserve for them. */
+  async #commitAlone(facts: Facts): Promise<void> {
+    const { store, epoch, durability } = this.#options;
+    const outcome = await store.commit({ ...batchOf(epoch, [], facts.rows, null), durability: durability() });
+    if (outcome.status === "committed") {
+      this.#commits++;
+      return facts.committed();
     }
+    const error = errorOf(outcome);
+    if (error.code === "STORAGE_FULL") facts.failed(postponed(error));
+    else this.#giveUp(facts, error);
+  }
+
+  #giveUp(facts: Facts, error: MQError): void {
+    facts.failed(error);
+    this.stop(error);
+    this.#options.onFatal(error);
   }
 
   /**
@@ -170,9 +196,14 @@ export class GroupCommit {
     const { log } = this.#options;
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     log.open(log.durablePosition);
-    // The facts that did not fit stay dirty; trying again at once would only spin.
+    // The facts that do not fit stay dirty; trying again at once would only spin.
     this.#wanted = false;
-    this.#cancelLazy ??= this.#options.timers.after(FULL_DELAY, () => this.#request());
+    this.#isFull = true;
+    // A timer of its own: producers that go on sending would keep the other one from ringing.
+    this.#cancelFull ??= this.#options.timers.after(FULL_DELAY, () => {
+      this.#cancelFull = null;
+      this.#request();
+    });
     this.#options.onRoom();
   }
 

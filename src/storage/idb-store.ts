@@ -4,6 +4,7 @@ import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
+import { Reserve } from "./idb-reserve.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { beginNewLevelDbLog } from "./leveldb-log.ts";
 
@@ -23,6 +24,10 @@ export function databaseName(namespace: string): string {
 
 /** How long after a commit the next one may rely on the fence alone, ms. */
 const FENCE_TRUST = 10_000;
+/** How long after a try the next one to put the reserve back, ms. */
+const RESTORE_PAUSE = 1000;
+/** Rows of the reserve that are kept for the next host, which cannot begin without writing its epoch. */
+const KEPT_FOR_TAKE_OVER = 1;
 
 /**
  * Who has been replaced must not write. Two things see to it:
@@ -45,6 +50,8 @@ export class IdbStore implements BlockStore {
   #mayCommit = false;
   /** Of log rows: only those prove that the fence of nobody else stands where we write next. */
   #lastLogCommit = Number.NEGATIVE_INFINITY;
+  protected readonly reserve: Reserve = new Reserve();
+  #lastRestore = Number.NEGATIVE_INFINITY;
 
   /** Commits on their way, to be told what is known when the connection goes away under them. */
   readonly #open = new Set<(outcome: CommitOutcome) => void>();
@@ -59,13 +66,24 @@ export class IdbStore implements BlockStore {
       this.#db = await this.#connect();
       this.renewLog();
     }
-    const tx = this.#db.transaction(["log", "state"], "readwrite", { durability: "strict" });
+    await this.reserve.look(unwrap(this.#db));
+    for (;;) {
+      try {
+        return await this.#raiseEpoch(this.#db, above);
+      } catch (error) {
+        if (!isFull(error) || !(await this.reserve.release(unwrap(this.#db), 0))) throw error;
+      }
+    }
+  }
+
+  async #raiseEpoch(db: IDBPDatabase<Schema>, above: number): Promise<number> {
+    const tx = db.transaction(["log", "state"], "readwrite", { durability: "strict" });
     const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
     const epoch = Math.max(typeof last === "number" ? last : 0, above) + 1;
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
     this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
     void tx.objectStore("log").put(FENCE, this.#fence);
-    [this.#mayCommit] = await Promise.all([commitIsAtomic(unwrap(this.#db)), tx.done]);
+    [this.#mayCommit] = await Promise.all([commitIsAtomic(unwrap(db)), tx.done]);
     return epoch;
   }
 
@@ -76,10 +94,37 @@ export class IdbStore implements BlockStore {
 
   /**
    * Answers on the transaction's `complete`, never on a request's `success`: over quota, requests succeed and the
-   * transaction aborts afterwards. `strict` makes `complete` wait for the device; without it a power cut takes
-   * acknowledged messages along.
+   * transaction aborts afterwards. `strict` makes `complete` wait for the device; `relaxed` does not, and a power
+   * cut takes acknowledged messages along.
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
+    if (batch.log.length === 0 && batch.queue.length === 0) return this.#commitFacts(batch);
+    return this.reserve.isTight ? this.#commitIfRoom(batch) : this.#commit(batch);
+  }
+
+  /** Facts are small and must not be lost, and what only removes makes room: they may use the reserve. */
+  async #commitFacts(batch: CommitBatch): Promise<CommitOutcome> {
+    for (;;) {
+      const outcome = await this.#commit(batch);
+      if (outcome.status !== "rejected" || outcome.reason !== "FULL" || this.#db === undefined) return outcome;
+      if (!(await this.reserve.release(unwrap(this.#db), KEPT_FOR_TAKE_OVER))) return outcome;
+    }
+  }
+
+  /** What the reserve has freed is not for messages: they wait until the reserve fits in again. */
+  async #commitIfRoom(batch: CommitBatch): Promise<CommitOutcome> {
+    if (await this.#restoreReserve()) return this.#commit(batch);
+    return { status: "rejected", reason: "FULL" };
+  }
+
+  async #restoreReserve(): Promise<boolean> {
+    const now = this.#clock.monotonic();
+    if (this.#db === undefined || now - this.#lastRestore < RESTORE_PAUSE) return false;
+    this.#lastRestore = now;
+    return this.reserve.restore(unwrap(this.#db));
+  }
+
+  #commit(batch: CommitBatch): Promise<CommitOutcome> {
     return new Promise((settle) => {
       const resolve = (outcome: CommitOutcome): void => {
         this.#open.delete(resolve);
@@ -93,7 +138,7 @@ export class IdbStore implements BlockStore {
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
       try {
-        tx = unwrap(this.#connection()).transaction(scopeOf(batch, reliesOnFence), "readwrite", { durability: "strict" });
+        tx = unwrap(this.#connection()).transaction(scopeOf(batch, reliesOnFence), "readwrite", { durability: batch.durability ?? "strict" });
       } catch (cause) {
         return resolve({ status: "unknown", cause });
       }
@@ -101,6 +146,8 @@ export class IdbStore implements BlockStore {
         if (isAppend) {
           this.#lastLogCommit = this.#clock.monotonic();
           this.#fence = undefined;
+          // The first messages of a new namespace are there: it is used, and shall not come to a standstill when it is full.
+          if (!this.reserve.isWhole && !this.reserve.isTight) void this.#restoreReserve().catch(() => {});
         }
         resolve({ status: "committed" });
       };
@@ -132,7 +179,8 @@ export class IdbStore implements BlockStore {
     for (const { bytes, key } of batch.queue) tx.objectStore("queue").put(bytes, [...key]);
     if (batch.index !== undefined) {
       const index = tx.objectStore("index");
-      if (batch.index.delete === "all") index.clear();
+      // Under the empty name stands the reserve.
+      if (batch.index.delete === "all") index.delete(IDBKeyRange.lowerBound(["", Number.POSITIVE_INFINITY]));
       else for (const range of batch.index.delete) index.delete(keyRange(range));
       for (const { bytes, key } of batch.index.put) index.put(bytes, [...key]);
     }
@@ -144,7 +192,7 @@ export class IdbStore implements BlockStore {
     // A connection that the browser has closed meanwhile cannot tell.
     const current: unknown = this.#db === undefined ? epoch : await this.#db.get("state", EPOCH_KEY).catch(() => epoch);
     if (current !== epoch) return { status: "rejected", reason: "FENCED" };
-    if (error instanceof DOMException && error.name === "QuotaExceededError") return { status: "rejected", reason: "FULL", cause: error };
+    if (isFull(error)) return { status: "rejected", reason: "FULL", cause: error };
     return { status: "unknown", cause: error };
   }
 
@@ -235,6 +283,10 @@ function commitIsAtomic(db: IDBDatabase): Promise<boolean> {
 
 function keyRange({ name, from, to }: IndexRange): IDBKeyRange {
   return IDBKeyRange.bound([name, from], [name, to]);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 const FENCE = new Uint8Array(0);

@@ -1,5 +1,6 @@
 // @ts-check
 /** What is measured inside the page. quick.mjs calls one function at a time, so that TabMQ and the reference take turns. */
+import { bodies, burst, timeOf } from "./page-tools.mjs";
 import { ReferenceTab } from "./reference/tab.mjs";
 
 /** Served by the bench's server; a name, because the package may not be built when this file is type-checked. */
@@ -7,14 +8,13 @@ const PACKAGE = "/dist/index.js";
 /** @type {typeof import("../../src/index.ts")} */
 const { connect } = await import(PACKAGE);
 
-const MESSAGE_BYTES = 1024;
 const TOPIC = "bench";
 /** Long, because a slow machine shall give slow figures and not errors. */
 const PRODUCER = { producerGroup: "bench", sendMsgTimeout: 60_000 };
 /** Messages that are sent before any of them is awaited while filling. */
 const FILL_SLICE = 20_000;
 
-const messages = randomMessages(4096);
+const message = bodies(1024);
 
 /** @type {import("../../src/index.ts").Producer} */
 let producer;
@@ -34,12 +34,12 @@ export const bench = {
 
   /** Time of `count` sends in a loop, none awaited before the next, until all are answered, ms. @param {{ count: number }} options */
   async tabmqBurst({ count }) {
-    return burst(count, (body) => producer.send({ topic: TOPIC, body }));
+    return burst(count, message, (body) => producer.send({ topic: TOPIC, body }));
   },
 
   /** The same by the reference. @param {{ count: number }} options */
   async referenceBurst({ count }) {
-    return burst(count, (body) => reference.send(body));
+    return burst(count, message, (body) => reference.send(body));
   },
 
   /**
@@ -78,7 +78,7 @@ export const bench = {
     const mq = await connect({ namespace });
     const filler = await mq.createProducer(PRODUCER);
     for (let left = count; left > 0; left -= FILL_SLICE) {
-      await burst(Math.min(left, FILL_SLICE), (body) => filler.send({ topic: TOPIC, body }));
+      await burst(Math.min(left, FILL_SLICE), message, (body) => filler.send({ topic: TOPIC, body }));
     }
   },
 };
@@ -86,36 +86,3 @@ export const bench = {
 /** @typedef {typeof bench} Bench */
 
 Object.assign(globalThis, { bench });
-
-/**
- * @param {number} count
- * @param {(body: Uint8Array) => Promise<unknown>} send
- */
-async function burst(count, send) {
-  /** @type {Promise<unknown>[]} */
-  const sent = [];
-  const began = performance.now();
-  for (let i = 0; i < count; i++) sent.push(send(message(i)));
-  await Promise.all(sent);
-  return performance.now() - began;
-}
-
-/** @param {() => Promise<unknown>} act */
-async function timeOf(act) {
-  const began = performance.now();
-  await act();
-  return performance.now() - began;
-}
-
-/** @param {number} at */
-function message(at) {
-  const start = (at * MESSAGE_BYTES) % messages.byteLength;
-  return messages.subarray(start, start + MESSAGE_BYTES);
-}
-
-/** Random, so that no layer below can compress them. @param {number} count */
-function randomMessages(count) {
-  const bytes = new Uint8Array(count * MESSAGE_BYTES);
-  for (let at = 0; at < bytes.byteLength; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
-  return bytes;
-}

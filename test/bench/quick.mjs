@@ -8,18 +8,12 @@
  *
  * --dist measures another build (of an older commit, say) and implies --no-build.
  */
-import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { launch } from "../support/chromium.mjs";
-import { serve } from "../support/serve.mjs";
-import { figure, median, midmean, table } from "./stats.mjs";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const HERE = fileURLToPath(new URL(".", import.meta.url));
+import { openHarness, sleep, takeTurns } from "./harness.mjs";
+import { figure, median, midmean } from "./stats.mjs";
 
 /** Rounds that count; before them comes one that does not. */
 const ROUNDS = 7;
@@ -35,44 +29,22 @@ const SENDS_BAR = 0.5;
 const LONE_BAR = 1.5;
 const START_BAR = 3;
 
-/** The share of all processors that others may use before the figures are called unreliable. */
-const MAX_BUSY = 0.2;
-
-/** @typedef {import("./page.mjs").Bench} Bench */
-/** @typedef {{ name: string, unit: string, better: "higher" | "lower", measured: number[], reference: number[], ratio: number, bar: number | null, note?: string }} Result */
+/** @typedef {import("./harness.mjs").Result} Result */
 
 const { values: options } = parseArgs({
   options: { "no-build": { type: "boolean" }, dist: { type: "string" }, only: { type: "string" }, json: { type: "string" } },
 });
 const wanted = new Set(options.only?.split(",") ?? ["sends", "lone", "start"]);
 
-// A build of its own: `npm run build`'s dist/ holds more, and stays as it is.
-const BUILT = join(ROOT, "node_modules/.cache/tabmq/bench-dist");
-if (!options["no-build"] && !options.dist) build();
-const busy = await othersShare();
-if (busy > MAX_BUSY) console.error(`Other programs use ${Math.round(busy * 100)} % of the processors: what follows says little.`);
-// Beside the checkout and not in the system's folder for temporary files, which may be in memory.
-mkdirSync(join(ROOT, "node_modules/.cache/tabmq"), { recursive: true });
-const work = mkdtempSync(join(ROOT, "node_modules/.cache/tabmq/bench-"));
-process.on("exit", () => rmSync(work, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
-
-const server = await serve({
-  folder: HERE,
-  dist: options.dist ?? BUILT,
-  // The clock of an isolated page ticks every 5 us; otherwise, and in a SharedWorker always, every 100 us.
-  headers: { "/": { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" } },
-});
+const harness = await openHarness("page.html", options);
+const { work, openPage, withPage } = harness;
+/** @type {import("./harness.mjs").Caller<import("./page.mjs").Bench>} */
+const call = harness.call;
 /** @type {Result[]} */
 const results = [];
-let version = "";
-try {
-  if (wanted.has("sends") || wanted.has("lone")) results.push(...(await measureSends()));
-  if (wanted.has("start")) results.push(...(await measureStarts()));
-} finally {
-  await server.close();
-}
-report();
+if (wanted.has("sends") || wanted.has("lone")) results.push(...(await measureSends()));
+if (wanted.has("start")) results.push(...(await measureStarts()));
+await harness.end(results, `medians of ${ROUNDS} rounds (lone sends: ${LONE_ROUNDS})`);
 
 /** Bars 1 and 2: one browser, both sides alive, turn by turn. @returns {Promise<Result[]>} */
 async function measureSends() {
@@ -165,109 +137,4 @@ async function measureStarts() {
     { ...common, name: "start with 100,000 stored", measured: stored, ratio: median(stored) / median(empty), bar: START_BAR },
     { ...common, name: "the same after SIGKILL", measured: afterKill, ratio: median(afterKill) / median(empty), bar: null, note },
   ];
-}
-
-/**
- * Runs all contestants once to warm up, then round by round, in an order that turns.
- * @template {string} Name
- * @param {string} title
- * @param {number} rounds
- * @param {Record<Name, () => Promise<number>>} contestants
- * @returns {Promise<Record<Name, number[]>>}
- */
-async function takeTurns(title, rounds, contestants) {
-  const names = /** @type {Name[]} */ (Object.keys(contestants));
-  const measured = /** @type {Record<Name, number[]>} */ (/** @type {unknown} */ (Object.fromEntries(names.map((name) => [name, []]))));
-  for (let round = 0; round <= rounds; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = /** @type {Name} */ (names[(turn + round) % names.length]);
-      const value = await contestants[name]();
-      if (round > 0) measured[name].push(value);
-    }
-    const shown = names.map((name) => (round > 0 ? `${name} ${figure(measured[name].at(-1) ?? 0)}` : name));
-    console.error(`${title}: ${round > 0 ? `round ${round}` : "warm-up"}: ${shown.join(", ")}`);
-  }
-  return measured;
-}
-
-/**
- * @template T
- * @param {string} profile
- * @param {(page: import("playwright-core").Page, browser: import("../support/chromium.mjs").Launched) => Promise<T>} act
- */
-async function withPage(profile, act) {
-  const browser = await launch({ profile });
-  try {
-    return await act(await openPage(browser), browser);
-  } finally {
-    await browser.close();
-  }
-}
-
-/** @param {import("../support/chromium.mjs").Launched} browser */
-async function openPage({ context }) {
-  version = context.browser()?.version() ?? "";
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on("console", (message) => console.error(`page: ${message.text()}`));
-  page.on("pageerror", (error) => console.error(`page: ${error.message}`));
-  await page.goto(`${server.origin}/page.html`);
-  await page.waitForFunction("globalThis.bench !== undefined && crossOriginIsolated");
-  return page;
-}
-
-/**
- * Calls a function of page.mjs in the page.
- * @template {keyof Bench} Name
- * @param {import("playwright-core").Page} page
- * @param {Name} name
- * @param {Parameters<Bench[Name]>[0]} argument
- * @returns {Promise<Awaited<ReturnType<Bench[Name]>>>}
- */
-function call(page, name, argument) {
-  return page.evaluate(([chosen, given]) => /** @type {any} */ (globalThis).bench[/** @type {string} */ (chosen)](given), [name, argument]);
-}
-
-function build() {
-  for (const mode of ["lib", "worker"]) {
-    const vite = join(ROOT, "node_modules/vite/bin/vite.js");
-    const { status } = spawnSync(process.execPath, [vite, "build", "--mode", mode, "--outDir", BUILT, "--logLevel", "warn"], { cwd: ROOT, stdio: "inherit" });
-    if (status !== 0 || !existsSync(join(BUILT, mode === "lib" ? "index.js" : "worker.js"))) {
-      console.error(`vite build --mode ${mode} failed`);
-      process.exit(1);
-    }
-  }
-}
-
-/** How busy the processors are, 0 to 1, before anything is measured. */
-async function othersShare() {
-  const times = () => cpus().map(({ times: { idle, ...rest } }) => ({ idle, all: idle + Object.values(rest).reduce((sum, ms) => sum + ms, 0) }));
-  const before = times();
-  await sleep(2000);
-  const shares = times().map(({ idle, all }, at) => 1 - (idle - (before[at]?.idle ?? 0)) / Math.max(1, all - (before[at]?.all ?? 0)));
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
-}
-
-function report() {
-  /** @param {Result} result */
-  const passes = ({ ratio, bar, better }) => bar === null || (better === "higher" ? ratio >= bar : ratio <= bar);
-  const rows = results.map((result) => [
-    result.name, figure(median(result.measured)), figure(median(result.reference)), result.unit, result.ratio.toFixed(2),
-    result.bar === null ? "-" : `${result.better === "higher" ? ">=" : "<="} ${result.bar}`,
-    result.bar === null ? "-" : passes(result) ? "PASS" : "FAIL",
-  ]);
-  console.log(`\nChromium ${version}, medians of ${ROUNDS} rounds (lone sends: ${LONE_ROUNDS}); processors ${Math.round(busy * 100)} % busy before\n`);
-  console.log(table([["", "measured", "reference", "unit", "ratio", "bar", ""], ...rows]));
-  console.log("");
-  for (const { name, measured, reference, note } of results) {
-    console.log(`${name}${note ? ` (${note})` : ""}`);
-    console.log(`  measured   ${measured.map(figure).join("  ")}`);
-    console.log(`  reference  ${reference.map(figure).join("  ")}`);
-  }
-  if (options.json) writeFileSync(options.json, `${JSON.stringify({ chromium: version, busy, results: results.map((result) => ({ ...result, pass: passes(result) })) }, null, 2)}\n`);
-  process.exitCode = results.every(passes) ? 0 : 1;
-}
-
-/** @param {number} ms */
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

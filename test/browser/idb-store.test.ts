@@ -19,6 +19,15 @@ function deleteDatabase(name: string): Promise<void> {
   });
 }
 
+/** The rows that keep room, by their sizes. */
+async function reserveBytes(namespace: string): Promise<number[]> {
+  const result = <T>(request: IDBRequest<T>): Promise<T> => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const db = await result(indexedDB.open(databaseName(namespace)));
+  const rows = (await result(db.transaction("index").objectStore("index").getAll())) as Uint8Array[];
+  db.close();
+  return rows.map(({ byteLength }) => byteLength);
+}
+
 blockStoreContract("IdbStore", makeDisk);
 
 describe("IdbStore", () => {
@@ -76,7 +85,7 @@ describe("IdbStore", () => {
     await disk.destroy();
   });
 
-  test("commits are strict: they wait for the device", async () => {
+  test("commits are strict, they wait for the device, unless they are asked not to", async () => {
     const disk = makeDisk();
     const store = disk.open();
     const real = IDBDatabase.prototype.transaction;
@@ -89,11 +98,43 @@ describe("IdbStore", () => {
     try {
       const epoch = await store.takeOver();
       await store.commit({ epoch, log: [], queue: [], state: [["k", 1]] });
+      await store.commit({ epoch, log: [], queue: [], state: [["k", 2]], durability: "strict" });
+      await store.commit({ epoch, log: [], queue: [], state: [["k", 3]], durability: "relaxed" });
     } finally {
       IDBDatabase.prototype.transaction = real;
     }
-    expect(asked).toEqual([{ durability: "strict" }, { durability: "strict" }, { durability: "strict" }]);
+    const strict = { durability: "strict" };
+    expect(asked).toEqual([strict, strict, strict, strict, { durability: "relaxed" }]);
     store.close();
+    await disk.destroy();
+  });
+
+  test("the first messages make a reserve, once, which the next host finds", async () => {
+    const disk = makeDisk();
+    const store = disk.open();
+    const epoch = await store.takeOver();
+    expect(await reserveBytes(disk.namespace)).toEqual([]);
+    const row = (position: number): { position: number; bytes: Uint8Array } => ({ position, bytes: new Uint8Array(CHUNK_HEADER_BYTES + 1) });
+    await store.commit({ epoch, log: [row(0)], queue: [], state: [] });
+    const whole = [1, 2, 3, 4].map(() => 256 * 1024);
+    await expect.poll(() => reserveBytes(disk.namespace)).toEqual(whole);
+    const heir = disk.open();
+    let made = 0;
+    const real = IDBObjectStore.prototype.put;
+    IDBObjectStore.prototype.put = function (...given) {
+      if (this.name === "index") made++;
+      return real.apply(this, given);
+    };
+    try {
+      await heir.commit({ epoch: await heir.takeOver(), log: [row(1)], queue: [], state: [] });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } finally {
+      IDBObjectStore.prototype.put = real;
+    }
+    expect(made).toBe(0);
+    expect(await reserveBytes(disk.namespace)).toEqual(whole);
+    store.close();
+    heir.close();
     await disk.destroy();
   });
 

@@ -186,7 +186,8 @@ export class Tab {
       }
       let isUnknown = false;
       const result = await this.#track(call, "send", LIMITS.send, () => producer.send(given), ({ outcome }) => (isUnknown = outcome === "unknown"));
-      if (result !== undefined) trace.add({ type: "acked", call, messages: acked(result, named, name, sentAs) });
+      // FLUSH_DISK_TIMEOUT is no promise.
+      if (result?.sendStatus === "SEND_OK") trace.add({ type: "acked", call, messages: acked(result, named, name, sentAs) });
       if (!isUnknown || !this.isAlive || this.#random.chance(0.3)) return;
       sentAs = this.#nextNumber++;
     }

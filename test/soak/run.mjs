@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { launch } from "../support/chromium.mjs";
 import { serve } from "../support/serve.mjs";
+import { heap, workerSession } from "../support/worker-session.mjs";
 import { draw, figure } from "./curves.mjs";
 import { judge } from "./trend.mjs";
 
@@ -90,32 +91,7 @@ async function live(page) {
   }
 }
 
-/** DevTools' view of the worker. @returns {Promise<(method: string, params?: object) => Promise<any>>} */
-async function workerSession() {
-  const session = await /** @type {import("playwright-core").Browser} */ (context.browser()).newBrowserCDPSession();
-  const { targetInfos } = await session.send("Target.getTargets");
-  const worker = targetInfos.find(({ type, title }) => type === "shared_worker" && title.includes("/soak/"));
-  if (!worker) throw new Error("the broker's worker is not there");
-  const { sessionId } = await session.send("Target.attachToTarget", { targetId: worker.targetId, flatten: false });
-  /** @type {Map<number, (data: any) => void>} */
-  const waiting = new Map();
-  session.on("Target.receivedMessageFromTarget", ({ message }) => {
-    const data = JSON.parse(message);
-    waiting.get(data.id)?.(data);
-    waiting.delete(data.id);
-  });
-  let next = 1;
-  return async (method, params = {}) => {
-    const id = next++;
-    const answer = new Promise((resolve) => waiting.set(id, resolve));
-    await session.send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method, params }) });
-    const { result, error } = await answer;
-    if (error) throw new Error(`${method}: ${error.message}`);
-    return result;
-  };
-}
-
-/** Ports that live in the worker, after a collection of garbage. @param {Awaited<ReturnType<typeof workerSession>>} worker */
+/** Ports that live in the worker, after a collection of garbage. @param {import("../support/worker-session.mjs").Session} worker */
 async function livePorts(worker) {
   const { result: prototype } = await worker("Runtime.evaluate", { expression: "MessagePort.prototype", objectGroup: "soak" });
   const { objects } = await worker("Runtime.queryObjects", { prototypeObjectId: prototype.objectId, objectGroup: "soak" });
@@ -127,14 +103,8 @@ async function livePorts(worker) {
 const observer = await openTab();
 await call(observer, "observe");
 await call(observer, "fill", FILL_BYTES);
-const worker = await workerSession();
+const worker = await workerSession(context, "/soak/");
 const observerSession = await context.newCDPSession(observer);
-
-/** @param {(method: any, params?: any) => Promise<any>} session */
-async function heap(session) {
-  await session("HeapProfiler.collectGarbage");
-  return session("Runtime.getHeapUsage");
-}
 
 /** @type {{ minute: number, workerHeap: number, workerBytes: number, observerHeap: number, ports: number, locks: number, sessions: number, calls: number, usagePerByte: number }[]} */
 const samples = [];

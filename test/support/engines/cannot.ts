@@ -27,6 +27,7 @@ const TRUSTED_TYPES = { "test/tabs/trusted-types.test.ts": [""] };
 const PROTOCOL = {
   "test/fault/closed-connection.test.ts": [""],
   "test/fault/broker-death.test.ts": [""],
+  "test/fault/storage-full.test.ts": [""],
   "test/tabs/freeze.test.ts": [""],
   "test/tabs/privacy.test.ts": [""],
 };
@@ -38,7 +39,7 @@ export const CANNOT: Limit[] = [
   ...(["firefox", "webkit"] as const).flatMap((engine): Limit[] => [
     { engine, reason: "the test cuts, damages or watches the files of Chromium's LevelDB", tests: LEVELDB },
     { engine, reason: "the test listens to violations by Chromium's protocol", tests: TRUSTED_TYPES },
-    { engine, reason: "the test closes, freezes or allows things by Chromium's protocol", tests: PROTOCOL },
+    { engine, reason: "the test closes, freezes, limits or allows things by Chromium's protocol", tests: PROTOCOL },
     { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
   ]),
   { engine: "firefox", reason: "WebDriver BiDi has no command that ends a page's process", tests: CRASHES },

@@ -1,0 +1,212 @@
+// @ts-check
+/** What store.mjs measures inside the page, one function at a time. */
+import { bodies, burst, timeOf } from "./page-tools.mjs";
+import { ReferenceTab } from "./reference/tab.mjs";
+
+/** Served by the bench's server; a name, because the package may not be built when this file is type-checked. */
+const PACKAGE = "/dist/index.js";
+/** @type {typeof import("../../src/index.ts")} */
+const { connect } = await import(PACKAGE);
+
+const TOPIC = "bench";
+/** Long, because a slow machine shall give slow figures and not errors. */
+const PRODUCER = { producerGroup: "bench", sendMsgTimeout: 600_000 };
+const FILL_BATCH = 500;
+/** Messages that are on their way at once while filling. */
+const FILL_SLICE = 20_000;
+const PULL_MAX = 32;
+const POLL_MAX = 1024;
+
+/** @typedef {import("../../src/index.ts").TabMQ} TabMQ */
+/** @typedef {import("../../src/index.ts").Producer} Producer */
+
+/** @type {Map<string, Promise<{ mq: TabMQ, producer: Producer }>>} */
+const open = new Map();
+/** @type {ReferenceTab | undefined} */
+let reference;
+
+/** @param {string} namespace */
+function opened(namespace) {
+  let found = open.get(namespace);
+  if (found === undefined) open.set(namespace, (found = connect({ namespace }).then(async (mq) => ({ mq, producer: await mq.createProducer(PRODUCER) }))));
+  return found;
+}
+
+export const bench = {
+  /** @param {{ namespace: string }} options */
+  async open({ namespace }) {
+    const { mq } = await opened(namespace);
+    const { broker, durability } = await mq.diagnostics();
+    return { indexer: broker.indexer, durability };
+  },
+
+  /** @param {{ count: number, size: number }} options */
+  async referenceBurst({ count, size }) {
+    const tab = (reference ??= new ReferenceTab());
+    return burst(count, bodies(size), (body) => tab.send(body));
+  },
+
+  /** @param {{ namespace: string, count: number, size: number }} options */
+  async sendBurst({ namespace, count, size }) {
+    const { producer } = await opened(namespace);
+    return burst(count, bodies(size), (body) => producer.send({ topic: TOPIC, body }));
+  },
+
+  /**
+   * Stores messages in batches, each with a key of its own; stops early at `bytes` of log.
+   * @param {{ namespace: string, count: number, size: number, bytes?: number }} options
+   */
+  async fill({ namespace, count, size, bytes = Number.POSITIVE_INFINITY }) {
+    const { mq, producer } = await opened(namespace);
+    const body = bodies(size);
+    let done = 0;
+    while (done < count && (await mq.diagnostics()).broker.position < bytes) {
+      const batches = [];
+      for (const end = Math.min(count, done + FILL_SLICE); done < end; done += FILL_BATCH) {
+        batches.push(producer.send(Array.from({ length: FILL_BATCH }, (_, at) => ({ topic: TOPIC, body: body(done + at), keys: keyOf(done + at) }))));
+      }
+      await Promise.all(batches);
+    }
+    return done;
+  },
+
+  /** From `connect()` to the first answered pull, ms. Of a namespace never used the answer is that there is no such topic. @param {{ namespace: string }} options */
+  async firstPull({ namespace }) {
+    const began = performance.now();
+    const mq = await connect({ namespace });
+    const consumer = await mq.createPullConsumer({ consumerGroup: "bench" });
+    const found = await consumer.pull({ topic: TOPIC, brokerName: "broker-a", queueId: 0 }, "*", 0, PULL_MAX).then(({ messages }) => messages.length, (error) => {
+      if (error.code !== "TOPIC_NOT_EXIST") throw error;
+      return 0;
+    });
+    const ms = performance.now() - began;
+    const { broker } = await mq.diagnostics();
+    return { ms, found, replayed: broker.recovery.replayed, recoveryMs: broker.recovery.tookMs };
+  },
+
+  /** Time to consume `count` messages from the first on, ms. @param {{ namespace: string, count: number, group: string }} options */
+  async consume({ namespace, count, group }) {
+    const { mq } = await opened(namespace);
+    const consumer = await mq.createPullConsumer({ consumerGroup: group, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    consumer.subscribe(TOPIC);
+    const began = performance.now();
+    for (let got = 0; got < count; ) {
+      const messages = await consumer.poll({ max: POLL_MAX, timeout: 10_000 });
+      if (messages.length === 0) throw new Error(`nothing came after ${got} messages`);
+      got += messages.length;
+    }
+    const ms = performance.now() - began;
+    await consumer.shutdown();
+    return ms;
+  },
+
+  /** Time to `get` all rows of the log, one after the other, without a broker, ms. @param {{ namespace: string }} options */
+  async rawGets({ namespace }) {
+    const db = await database(namespace);
+    const keys = await result(db.transaction("log").objectStore("log").getAllKeys());
+    const store = db.transaction("log").objectStore("log");
+    let bytes = 0;
+    const ms = await timeOf(async () => {
+      for (const key of keys) bytes += (await result(store.get(key))).byteLength;
+    });
+    db.close();
+    return { ms, bytes, rows: keys.length };
+  },
+
+  /** Keys of the log store. @param {{ namespace: string }} options */
+  async logRows({ namespace }) {
+    const db = await database(namespace);
+    const rows = await result(db.transaction("log").objectStore("log").count());
+    db.close();
+    return rows;
+  },
+
+  /** Sends, each awaited before the next: each is a commit of its own. @param {{ namespace: string, count: number, size: number }} options */
+  async sendLone({ namespace, count, size }) {
+    const { producer } = await opened(namespace);
+    const body = bodies(size);
+    return timeOf(async () => {
+      for (let at = 0; at < count; at++) await producer.send({ topic: TOPIC, body: body(at) });
+    });
+  },
+
+  /** Whether this build has what a row needs. @param {{ namespace: string, method: string }} options */
+  async can({ namespace, method }) {
+    const { mq } = await opened(namespace);
+    return typeof /** @type {any} */ (mq.admin)[method] === "function";
+  },
+
+  /** Times of lookups by random keys, and of a bare `get` of a random row in turn with each, ms. @param {{ namespace: string, among: number, count: number }} options */
+  async queries({ namespace, among, count }) {
+    const { mq } = await opened(namespace);
+    const db = await database(namespace);
+    const rows = await result(db.transaction("log").objectStore("log").getAllKeys());
+    const times = { query: /** @type {number[]} */ ([]), get: /** @type {number[]} */ ([]) };
+    for (let at = 0; at < count; at++) {
+      const key = keyOf(Math.floor(Math.random() * among));
+      let found = /** @type {{ keys: string[] }[]} */ ([]);
+      times.query.push(await timeOf(async () => (found = await /** @type {any} */ (mq.admin).queryMessages({ topic: TOPIC, key }))));
+      if (found.length !== 1 || !found[0]?.keys.includes(key)) throw new Error(`${found.length} messages for the key ${key}`);
+      const row = /** @type {number} */ (rows[Math.floor(Math.random() * rows.length)]);
+      times.get.push(await timeOf(() => result(db.transaction("log").objectStore("log").get(row))));
+    }
+    db.close();
+    return times;
+  },
+
+  /**
+   * Sends one by one, makes the store's limit smaller in the middle, goes on until the older half is gone and a second more.
+   * @param {{ namespace: string, size: number, maxStoreBytes: number }} options
+   */
+  async retain({ namespace, size, maxStoreBytes }) {
+    const { mq, producer } = await opened(namespace);
+    const body = bodies(size);
+    const stored = async () => (await mq.admin.topicStats(TOPIC)).queues.reduce((sum, queue) => sum + queue.maxOffset - queue.minOffset, 0);
+    const before = await stored();
+    const sends = { isOver: false, calm: /** @type {number[]} */ ([]), during: /** @type {number[]} */ ([]) };
+    let times = sends.calm;
+    const sending = (async () => {
+      for (let at = 0; !sends.isOver; at++) times.push(await timeOf(() => producer.send({ topic: TOPIC, body: body(at) })));
+    })();
+    await sleep(2000);
+    times = sends.during;
+    const began = performance.now();
+    await /** @type {any} */ (mq.admin).updateBrokerConfig({ maxStoreBytes });
+    while ((await stored()) > before * 0.55) {
+      if (performance.now() - began > 60_000) throw new Error("half of the store is still there after a minute");
+      await sleep(20);
+    }
+    const ms = performance.now() - began;
+    await sleep(1000);
+    sends.isOver = true;
+    await sending;
+    return { ms, calm: Math.max(...sends.calm), during: Math.max(...sends.during) };
+  },
+};
+
+/** @typedef {typeof bench} Bench */
+
+Object.assign(globalThis, { bench });
+
+/** @param {number} at */
+function keyOf(at) {
+  return `key-${at}`;
+}
+
+/** @param {string} namespace @returns {Promise<IDBDatabase>} */
+function database(namespace) {
+  return result(indexedDB.open(`tabmq/${namespace}`));
+}
+
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
+function result(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** @param {number} ms */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -3,7 +3,8 @@ import { LONG_POLL, MAX_LOST_STRETCHES } from "../model/limits.ts";
 import { Alarm } from "../platform/alarm.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { BrokerSettings, FlushReply } from "../protocol/api.ts";
+import type { FlushReply } from "../protocol/api.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
 
 /** A frame in the open log. */
 export interface AppendedFrame {

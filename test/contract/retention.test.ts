@@ -193,7 +193,7 @@ describe("a fault while the log is trimmed", () => {
   async function full(): Promise<{ disk: MemoryDisk; ids: string[] }> {
     const disk = new MemoryDisk();
     const ids = await life(disk, async (mq, origin) => {
-      await send(mq, 3600, 1200);
+      await send(mq, 4500, 900);
       await origin.time.sleep(2000);
       return (await readAll(mq)).map(({ msgId }) => msgId);
     });
@@ -233,7 +233,7 @@ describe("a fault while the log is trimmed", () => {
   ])("control: %s", { timeout: 120_000 }, async (_what, spoil, expected) => {
     const { disk, ids } = await full();
     const seen: string[] = [];
-    for (let at = 1; at <= 30 && !seen.some((finding) => expected.test(finding)); at++) {
+    for (let at = 1; at <= 45 && !seen.some((finding) => expected.test(finding)); at++) {
       const copy = copyOf(disk);
       const plan = new FaultPlan([{ at, kind: "crash", persistent: true }]);
       await trimWith(copy, [], (store) => {

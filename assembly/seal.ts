@@ -2,7 +2,7 @@
 import { emptyLog, logStart, openBytes, position } from "./append";
 import { crc32 } from "./crc32";
 import {
-  CHUNK_BAD_CRC, CHUNK_BAD_LENGTH, CHUNK_BAD_MAGIC, CHUNK_BAD_POSITION, CHUNK_BAD_VERSION, CHUNK_CRC_AT, CHUNK_ENDS, CHUNK_EPOCH_AT,
+  BLOCK_MAX_PAYLOAD, CHUNK_BAD_CRC, CHUNK_BAD_LENGTH, CHUNK_BAD_MAGIC, CHUNK_BAD_POSITION, CHUNK_BAD_VERSION, CHUNK_CRC_AT, CHUNK_ENDS, CHUNK_EPOCH_AT,
   CHUNK_FLAGS_AT, CHUNK_HEADER_BYTES, CHUNK_LENGTH_AT, CHUNK_MAGIC, CHUNK_MAX_PAYLOAD, CHUNK_POSITION_AT, CHUNK_STARTS,
   CHUNK_TRUNCATED, CHUNK_VERSION, CHUNK_VERSION_AT, TOTAL_SIZE, readI16, readI32, readI64, writeI16, writeI32, writeI64,
 } from "./layout";
@@ -66,7 +66,7 @@ export function sealed(): void {
  *  1. shorter than a header                                          TRUNCATED
  *  2. magic                                                          BAD_MAGIC
  *  3. version                                                        BAD_VERSION
- *  4. payload empty or longer than a chunk may be                    BAD_LENGTH
+ *  4. payload empty or longer than a block may be                    BAD_LENGTH
  *  5. row shorter than header + payload                              TRUNCATED
  *  6. row longer than that                                           BAD_LENGTH
  *  7. CRC                                                            BAD_CRC
@@ -77,7 +77,7 @@ export function openChunk(row: usize, length: i32, at: f64): i32 {
   if (readI32(row, 0) != CHUNK_MAGIC) return CHUNK_BAD_MAGIC;
   if (readI16(row, CHUNK_VERSION_AT) != CHUNK_VERSION) return CHUNK_BAD_VERSION;
   const payloadLength = readI32(row, CHUNK_LENGTH_AT);
-  if (payloadLength < 1 || payloadLength > CHUNK_MAX_PAYLOAD) return CHUNK_BAD_LENGTH;
+  if (payloadLength < 1 || payloadLength > BLOCK_MAX_PAYLOAD) return CHUNK_BAD_LENGTH;
   const missing = CHUNK_HEADER_BYTES + payloadLength - length;
   if (missing > 0) return CHUNK_TRUNCATED;
   if (missing < 0) return CHUNK_BAD_LENGTH;

@@ -4,15 +4,16 @@ export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult } from "./client/producer.ts";
 export type {
-  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, PushConsumer, PushConsumerOptions,
+  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin } from "./client/admin.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
-  BrokerDiagnostics, BrokerSettings, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, OffsetBoundary, PullStatus,
+  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, MessageType, OffsetBoundary, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
+export type { BrokerSettings, MutableSettings } from "./protocol/broker-settings.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";
 export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
 export {

@@ -8,7 +8,7 @@ import "./support/node-version.mjs";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -17,6 +17,8 @@ const TEST_TIMEOUT = 45 * 60_000;
 
 /** @type {{ name: string, passed: number, failed: number, skipped: number }[]} */
 const results = [];
+/** What failed and why, told once more where nobody has to look for it. @type {string[]} */
+const failures = [];
 
 const { findChromium, noBrowser } = await import("./support/browser.mjs");
 const browser = await findChromium({ install: true });
@@ -38,6 +40,10 @@ for (const script of ["typecheck", "lint", "build", "check:package"]) {
 heading("tests");
 results.push(await vitest(process.argv.slice(2)));
 
+if (failures.length > 0) {
+  heading("failed");
+  for (const failure of failures) console.log(failure);
+}
 heading("summary");
 for (const { name, passed, failed, skipped } of results) {
   console.log(`${failed ? "✗" : "✓"} ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
@@ -54,6 +60,7 @@ async function vitest(args) {
     const reporters = ["--reporter=default", "--reporter=json", `--reporter=${join(ROOT, "test/support/engines/table.ts")}`, `--outputFile.json=${file}`];
     const code = await node([join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...reporters, ...args]);
     const report = await readFile(file, "utf8").then(JSON.parse, () => undefined);
+    failures.push(...failuresOf(report));
     return { name: "tests", ...count(report, code) };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -75,6 +82,23 @@ function count(report, code) {
   // A crash, an unhandled error and a run without tests are failures that no test shows.
   const unseen = failed === 0 && (code !== 0 || passed === 0);
   return { passed, failed: failed + Number(unseen), skipped };
+}
+
+/** @param {any} report @returns {string[]} */
+function failuresOf(report) {
+  /** @type {{ name: string, message: string, status: string, assertionResults: { status: string, fullName: string, failureMessages: string[] }[] }[]} */
+  const files = report?.testResults ?? [];
+  return files.flatMap(({ name, message, status, assertionResults }) => {
+    const file = relative(ROOT, name);
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    if (failed.length === 0) return status === "failed" ? [`${file}\n${excerpt(message)}`] : [];
+    return failed.map((test) => `${file} > ${test.fullName}\n${excerpt(test.failureMessages.join("\n"))}`);
+  });
+}
+
+/** @param {string} text */
+function excerpt(text) {
+  return text.split("\n").slice(0, 12).map((line) => `    ${line.slice(0, 300)}`).join("\n");
 }
 
 /** @param {string} script */

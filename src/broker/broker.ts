@@ -3,7 +3,8 @@ import { MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
 import type { Timers } from "../platform/timers.ts";
-import type { BrokerDiagnostics, BrokerSettings, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
+import type { BrokerDiagnostics, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
+import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { LIBRARY_VERSION } from "../protocol/api.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { CHECKPOINT_KEY, Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
@@ -13,6 +14,8 @@ import { DurableState } from "../storage/durable-state.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { scanLog } from "../storage/log-scanner.ts";
+import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
+import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -22,6 +25,7 @@ import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
 import { Offsets } from "./offsets.ts";
 import { QueueReader } from "./queue-reader.ts";
+import { type EstimateRoom, Retention } from "./retention.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
@@ -38,7 +42,10 @@ export interface BrokerEnvironment {
   settings: BrokerSettings;
   /** What tabs remember of the store. */
   witness: WitnessMark | null;
+  estimateRoom: EstimateRoom;
 }
+
+const CONFIG_KEY = "config";
 
 /**
  * One life of the broker, from recovery to its end: wires the services together and holds no logic of its own.
@@ -67,6 +74,9 @@ export class Broker {
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
   readonly #checkpoint: Checkpoint;
+  readonly #merger: LogMerger;
+  readonly #trimmer: LogTrimmer;
+  readonly #retention: Retention;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
 
@@ -89,13 +99,17 @@ export class Broker {
     this.incarnation = incarnation;
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
-    this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(0), indexer, 0));
+    this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
     this.#checkpoint = new Checkpoint(this.#queues);
+    this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
+    this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, checkpoint: this.#checkpoint, indexer, epoch });
+    this.#retention = new Retention({ settings, log: this.#log, trimmer: this.#trimmer, clock, timers, estimate: environment.estimateRoom });
     this.#commit = new GroupCommit({
       store,
       log: this.#log,
       state: this.#state,
       checkpoint: this.#checkpoint,
+      merger: this.#merger,
       timers,
       epoch,
       onRoom: () => this.send.takeIn(),
@@ -106,15 +120,20 @@ export class Broker {
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
-    const dispatcher = new Dispatcher((queues) => this.fetches.published(queues));
+    const dispatcher = new Dispatcher((queues) => {
+      this.fetches.published(queues);
+      this.#retention.grown();
+    });
     this.send = new SendService({
       log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, dispatcher, clock, settings,
+      refusal: () => this.#retention.refusal,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
+      refusal: () => this.#retention.refusal,
     });
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
@@ -158,7 +177,21 @@ export class Broker {
       recovery: this.recovery,
       damaged: this.#damaged,
       violations: this.violations,
+      retention: {
+        minPosition: this.#log.minPosition,
+        removedMessages: this.#trimmer.removed.messages,
+        removedBytes: this.#trimmer.removed.bytes,
+        usedRatio: this.#retention.usedRatio,
+      },
     };
+  }
+
+  /** Takes effect at once; resolves when later brokers will know it too. */
+  async updateConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
+    Object.assign(this.settings, settings);
+    this.#retention.changed();
+    await this.#state.save(CONFIG_KEY, { ...(this.#state.get(CONFIG_KEY) as object | undefined), ...settings });
+    return this.settings;
   }
 
   /** Writes what is left and ends. */
@@ -179,14 +212,23 @@ export class Broker {
     const rows = new Map(await store.readState(""));
     const checkpoint = readCheckpoint(rows.get(CHECKPOINT_KEY));
     rows.delete(CHECKPOINT_KEY);
+    const merged = rows.get(MERGE_KEY);
+    const trim = readTrim(rows.get(TRIM_KEY));
+    rows.delete(TRIM_KEY);
+    Object.assign(this.settings, readConfig(rows.get(CONFIG_KEY)));
+    this.#log.minPosition = trim.position;
+    this.#trimmer.restore(trim);
     this.#state.restore(rows);
     const { newLoss, ...report } = await recover({
-      store, indexer, queues: this.#queues, checkpoint, rows: (position) => this.#log.rows(position),
+      store, indexer, queues: this.#queues, checkpoint, trim, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
     this.#log.open(report.position);
+    this.#merger.restore(merged);
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
     this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));
+    this.#commit.checkpointWhenIdle();
+    this.#retention.start();
     // Before anybody is served, because the next start may be without a witness. A full store must not keep it from starting.
     if (newLoss !== null) await this.#state.save(LOSS_KEY, newLoss).catch(() => {});
     this.#offsets.restore();
@@ -207,6 +249,7 @@ export class Broker {
   }
 
   #stop(): void {
+    this.#retention.stop();
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {
@@ -214,5 +257,14 @@ export class Broker {
       session.onEnd();
     }
     this.#environment.store.close();
+  }
+}
+
+/** What an admin has changed; nothing when it was written by a version that knew other limits. */
+function readConfig(row: unknown): object {
+  try {
+    return row === undefined ? {} : mutableSettings(row, "config");
+  } catch {
+    return {};
   }
 }

@@ -15,6 +15,12 @@ import { checkReadable, type Topics } from "./topics.ts";
 const EMPTY = new Uint8Array(0);
 const EVERYTHING = parseTagExpression("*");
 
+/** Where one fetch stands in a queue. */
+interface Cursor extends HeldQueue {
+  /** Its next messages were gone. */
+  movedFrom: { from: number; to: number } | null;
+}
+
 /**
  * Answers consumers. A fetch with nothing to give waits: for a message in one of its queues, for a new assignment,
  * for a newer fetch of the same member, or for its time to be up.
@@ -46,7 +52,7 @@ export class FetchService {
       isLate = true;
       member.wake();
     });
-    const cursors = request.held.map((queue) => ({ ...queue }));
+    const cursors: Cursor[] = request.held.map((queue) => ({ ...queue, movedFrom: null }));
     const isOver = (): boolean =>
       isLate || this.#stopped || turn !== member.fetches || request.generation !== member.generation;
     try {
@@ -92,19 +98,21 @@ export class FetchService {
     for (const waiting of this.#waiting.values()) for (const { member } of waiting) member.wake();
   }
 
-  #reply(member: Member, request: FetchRequest, cursors: HeldQueue[], records: Uint8Array): FetchReply {
+  #reply(member: Member, request: FetchRequest, cursors: Cursor[], records: Uint8Array): FetchReply {
     const progress = cursors.filter(({ nextOffset }, at) => nextOffset !== request.held[at]!.nextOffset);
     const reply: FetchReply = {
       generation: member.generation,
       progress: progress.map(({ topic, queueId, nextOffset }) => ({ topic, queueId, nextOffset })),
       records,
     };
+    const moved = cursors.flatMap(({ topic, queueId, movedFrom }) => (movedFrom === null ? [] : [{ topic, queueId, ...movedFrom }]));
+    if (moved.length > 0) reply.moved = moved;
     if (member.generation !== request.generation) reply.assignment = this.#groups.assignment(member);
     return reply;
   }
 
   /** One round over the queues, each getting its share, so that a full one does not starve the others. */
-  async #collect(member: Member, cursors: HeldQueue[]): Promise<Uint8Array> {
+  async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
     const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
     const share = Math.floor(FETCH_TARGET_BYTES / Math.max(1, open.length));
     const parts: Uint8Array[] = [];
@@ -112,7 +120,9 @@ export class FetchService {
     for (const cursor of open) {
       const filter = member.subscriptions.get(cursor.topic) ?? EVERYTHING;
       const queue = this.#queues.open(cursor.topic, cursor.queueId);
-      const read = await this.#reader.read(queue, Math.max(cursor.nextOffset, queue.minOffset), filter, cursor.want, share);
+      const begin = Math.max(cursor.nextOffset, queue.minOffset);
+      if (begin > cursor.nextOffset) cursor.movedFrom = { from: cursor.nextOffset, to: begin };
+      const read = await this.#reader.read(queue, begin, filter, cursor.want, share);
       cursor.nextOffset = read.nextOffset;
       parts.push(read.records);
       bytes += read.records.byteLength;

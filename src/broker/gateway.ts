@@ -7,6 +7,7 @@ import {
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
 import { BROKER_METHODS } from "../protocol/api.ts";
+import { type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
@@ -122,6 +123,8 @@ export function serve(port: PortLike, connection: Connection): void {
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
+    updateBrokerConfig: (settings) =>
+      answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),

@@ -118,8 +118,9 @@ export class Groups {
   startOffset(group: string, topic: string, queueId: number): number {
     const { queues, offsets } = this.#services;
     const queue = queues.find(topic, queueId);
-    const stored = offsets.get(group, topic, queueId) ?? 0;
-    return Math.min(Math.max(stored, queue?.minOffset ?? 0), queue?.maxOffset ?? 0);
+    // What is stored may lie before the queue's begin: the member learns at its fetch what it has missed.
+    const begin = offsets.get(group, topic, queueId) ?? queue?.minOffset ?? 0;
+    return Math.min(begin, queue?.maxOffset ?? 0);
   }
 
   /** A topic appeared or got more queues: the groups that want it share anew. */

@@ -1,23 +1,23 @@
 import { MQError, textOf } from "../model/errors.ts";
-import {
-  MAX_BODY_BYTES, MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_QUEUES_PER_TOPIC, MAX_SESSIONS, MAX_WITNESS_GROUPS,
-} from "../model/limits.ts";
+import { MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_SESSIONS, MAX_WITNESS_GROUPS } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
-import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
-import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
+import type { HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
+import { PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
+import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
-import { boolean, integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { integer, list, named, nullable, offset, oneOf, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
+import type { EstimateRoom } from "./retention.ts";
 import { Lease } from "./lease.ts";
 import { Session } from "./session.ts";
 import { BROKER_NAME } from "./topics.ts";
@@ -29,6 +29,8 @@ export interface HostEnvironment {
   random: Random;
   openStore(kind: StorageKind, namespace: string): BlockStore;
   loadIndexer(): Promise<Indexer>;
+  /** Default: nobody knows. */
+  estimateRoom?: EstimateRoom;
 }
 
 /** How long a hello waits for the broker before it is answered "not yet". */
@@ -49,11 +51,7 @@ const helloRequest = record({
   protocol: list(integer(1, 1_000_000), 2),
   lib: text(MAX_LIBRARY_VERSION_LENGTH),
   storage: oneOf("indexeddb", "memory"),
-  settings: record({
-    defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
-    autoCreateTopicEnable: optional(boolean),
-    maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
-  }),
+  settings: brokerSettings,
   witness: nullable(
     record({
       epoch: offset,
@@ -214,7 +212,7 @@ export class BrokerHost {
 
   /** From the writer lock to the end of one broker. */
   async #serveOnce({ namespace, storage, settings }: Hello, onServing: () => void): Promise<void> {
-    const { locks, clock, timers, random, openStore, loadIndexer } = this.#environment;
+    const { locks, clock, timers, random, openStore, loadIndexer, estimateRoom = nobodyKnows } = this.#environment;
     this.#status = "waiting";
     // Why the broker before has ended is no answer to whoever asks now.
     if (this.#lastError?.code === "FENCED") this.#lastError = null;
@@ -227,7 +225,7 @@ export class BrokerHost {
     const store = openStore(storage, namespace);
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
-      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness });
+      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness, estimateRoom });
       const ends = [broker.end];
       if (lease !== null) {
         ends.push(lease.lost.then(() => new MQError("FENCED", "Another host took the writer lock.")));
@@ -250,6 +248,8 @@ export class BrokerHost {
     }
   }
 }
+
+const nobodyKnows: EstimateRoom = () => Promise.resolve(null);
 
 /** Clients may have moved to the worker that knocks: a host without any lets it in. */
 function whenIdle(broker: Broker, go: () => void): () => void {

@@ -3,7 +3,8 @@ import { COMMIT_TARGET_BYTES, MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../m
 import { RECORD } from "../model/record.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { BrokerSettings, SendReply } from "../protocol/api.ts";
+import type { SendReply } from "../protocol/api.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { openFrame } from "../protocol/frame.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
@@ -40,6 +41,7 @@ export class SendService {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #settings: BrokerSettings;
+  readonly #refusal: () => MQError | null;
   #arrivals: Arrival[] = [];
   #waitingBytes = 0;
   #lastStoreTimestamp = 0;
@@ -52,6 +54,8 @@ export class SendService {
     dispatcher: Dispatcher;
     clock: Clock;
     settings: BrokerSettings;
+    /** Why nothing is accepted at the moment. */
+    refusal: () => MQError | null;
   }) {
     this.#log = services.log;
     this.#queues = services.queues;
@@ -60,10 +64,13 @@ export class SendService {
     this.#dispatcher = services.dispatcher;
     this.#clock = services.clock;
     this.#settings = services.settings;
+    this.#refusal = services.refusal;
   }
 
   send(frame: unknown): Promise<SendReply> {
     const { count, records } = openFrame(frame);
+    const refusal = this.#refusal();
+    if (refusal !== null) throw refusal;
     const uncommitted = this.#log.position - this.#log.durablePosition + this.#waitingBytes;
     if (uncommitted + records.byteLength > MAX_UNCOMMITTED_BYTES) {
       throw new MQError("FLOW_CONTROL", "The broker has too much to write already; send more slowly.");

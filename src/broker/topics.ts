@@ -1,7 +1,8 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
 import { checkSendable, isSystemTopic } from "../model/names.ts";
-import type { BrokerSettings, TopicConfig, TopicSpec } from "../protocol/api.ts";
+import type { TopicConfig, TopicSpec } from "../protocol/api.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { readImport } from "./import-row.ts";

@@ -19,6 +19,10 @@ const host = new BrokerHost({
   random: systemRandom,
   openStore: (kind, namespace) => (kind === "memory" ? new MemoryStore() : new IdbStore(namespace)),
   loadIndexer,
+  estimateRoom: async () => {
+    const { usage, quota } = await navigator.storage.estimate();
+    return usage === undefined || quota === undefined ? null : { usage, quota };
+  },
 });
 
 /** Where the worker's own CSP forbids WebAssembly, the TypeScript twin does the same work, slower. */

@@ -1,6 +1,7 @@
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { ConsumeStats, OffsetBoundary, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import { named, oneOf, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
@@ -75,6 +76,11 @@ export class Admin {
   async searchOffset(queue: MessageQueue, timestamp: number, boundary: OffsetBoundary = "LOWER"): Promise<number> {
     const ref = queueRef(queue, "queue", this.#connection.serving.brokerName);
     return this.#connection.call("searchOffset", [{ ...ref, timestamp: time(timestamp, "timestamp"), boundary: boundaryCheck(boundary, "boundary") }]);
+  }
+
+  /** Changes settings of the running broker and of those after it; resolves with all of them when that is durable. */
+  async updateBrokerConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
+    return this.#connection.call("updateBrokerConfig", [mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>]);
   }
 
   async #queue(queue: MessageQueue): Promise<QueueStats> {

@@ -1,7 +1,8 @@
 import { MQError } from "../model/errors.ts";
 import { SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
-import type { BrokerSettings, HelloReply, StorageKind } from "../protocol/api.ts";
+import type { HelloReply, StorageKind } from "../protocol/api.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
 import { writerLock } from "../protocol/lock-names.ts";
 import { BrokerGone, Channel } from "./channel.ts";

@@ -1,8 +1,7 @@
-import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
-import type { BrokerSettings } from "../protocol/api.ts";
-import { boolean, callable, instance, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
+import { type BrokerSettings, brokerSettings } from "../protocol/broker-settings.ts";
+import { callable, instance, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { browserEnvironment } from "./browser-environment.ts";
 import { Connection } from "./connection.ts";
 import type { ClientEnvironment } from "./environment.ts";
@@ -30,13 +29,7 @@ const optionsCheck = record({
   namespace: optional(named(checkNamespace)),
   host: optional(oneOf("auto", "shared", "memory")),
   worker: optional(callable<(name: string) => SharedWorker>),
-  broker: optional(
-    record({
-      defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
-      autoCreateTopicEnable: optional(boolean),
-      maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
-    }),
-  ),
+  broker: optional(brokerSettings),
   clientId: optional(named(checkClientId)),
   signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
 });
@@ -62,7 +55,7 @@ export async function connectWith(
     namespace,
     clientId: clientId ?? randomName(environment.random),
     storage,
-    settings: broker,
+    settings: broker as Partial<BrokerSettings>,
     ...(signal === undefined ? {} : { signal }),
   });
   return new TabMQ(connection);

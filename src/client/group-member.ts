@@ -27,6 +27,8 @@ export interface MemberEvents {
   /** A queue is no longer ours: stop what has not begun. */
   dropped: ProcessQueue;
   error: MQError;
+  /** Its next messages are gone. */
+  offsetMoved: { queue: MessageQueue; from: number; to: number };
 }
 
 /** How long progress may wait for the next fetch to carry it. */
@@ -236,6 +238,7 @@ export class GroupMember {
       if (change.revoked.length > 0) this.poke();
       if (change.assigned.length + change.revoked.length > 0) this.events.emit("rebalance", change);
     }
+    for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
     const messages = decodeRecords(reply.records, brokerName);
     for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
       this.events.emit("messages", received);

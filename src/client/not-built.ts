@@ -9,7 +9,7 @@ export const NOT_BUILT = {
   mq: ["createTransactionProducer", "createSimpleConsumer"],
   admin: [
     "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset", "queryMessages", "viewMessage",
-    "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster", "updateBrokerConfig",
+    "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster",
     "persistStorage", "destroy",
   ],
   producer: ["request", "recall"],

@@ -250,6 +250,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       for (const { message } of lost) queueMicrotask(() => member.ended(processQueue, message, false));
     });
     member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
+    member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
     member.events.on("error", (error) => this.#events.emit("error", error));
     this.#member = member;
     const started = queues.length === 0 ? member.start() : this.#checkExist(queues).then(() => member.start());

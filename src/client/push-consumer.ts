@@ -54,9 +54,17 @@ export interface PushConsumerOptions {
 export interface ConsumerEvents {
   rebalance: { assigned: MessageQueue[]; revoked: MessageQueue[] };
   error: MQError;
+  /** Messages of a queue were deleted, or lost, before this group could have them: it goes on at `to`. */
+  offsetMoved: OffsetMoved;
 }
 
-export const CONSUMER_EVENTS = ["rebalance", "error"] as const satisfies readonly (keyof ConsumerEvents)[];
+export interface OffsetMoved {
+  queue: MessageQueue;
+  from: number;
+  to: number;
+}
+
+export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved"] as const satisfies readonly (keyof ConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
@@ -145,6 +153,7 @@ export class PushConsumer {
     });
     this.#member.events.on("dropped", (processQueue) => this.#drop(processQueue));
     this.#member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
+    this.#member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
     this.#member.events.on("error", (error) => this.#events.emit("error", error));
   }
 

@@ -1,5 +1,6 @@
 import { MQError } from "../model/errors.ts";
-import type { BrokerDiagnostics, BrokerSettings } from "../protocol/api.ts";
+import type { BrokerDiagnostics } from "../protocol/api.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
 import { listen } from "./listen.ts";

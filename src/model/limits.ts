@@ -80,6 +80,12 @@ export const MAX_IMPORT_ID_LENGTH = 64;
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;
+/** What many small rows become; between 64 KiB and 1 MiB Chromium is slowest. */
+export const BLOCK_MAX_BYTES = 1024 * 1024;
+/** Rows smaller than this are merged in the background, when there are many of them. */
+export const SMALL_ROW_BYTES = 32 * 1024;
+/** No row that is younger is removed: a host that has been replaced and does not know it yet relies on their places being taken. */
+export const ROW_REST = 15_000;
 /** What gathers for one commit; frames beyond wait for the next. Bounds a transaction, and the indexer's memory. */
 export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
 /** Log bytes between two checkpoints: what a start after a crash replays at most. */
@@ -94,7 +100,14 @@ export const MAX_WITNESS_GROUPS = 256;
 /** Damaged rows that diagnostics names one by one. */
 export const MAX_DAMAGE_REPORTS = 1000;
 
+/** The least that a log may be limited to: two blocks, of which the older goes. */
+export const MIN_STORE_BYTES = 2 * 1024 * 1024;
+/** What retention deletes in one transaction, unless the log is limited to little. */
+export const MAX_SEGMENT_BYTES = 16 * 1024 * 1024;
+
 // Times
+/** RocketMQ's cleanResourceInterval: how often it is looked what is to be deleted. */
+export const CLEAN_INTERVAL = 10_000;
 export const CONNECT_TIMEOUT = 10_000;
 /** How long a worker of the next generation may wait behind a host that is thought to hang; broker/lease.ts finds out sooner. */
 export const SUCCESSION_TIMEOUT = 20_000;

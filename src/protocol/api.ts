@@ -1,4 +1,5 @@
 import type { ErrorData } from "../model/errors.ts";
+import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
 
 /**
  * What crosses a port. A client calls one of these methods by name through comlink; nothing else gets through
@@ -33,6 +34,8 @@ export interface BrokerApi {
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
+  /** Changes settings of the running broker, and of those after it; answers with all of them when that is durable. */
+  updateBrokerConfig(settings: Partial<MutableSettings>): Promise<Answer<BrokerSettings>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
   beginExport(): Promise<Answer<LogExtent>>;
   exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
@@ -44,22 +47,9 @@ export interface BrokerApi {
 
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "diagnostics",
+  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
-
-/** Broker settings a client may bring along; the running broker's win. */
-export interface BrokerSettings {
-  defaultTopicQueueNums: number;
-  autoCreateTopicEnable: boolean;
-  maxMessageSize: number;
-}
-
-export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
-  defaultTopicQueueNums: 4,
-  autoCreateTopicEnable: true,
-  maxMessageSize: 4 * 1024 * 1024,
-};
 
 export interface HelloRequest {
   namespace: string;
@@ -208,6 +198,8 @@ export interface FetchReply {
   assignment?: AssignedQueue[];
   /** Where to go on in each queue that was read, past filtered messages. */
   progress: { topic: string; queueId: number; nextOffset: number }[];
+  /** Queues whose next messages were deleted before this member could have them. */
+  moved?: (QueueRef & { from: number; to: number })[];
   /** Whole records, grouped by queue in the order of `progress`. */
   records: Uint8Array;
 }
@@ -343,4 +335,16 @@ export interface BrokerDiagnostics {
   damaged: DamagedRange[];
   /** Messages on ports that were no legal call. */
   violations: number;
+  retention: RetentionReport;
+}
+
+/** What has been deleted because of its age, or for want of room. */
+export interface RetentionReport {
+  /** Where the log begins. */
+  minPosition: number;
+  /** Since the namespace exists. */
+  removedMessages: number;
+  removedBytes: number;
+  /** Share of the browser's quota that this origin uses, of 1; 0 where the browser does not say, or was not asked yet. */
+  usedRatio: number;
 }

@@ -17,13 +17,16 @@ export interface BlockStore {
   takeOver(above?: number): Promise<number>;
 
   /**
-   * All or nothing. Log rows are new: none may stand at their positions. Resolves when the rows are durable, or with why they
-   * are not; it does not reject.
+   * All or nothing; what is to be removed goes first. Log rows are new: none may stand at their positions. Resolves when
+   * the rows are durable, or with why they are not; it does not reject.
    */
   commit(batch: CommitBatch): Promise<CommitOutcome>;
 
   /** Up to `count` log rows in order, from the first whose key is at least `position`. */
   readLog(position: number, count: number): Promise<LogRow[]>;
+
+  /** Up to `count` keys of log rows in order, from the first that is at least `position`. */
+  readLogKeys(position: number, count: number): Promise<number[]>;
 
   /** Key of the last log row at or before `position`; undefined when there is none. */
   floorLog(position: number): Promise<number | undefined>;
@@ -46,8 +49,20 @@ export interface LogRow {
 
 export type PageKey = readonly [topic: string, queueId: number, page: number];
 
+/** From here, up to but not including there. */
+export type Range = readonly [from: number, to: number];
+
+/** What goes. Rows a moment old must stay: a host that has been replaced may not know it yet, and trusts that they stand. */
+export interface Removal {
+  /** Positions of log rows. */
+  log?: Range;
+  /** Numbers of a queue's pages. */
+  queue?: { topic: string; queueId: number; pages: Range }[];
+}
+
 export interface CommitBatch {
   epoch: number;
+  remove?: Removal;
   log: LogRow[];
   queue: { key: PageKey; bytes: Uint8Array }[];
   state: (readonly [key: string, value: unknown])[];

@@ -25,13 +25,19 @@ export interface CheckpointBatch {
 export class Checkpoint {
   readonly #queues: ConsumeQueueStore;
   #position = 0;
+  #stored = 0;
 
   constructor(queues: ConsumeQueueStore) {
     this.#queues = queues;
   }
 
   restore(position: number): void {
-    this.#position = position;
+    this.#position = this.#stored = position;
+  }
+
+  /** A start replays what comes after it, and reads whole rows: none may begin before and end behind it. */
+  get storedPosition(): number {
+    return this.#stored;
   }
 
   isDue(position: number): boolean {
@@ -56,7 +62,10 @@ export class Checkpoint {
     return {
       row,
       pages,
-      committed: () => pages.forEach((page) => page.stored()),
+      committed: () => {
+        this.#stored = position;
+        pages.forEach((page) => page.stored());
+      },
       failed: () => {
         this.#position = before;
         pages.forEach((page) => page.failed());

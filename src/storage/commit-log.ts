@@ -17,6 +17,7 @@ interface Chunk {
 
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
 const READ_AHEAD_ROWS = 8;
+const READ_AHEAD_BYTES = 512 * 1024;
 
 /**
  * The log of all records of all topics, in the order of their arrival. Writing goes through the indexer's open log;
@@ -29,7 +30,14 @@ export class CommitLog {
   readonly #cache: ByteCache<number, Chunk>;
   /** First positions of the cached chunks, ascending. */
   readonly #cached: number[] = [];
+  /** Where the log begins: what was before has been removed. */
+  minPosition = 0;
   #durablePosition = 0;
+  /** Walks over the rows that are going on, and the change of their borders that is. */
+  #walks = 0;
+  #rewriting: Promise<unknown> = Promise.resolve();
+  /** How many rows a miss reads ahead: large ones are enough alone. */
+  #readAhead = 1;
 
   constructor(indexer: Indexer, store: BlockStore, onDamage: (range: DamagedRange) => void) {
     this.#indexer = indexer;
@@ -116,13 +124,37 @@ export class CommitLog {
 
   /** Stored rows from a position on, in order, a handful at a time. */
   async *rows(position: number): AsyncGenerator<LogRow> {
-    for (let next = position; ; ) {
-      const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      next = last.position + 1;
+    this.#walks++;
+    try {
+      await this.#rewriting;
+      for (let next = position; ; ) {
+        const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
+        yield* rows;
+        const last = rows.at(-1);
+        if (last === undefined) return;
+        next = last.position + 1;
+      }
+    } finally {
+      this.#walks--;
     }
+  }
+
+  /** As `rows`, from the row on that holds `position`, which may begin before it. */
+  async *rowsHolding(position: number): AsyncGenerator<LogRow> {
+    this.#walks++;
+    try {
+      await this.#rewriting;
+      yield* this.rows((await this.#store.floorLog(position)) ?? position);
+    } finally {
+      this.#walks--;
+    }
+  }
+
+  /** One change after the other of where stored rows begin and end; null, and not done, while somebody walks over them. */
+  rewrite<T>(change: () => Promise<T>): Promise<T | null> {
+    const done = this.#rewriting.then(() => (this.#walks > 0 ? null : change()));
+    this.#rewriting = done.catch(() => {});
+    return done;
   }
 
   /** Fills `target` with the record at `position`; false when its bytes are not there or are not that record. */
@@ -151,9 +183,10 @@ export class CommitLog {
     return chunk !== undefined && position < chunk.end ? chunk : undefined;
   }
 
-  async #load(position: number, count = READ_AHEAD_ROWS): Promise<Chunk | undefined> {
-    const first = await this.#store.floorLog(position);
-    const rows = first === undefined ? [] : await this.#store.readLog(first, count);
+  async #load(position: number, count = this.#readAhead): Promise<Chunk | undefined> {
+    const rows = await this.#rowsAt(position, count);
+    const size = rows.at(-1)?.bytes.byteLength ?? 0;
+    this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: Chunk | undefined;
     for (const row of rows) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
@@ -163,13 +196,29 @@ export class CommitLog {
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
     }
-    if (wanted === undefined) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    if (wanted === undefined && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
+  }
+
+  /** The row that holds a position, and some behind it. */
+  async #rowsAt(position: number, count: number): Promise<LogRow[]> {
+    for (;;) {
+      const first = await this.#store.floorLog(position);
+      if (first === undefined) return [];
+      const rows = await this.#store.readLog(first, count);
+      // Between the two it may have become part of another row, which begins before it.
+      if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
+    }
   }
 
   #keep(chunk: Chunk): void {
     const at = this.#find(chunk.position);
     if (this.#cached[at] !== chunk.position) this.#cached.splice(at, 0, chunk.position);
+    // What has become part of it.
+    for (let inside = this.#cached[at + 1]; inside !== undefined && inside < chunk.end; inside = this.#cached[at + 1]) {
+      this.#cached.splice(at + 1, 1);
+      this.#cache.delete(inside);
+    }
     this.#cache.set(chunk.position, chunk, chunk.payload?.byteLength ?? 0);
   }
 

@@ -48,6 +48,8 @@ export class ConsumeQueueStore implements PageSource {
 
   async load(key: PageKey): Promise<Uint8Array | undefined> {
     const [topic, queueId, page] = key;
+    // It has been removed while somebody was on the way to it.
+    if (page < Math.floor((this.find(topic, queueId)?.minOffset ?? 0) / QUEUE_PAGE_ENTRIES)) return undefined;
     const name = `${queueKey(topic, queueId)}/${page}`;
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;

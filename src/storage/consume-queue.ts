@@ -101,6 +101,13 @@ export class ConsumeQueue {
     this.#pages.set(this.lastPage, { entries, dirty: false });
   }
 
+  /** What was before has been removed. */
+  beginAt(minOffset: number): void {
+    this.minOffset = Math.max(this.minOffset, minOffset);
+    this.maxOffset = Math.max(this.maxOffset, minOffset);
+    this.nextOffset = Math.max(this.nextOffset, minOffset);
+  }
+
   /** Some records behind maxOffset are unreadable: they may have had as many offsets as this. */
   skipLost(count: number): void {
     // On top of what an earlier start has found: the checkpoint tells of that, and what is found now lies behind it.
@@ -129,6 +136,25 @@ export class ConsumeQueue {
   #skip(offset: number): void {
     if (this.maxOffset === this.minOffset) this.minOffset = offset;
     else this.#gaps.push([this.maxOffset, offset]);
+  }
+
+  /** The first offset whose record stands at `position` of the log or behind it, or a hole before it; maxOffset when there is none. */
+  async offsetAt(position: number): Promise<number> {
+    let low = this.minOffset;
+    let high = this.maxOffset;
+    // Page by page: positions rise with offsets, and holes have none.
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const first = Math.max(low, middle - (middle % QUEUE_PAGE_ENTRIES));
+      const end = Math.min(high, first - (first % QUEUE_PAGE_ENTRIES) + QUEUE_PAGE_ENTRIES);
+      const places = this.behindGap(first) >= end ? [] : placesOf(await this.read(first, end - first));
+      const behind = places.find((place) => place.position >= position);
+      const isBefore = places.some((place) => place.position < position);
+      if (behind !== undefined && (isBefore || first === low)) return first + behind.at;
+      if (isBefore || first === low) low = end;
+      else high = first;
+    }
+    return low;
   }
 
   /**
@@ -166,6 +192,13 @@ export class ConsumeQueue {
   #stored(number: number): void {
     if (number < this.lastPage && this.#pages.get(number)?.dirty === false) this.#pages.delete(number);
   }
+}
+
+/** Where the entries that are no holes point to. */
+function placesOf(entries: Uint8Array): { at: number; position: number }[] {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  const all = Array.from({ length: entries.byteLength / ENTRY_BYTES }, (_, at) => ({ at, position: entrySize(view, at * ENTRY_BYTES) === 0 ? -1 : entryPosition(view, at * ENTRY_BYTES) }));
+  return all.filter((place) => place.position >= 0);
 }
 
 /** A page on its way to the store; one of the two must be told. */

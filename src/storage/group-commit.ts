@@ -6,6 +6,7 @@ import { CHECKPOINT_KEY, type Checkpoint, type CheckpointBatch } from "./checkpo
 import type { CommitLog } from "./commit-log.ts";
 import type { DurableState } from "./durable-state.ts";
 import type { SealedChunk } from "./indexer.ts";
+import type { LogMerger } from "./log-merger.ts";
 
 /** Records that were appended together and share one fate. */
 export interface CommitTicket {
@@ -19,6 +20,7 @@ export interface GroupCommitOptions {
   log: CommitLog;
   state: DurableState;
   checkpoint: Checkpoint;
+  merger: LogMerger;
   timers: Timers;
   epoch: number;
   /** The open log has been emptied into a commit: what waits may be appended. */
@@ -82,6 +84,7 @@ export class GroupCommit {
     this.#stopped ??= error;
     this.#cancelLazy?.();
     this.#cancelIdle?.();
+    this.#options.merger.stop();
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     this.#options.state.take().failed(error);
   }
@@ -125,7 +128,7 @@ export class GroupCommit {
   }
 
   async #commitOnce(withCheckpoint: boolean): Promise<void> {
-    const { store, log, state, checkpoint, epoch } = this.#options;
+    const { store, log, state, checkpoint, merger, epoch } = this.#options;
     const tickets = this.#tickets.splice(0);
     const chunks = log.seal(epoch);
     const facts = state.take();
@@ -141,10 +144,11 @@ export class GroupCommit {
     if (outcome.status === "committed") {
       this.#commits++;
       log.committed(chunks);
+      merger.committed(chunks);
       for (const ticket of tickets) ticket.committed();
       facts.committed();
       queues?.committed();
-      this.#checkpointWhenIdle();
+      this.checkpointWhenIdle();
       return;
     }
     const error = errorOf(outcome);
@@ -172,8 +176,11 @@ export class GroupCommit {
     this.#options.onRoom();
   }
 
-  /** One standing timer: setting it anew for every commit would cost more than it is worth. */
-  #checkpointWhenIdle(): void {
+  /**
+   * Call once the log is recovered, so that what was replayed now is not replayed again at the next start.
+   * One standing timer: setting it anew for every commit would cost more than it is worth.
+   */
+  checkpointWhenIdle(): void {
     if (this.#cancelIdle !== null) return;
     const { timers, checkpoint, log } = this.#options;
     if (!checkpoint.isBehind(log.durablePosition)) return;
@@ -181,7 +188,7 @@ export class GroupCommit {
     this.#cancelIdle = timers.after(IDLE_DELAY, () => {
       this.#cancelIdle = null;
       if (this.#stopped !== null) return;
-      if (this.#running !== null || commits !== this.#commits) return this.#checkpointWhenIdle();
+      if (this.#running !== null || commits !== this.#commits) return this.checkpointWhenIdle();
       this.#wanted = true;
       void this.#run(true);
     });

@@ -2,7 +2,7 @@ import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
-import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { beginNewLevelDbLog } from "./leveldb-log.ts";
@@ -46,6 +46,9 @@ export class IdbStore implements BlockStore {
   /** Of log rows: only those prove that the fence of nobody else stands where we write next. */
   #lastLogCommit = Number.NEGATIVE_INFINITY;
 
+  /** Commits on their way, to be told what is known when the connection goes away under them. */
+  readonly #open = new Set<(outcome: CommitOutcome) => void>();
+
   constructor(namespace: string, clock: Clock = systemClock) {
     this.#name = databaseName(namespace);
     this.#clock = clock;
@@ -53,7 +56,7 @@ export class IdbStore implements BlockStore {
 
   async takeOver(above = 0): Promise<number> {
     if (this.#db === undefined) {
-      this.#db = await this.#open();
+      this.#db = await this.#connect();
       this.renewLog();
     }
     const tx = this.#db.transaction(["log", "state"], "readwrite", { durability: "strict" });
@@ -77,9 +80,16 @@ export class IdbStore implements BlockStore {
    * acknowledged messages along.
    */
   commit(batch: CommitBatch): Promise<CommitOutcome> {
-    return new Promise((resolve) => {
+    return new Promise((settle) => {
+      const resolve = (outcome: CommitOutcome): void => {
+        this.#open.delete(resolve);
+        settle(outcome);
+      };
+      this.#open.add(resolve);
       const pause = this.#clock.monotonic() - this.#lastLogCommit;
-      const reliesOnFence = batch.log.length > 0 && this.#fence === undefined && pause >= 0 && pause < FENCE_TRUST;
+      // Whoever removes may take away what a fence's place was taken by.
+      const isAppend = batch.log.length > 0 && batch.remove === undefined;
+      const reliesOnFence = isAppend && this.#fence === undefined && pause >= 0 && pause < FENCE_TRUST;
       // Plain requests: this runs for every lone message, and a wrapped request costs a promise and a proxy each.
       let tx: IDBTransaction;
       try {
@@ -88,13 +98,13 @@ export class IdbStore implements BlockStore {
         return resolve({ status: "unknown", cause });
       }
       tx.oncomplete = () => {
-        if (batch.log.length > 0) {
+        if (isAppend) {
           this.#lastLogCommit = this.#clock.monotonic();
           this.#fence = undefined;
         }
         resolve({ status: "committed" });
       };
-      tx.onabort = () => resolve(this.#explain(batch.epoch, tx.error));
+      tx.onabort = () => void this.#explain(batch.epoch, tx.error).then(resolve);
       try {
         const epoch = reliesOnFence ? null : tx.objectStore("state").get(EPOCH_KEY);
         this.#write(tx, batch);
@@ -113,6 +123,7 @@ export class IdbStore implements BlockStore {
   }
 
   #write(tx: IDBTransaction, batch: CommitBatch): void {
+    if (batch.remove !== undefined) remove(tx, batch.remove);
     for (const { bytes, position } of batch.log) {
       const log = tx.objectStore("log");
       if (position === this.#fence) log.put(bytes, position);
@@ -138,6 +149,10 @@ export class IdbStore implements BlockStore {
     return keys.map((key, at) => ({ position: key, bytes: values[at]! })).filter(({ bytes }) => bytes.byteLength > 0);
   }
 
+  readLogKeys(position: number, count: number): Promise<number[]> {
+    return this.#connection().transaction("log").store.getAllKeys(IDBKeyRange.lowerBound(position), count);
+  }
+
   async floorLog(position: number): Promise<number | undefined> {
     const cursor = await this.#connection().transaction("log").store.openKeyCursor(IDBKeyRange.upperBound(position), "prev");
     return cursor?.key;
@@ -159,6 +174,8 @@ export class IdbStore implements BlockStore {
   close(): void {
     this.#db?.close();
     this.#db = undefined;
+    // WebKit tells nobody of what is aborted when the connection is already closed.
+    for (const resolve of this.#open) resolve({ status: "unknown", cause: new DOMException("The connection was closed.", "AbortError") });
   }
 
   #connection(): IDBPDatabase<Schema> {
@@ -166,7 +183,7 @@ export class IdbStore implements BlockStore {
     return this.#db;
   }
 
-  #open(): Promise<IDBPDatabase<Schema>> {
+  #connect(): Promise<IDBPDatabase<Schema>> {
     return openDB<Schema>(this.#name, SCHEMA_VERSION, {
       upgrade(db) {
         for (const store of ["log", "queue", "index", "state"] as const) db.createObjectStore(store);
@@ -211,11 +228,18 @@ function endOfRow(position: number, bytes: Uint8Array): number {
   return bytes.byteLength === 0 ? position : position + Math.max(1, bytes.byteLength - CHUNK_HEADER_BYTES);
 }
 
+function remove(tx: IDBTransaction, { log, queue = [] }: Removal): void {
+  if (log !== undefined) tx.objectStore("log").delete(IDBKeyRange.bound(...log, false, true));
+  for (const { topic, queueId, pages: [from, to] } of queue) {
+    tx.objectStore("queue").delete(IDBKeyRange.bound([topic, queueId, from], [topic, queueId, to], false, true));
+  }
+}
+
 /** The narrower a transaction, the cheaper. */
 function scopeOf(batch: CommitBatch, reliesOnFence: boolean): string[] {
   const scope = [];
-  if (batch.log.length > 0) scope.push("log");
-  if (batch.queue.length > 0) scope.push("queue");
+  if (batch.log.length > 0 || batch.remove?.log !== undefined) scope.push("log");
+  if (batch.queue.length > 0 || batch.remove?.queue !== undefined) scope.push("queue");
   if (batch.state.length > 0 || !reliesOnFence) scope.push("state");
   return scope;
 }

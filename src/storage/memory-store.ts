@@ -1,4 +1,4 @@
-import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "./block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
 
 /** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
@@ -28,6 +28,7 @@ export class MemoryStore implements BlockStore {
     if (this.#disk.state.get(EPOCH_KEY) !== batch.epoch) return { status: "rejected", reason: "FENCED" };
     // All copies first: what cannot be copied must leave nothing behind.
     const state = structuredClone(batch.state);
+    this.#remove(batch.remove);
     for (const row of batch.log) this.#disk.log.set(row.position, row.bytes.slice());
     for (const page of batch.queue) this.#disk.queue.set(pageName(page.key), page.bytes.slice());
     for (const [key, value] of state) this.#disk.state.set(key, value);
@@ -37,6 +38,10 @@ export class MemoryStore implements BlockStore {
   readLog(position: number, count: number): Promise<LogRow[]> {
     const keys = this.#logKeys().filter((key) => key >= position);
     return Promise.resolve(keys.slice(0, count).map((key) => ({ position: key, bytes: this.#disk.log.get(key)!.slice() })));
+  }
+
+  readLogKeys(position: number, count: number): Promise<number[]> {
+    return Promise.resolve(this.#logKeys().filter((key) => key >= position).slice(0, count));
   }
 
   floorLog(position: number): Promise<number | undefined> {
@@ -53,6 +58,13 @@ export class MemoryStore implements BlockStore {
   }
 
   close(): void {}
+
+  #remove({ log: [start, end] = [0, 0], queue = [] }: Removal = {}): void {
+    for (const position of this.#disk.log.keys()) if (position >= start && position < end) this.#disk.log.delete(position);
+    for (const { topic, queueId, pages: [from, to] } of queue) {
+      for (let page = from; page < to; page++) this.#disk.queue.delete(pageName([topic, queueId, page]));
+    }
+  }
 
   #logKeys(): number[] {
     return [...this.#disk.log.keys()].sort((a, b) => a - b);

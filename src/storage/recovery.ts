@@ -9,6 +9,7 @@ import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer, RecordTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { scanLog } from "./log-scanner.ts";
+import type { TrimRow } from "./log-trimmer.ts";
 import type { LossRow } from "./loss.ts";
 
 export interface RecoverySources {
@@ -17,6 +18,8 @@ export interface RecoverySources {
   queues: ConsumeQueueStore;
   rows: (position: number) => AsyncIterable<LogRow>;
   checkpoint: CheckpointRow | null;
+  /** Where the log begins. */
+  trim: TrimRow;
   /** What an earlier start has found missing. */
   loss: LossRow | null;
   /** Is this the store that is remembered? Asked when it is known where its log ends. */
@@ -77,15 +80,23 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   return { replayed, position: end, damaged, newLoss };
 }
 
-/** Restores the queues as of the checkpoint and returns its position; 0 when the whole log has to be read. */
-async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources): Promise<number> {
-  if (checkpoint === null) return 0;
+/** Restores the queues as of the checkpoint and returns its position; where the log begins when all of it has to be read. */
+async function restoreCheckpoint({ store, queues, checkpoint, trim }: RecoverySources): Promise<number> {
+  const begin = (): number => {
+    for (const [topic, queueId, minOffset] of trim.queues) queues.open(topic, queueId).beginAt(minOffset);
+    return trim.position;
+  };
+  if (checkpoint === null) return begin();
   const filled: { topic: string; queueId: number; page: number }[] = [];
   queues.firstOffset = checkpoint.firstOffset;
   for (const [topic, queueId, min, max, next, gaps] of checkpoint.queues) {
     const queue = queues.open(topic, queueId);
     queue.restore({ min, max, next, gaps });
-    if (max > min) filled.push({ topic, queueId, page: queue.lastPage });
+  }
+  begin();
+  for (const queue of queues.all()) {
+    const { topic, queueId, minOffset, maxOffset, lastPage } = queue;
+    if (maxOffset > minOffset) filled.push({ topic, queueId, page: lastPage });
   }
   const pages = await store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page]));
   for (const [at, { topic, queueId, page }] of filled.entries()) {
@@ -96,7 +107,7 @@ async function restoreCheckpoint({ store, queues, checkpoint }: RecoverySources)
     if (entries === null || entries.byteLength !== (queue.maxOffset - page * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES) {
       queues.clear();
       queues.firstOffset = 0;
-      return 0;
+      return begin();
     }
     queue.adoptLastPage(entries);
   }

@@ -2,16 +2,22 @@
 import { CHUNK_ENDS, CHUNK_HEADER_BYTES, CHUNK_MAGIC, CHUNK_STARTS, CHUNK_VERSION } from "./indexer.ts";
 import type { OpenedChunk, SealedChunk } from "./indexer.ts";
 import { crc32 } from "../model/crc32.ts";
-import { CHUNK_MAX_BYTES } from "../model/limits.ts";
+import { BLOCK_MAX_BYTES, CHUNK_MAX_BYTES } from "../model/limits.ts";
 import { readInt64, writeInt64 } from "../model/record.ts";
 
 const MAX_PAYLOAD = CHUNK_MAX_BYTES - CHUNK_HEADER_BYTES;
+const MAX_BLOCK_PAYLOAD = BLOCK_MAX_BYTES - CHUNK_HEADER_BYTES;
 const VERSION_AT = 4;
 const FLAGS_AT = 6;
 const EPOCH_AT = 8;
 const POSITION_AT = 16;
 const LENGTH_AT = 24;
 const CRC_AT = 28;
+
+/** One row of the payloads of several, which hold whole records and stand end to end. */
+export function makeBlock(payloads: Uint8Array[], epoch: number, position: number): SealedChunk {
+  return makeChunk(payloads, CHUNK_STARTS | CHUNK_ENDS, epoch, position);
+}
 
 function makeChunk(payload: Uint8Array[], flags: number, epoch: number, position: number): SealedChunk {
   const length = payload.reduce((sum, part) => sum + part.length, 0);
@@ -73,7 +79,7 @@ export function cutChunks(records: Uint8Array[], epoch: number, position: number
  *  1. shorter than a header                                          TRUNCATED
  *  2. magic                                                          BAD_MAGIC
  *  3. version                                                        BAD_VERSION
- *  4. payload empty or longer than a chunk may be                    BAD_LENGTH
+ *  4. payload empty or longer than a block may be                    BAD_LENGTH
  *  5. row shorter than header + payload                              TRUNCATED
  *  6. row longer than that                                           BAD_LENGTH
  *  7. CRC                                                            BAD_CRC
@@ -85,7 +91,7 @@ export function readChunk(row: Uint8Array, position: number): OpenedChunk {
   if (view.getUint32(0) !== CHUNK_MAGIC) return { ok: false, reason: "BAD_MAGIC" };
   if (view.getUint16(VERSION_AT) !== CHUNK_VERSION) return { ok: false, reason: "BAD_VERSION" };
   const length = view.getUint32(LENGTH_AT);
-  if (length === 0 || length > MAX_PAYLOAD) return { ok: false, reason: "BAD_LENGTH" };
+  if (length === 0 || length > MAX_BLOCK_PAYLOAD) return { ok: false, reason: "BAD_LENGTH" };
   if (row.length < CHUNK_HEADER_BYTES + length) return { ok: false, reason: "TRUNCATED" };
   if (row.length > CHUNK_HEADER_BYTES + length) return { ok: false, reason: "BAD_LENGTH" };
   if (view.getUint32(CRC_AT) !== chunkCrc(row)) return { ok: false, reason: "BAD_CRC" };

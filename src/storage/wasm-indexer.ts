@@ -2,7 +2,7 @@
 import { assertEpoch, assertPosition, assertStamps } from "./indexer-asserts.ts";
 import { CHUNK_ENDS, CHUNK_FAULTS, CHUNK_HEADER_BYTES, CHUNK_STARTS, RECORD_FAULTS } from "./indexer.ts";
 import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, SealedChunk } from "./indexer.ts";
-import { CHUNK_MAX_BYTES } from "../model/limits.ts";
+import { BLOCK_MAX_BYTES } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
 
 /** Addresses and lengths are unsigned 32-bit integers. assembly/index.ts says what each does. */
@@ -139,7 +139,7 @@ export class WasmIndexer implements Indexer {
 
   openChunk(row: Uint8Array, position: number): OpenedChunk {
     // No longer row is a chunk, so its length alone is enough to refuse it.
-    const copied = row.length > CHUNK_MAX_BYTES ? row.subarray(0, CHUNK_MAX_BYTES) : row;
+    const copied = row.length > BLOCK_MAX_BYTES ? row.subarray(0, BLOCK_MAX_BYTES) : row;
     const at = this.#wasm.scratch(copied.length) >>> 0;
     this.#memory().set(copied, at);
     const fault = this.#wasm.openChunk(at, row.length, position);

@@ -150,6 +150,30 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(await next.readState("new/")).toHaveLength(1);
       });
 
+      test("removes first, then writes, in one transaction; ranges end before their end", async () => {
+        const rows = [0, 10, 20, 30].map((position) => ({ position, bytes: row(position) }));
+        const pages = [0, 1, 2, 10].map((page) => ({ key: ["t", 0, page] as const, bytes: bytes(page) }));
+        await store.commit(batch(epoch, { log: rows, queue: [...pages, { key: ["t", 1, 0], bytes: bytes(9) }] }));
+        const outcome = await store.commit(
+          batch(epoch, { remove: { log: [10, 30], queue: [{ topic: "t", queueId: 0, pages: [0, 2] }] }, log: [{ position: 10, bytes: row(1, 2) }], state: [["k", 1]] }),
+        );
+        expect(outcome).toEqual({ status: "committed" });
+        expect(await store.readLog(0, 10)).toEqual([rows[0], { position: 10, bytes: row(1, 2) }, rows[3]]);
+        expect(await store.readLogKeys(0, 10)).toEqual([0, 10, 30]);
+        expect(await store.readPages([["t", 0, 0], ["t", 0, 1], ["t", 0, 2], ["t", 0, 10], ["t", 1, 0]])).toEqual([undefined, undefined, bytes(2), bytes(10), bytes(9)]);
+        expect(await store.readState("k")).toEqual([["k", 1]]);
+      });
+
+      test("an older host removes nothing, however short ago it has written", async () => {
+        await store.commit(batch(1, { log: [{ position: 0, bytes: row(1) }, { position: 1, bytes: row(2) }], queue: [{ key: ["t", 0, 0], bytes: bytes(1) }] }));
+        const next = open();
+        await next.takeOver();
+        const before = await contents(next);
+        const late = batch(1, { remove: { log: [0, 2], queue: [{ topic: "t", queueId: 0, pages: [0, 1] }] }, log: [{ position: 0, bytes: row(9) }] });
+        expect(await store.commit(late)).toMatchObject({ status: "rejected", reason: "FENCED" });
+        expect(await contents(next)).toEqual(before);
+      });
+
       test("an unwritable value leaves nothing of its batch", async () => {
         const outcome = await store
           .commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], state: [["good", 1], ["bad", () => {}]] }))
@@ -228,6 +252,10 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         const rows = await store.readLog(position, count);
         expect(rows.map((one) => one.position)).toEqual(expected);
         expect(rows.map((one) => one.bytes)).toEqual(expected.map((one) => row(one % 251)));
+      });
+
+      test.each([[0, 100, sorted], [1, 2, [9, 10]], [501, 10, [1000, 2 ** 40]], [2 ** 40 + 1, 10, []]])("readLogKeys(%d, %d) gives positions in order", async (position, count, expected) => {
+        expect(await store.readLogKeys(position, count)).toEqual(expected);
       });
 
       test.each([[0, 0], [8, 0], [9, 9], [499, 10], [501, 500], [2 ** 50, 2 ** 40]])("floorLog(%d) is %d", async (position, expected) => {

@@ -15,6 +15,8 @@ const FULL = process.env.TABMQ_FULL === "1";
 const PAGE = { pageMessages: 1030 };
 /** As long as what lies between two checkpoints. */
 const LONG = { longBytes: 4 * 1024 * 1024 };
+/** Rows enough to be merged. */
+const LONE = { loneMessages: 24 };
 /** Virtual time makes runs short, but there are many of them and the machine may be busy. */
 const TIMEOUT = FULL ? 3_600_000 : 300_000;
 
@@ -30,7 +32,7 @@ async function sound(options: CrashRunOptions): Promise<CrashRunResult> {
   const result = await crashRun(options);
   expect(result.violations, describeRun(options)).toEqual([]);
   // Whoever is refused waits before he asks again.
-  expect(result.operations.length, describeRun(options)).toBeLessThan(100);
+  expect(result.operations.length, describeRun(options)).toBeLessThan(100 + 3 * (options.loneMessages ?? 0));
   total.runs++;
   total.operations += result.operations.length;
   total.acked += result.acked;
@@ -75,6 +77,25 @@ describe("one fault", () => {
   });
 });
 
+describe("one fault while rows are merged", () => {
+  const isMerge = (batch: CommitBatch): boolean => batch.remove?.log !== undefined && batch.log.length > 0;
+
+  test("rows are merged in this run", { timeout: TIMEOUT }, async () => {
+    let merges = 0;
+    const { disk } = await sound({ ...LONE, wrap: (store) => committing(store, (batch) => {
+      if (isMerge(batch)) merges++;
+      return store.commit(batch);
+    }) });
+    expect(merges).toBeGreaterThan(0);
+    expect(disk.log.size).toBeLessThan(LONE.loneMessages);
+  });
+
+  // They are sent by operation 36.
+  test.each(FAULTS)("%s", { timeout: TIMEOUT }, async (kind) => {
+    expect(await enumerate((at) => [{ at, kind }], LONE, FULL ? 1 : 36)).toBeGreaterThan(60);
+  });
+});
+
 describe("a device that stays broken for a while", () => {
   const outages = (["failed", "full", "lost"] as const).flatMap((kind) => [300, 5000].map((repairAfter) => ({ kind, repairAfter })));
   test.each(outages)("$kind, for $repairAfter ms", { timeout: TIMEOUT }, async ({ kind, repairAfter }) => {
@@ -109,6 +130,7 @@ function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<C
     takeOver: () => store.takeOver(),
     commit,
     readLog: (position, count) => store.readLog(position, count),
+    readLogKeys: (position, count) => store.readLogKeys(position, count),
     floorLog: (position) => store.floorLog(position),
     readPages: (keys) => store.readPages(keys),
     readState: (prefix) => store.readState(prefix),
@@ -120,6 +142,15 @@ function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<C
 }
 
 describe("control: with a protection off, the enumeration is red", () => {
+  const merged = (spoil: (batch: CommitBatch) => CommitBatch[]): CrashRunOptions => ({
+    ...LONE,
+    wrap: (store) => committing(store, async (batch) => {
+      if (batch.remove?.log === undefined) return store.commit(batch);
+      let outcome: CommitOutcome = { status: "committed" };
+      for (const part of spoil(batch)) outcome = await store.commit(part);
+      return outcome;
+    }),
+  });
   const controls: [what: string, fault: Omit<Fault, "at">, expected: RegExp, options: CrashRunOptions][] = [
     ["acknowledged before the commit", { kind: "crash" }, /^lost |acknowledged and lost/, {
       wrap: (store) => committing(store, (batch) => {
@@ -164,12 +195,14 @@ describe("control: with a protection off, the enumeration is red", () => {
       wrap: (store) => ({ ...committing(store, (batch) => store.commit(batch)), readLog: () => Promise.resolve([]) }),
       isForgetful: true,
     }],
+    ["what is merged is removed before it is written anew", { kind: "crash" }, /LOG_GAP|^lost |acknowledged and lost/, merged((batch) => [{ ...batch, log: [] }, { ...batch, remove: {} }])],
+    ["merged rows are written and the old ones left", { kind: "failed" }, /LOG_OVERLAP/, merged((batch) => [{ ...batch, remove: {} }])],
     ["a tab without timers", { kind: "failed", persistent: true }, /has not settled/, { tabTimers: { after: () => () => {} } }],
   ];
 
   test.each(controls)("%s", { timeout: TIMEOUT }, async (_what, fault, expected, options) => {
     const seen: string[] = [];
-    for (let at = 1; at <= 40 && !seen.some((violation) => expected.test(violation)); at++) {
+    for (let at = 1; at <= 90 && !seen.some((violation) => expected.test(violation)); at++) {
       const { violations } = await crashRun({ ...options, faults: [{ at, ...fault }] });
       seen.push(...violations);
     }

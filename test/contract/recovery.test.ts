@@ -3,7 +3,7 @@ import { Broker } from "../../src/broker/broker.ts";
 import type { MessageExt, TabMQ } from "../../src/index.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemTimers } from "../../src/platform/timers.ts";
-import { DEFAULT_BROKER_SETTINGS } from "../../src/protocol/api.ts";
+import { DEFAULT_BROKER_SETTINGS } from "../../src/protocol/broker-settings.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
@@ -206,7 +206,7 @@ describe("start-up", () => {
 
 describe("fencing", () => {
   const environment = (disk: MemoryDisk, store = new MemoryStore(disk)) => ({
-    store, indexer: new TsIndexer(), clock: systemClock, timers: systemTimers, incarnation: "x", settings: DEFAULT_BROKER_SETTINGS, witness: null,
+    store, indexer: new TsIndexer(), clock: systemClock, timers: systemTimers, incarnation: "x", settings: DEFAULT_BROKER_SETTINGS, witness: null, estimateRoom: () => Promise.resolve(null),
   });
 
   test("a broker whose store was taken over writes nothing more and says so", async () => {

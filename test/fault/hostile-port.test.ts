@@ -5,6 +5,7 @@ import { encodeTopic } from "../../src/model/record-codec.ts";
 import { draftMessage } from "../../src/model/message.ts";
 import { BROKER_METHODS } from "../../src/protocol/api.ts";
 import { FrameWriter } from "../../src/protocol/frame.ts";
+import { engineName } from "../support/engines/engine.ts";
 import { lost, undelivered } from "../support/history.ts";
 import { bundle, DIST, House, type Tab, until } from "../support/house.ts";
 import { watched } from "../support/watched-worker.ts";
@@ -221,22 +222,16 @@ describe("a hostile script on a port of the real worker", () => {
     });
   });
 
-  test("10,000 messages of the raw-port fuzzer (a hundred thousand meet the same code in test/fuzz): each has its answer, none surprises the broker", async () => {
+  // Firefox needs a minute for ten thousand.
+  const rounds = engineName() === "chromium" || process.env.TABMQ_LONG ? 50 : 10;
+  test(`${rounds * 200} messages of the raw-port fuzzer (a hundred thousand meet the same code in test/fuzz): each has its answer, none surprises the broker`, async () => {
     const { violations } = await besieged("default", async (hostile) => {
-      await hostile.page.evaluate(
-      (url) =>
-        new Promise((resolve, reject) => {
-          const script = document.createElement("script");
-          Object.assign(script, { src: url, onload: resolve, onerror: reject });
-          document.head.append(script);
-        }).then(() => null),
-      "/fuzzer.js",
-    );
-      const codes = await hostile.run(async ({ box }) => {
+      await hostile.page.evaluate((url) => import(url).then(() => null), "/fuzzer.js");
+      const codes = await hostile.run(async ({ box }, given) => {
         const { port, id, asked, answers } = box as { port: MessagePort; id: () => string; asked: Set<string>; answers: Map<string, { ok: boolean; error?: { code: string } }> };
         const { hostileMessages, goodHello } = globalThis as unknown as { hostileMessages(seed: number, count: number, id: () => string): unknown[]; goodHello: object };
         const counts: Record<string, number> = { posted: 0 };
-        for (let round = 0; round < 50; round++) {
+        for (let round = 0; round < given.rounds; round++) {
           for (const message of hostileMessages(round, 200, id)) {
             port.postMessage(message);
             counts.posted!++;
@@ -249,13 +244,13 @@ describe("a hostile script on a port of the real worker", () => {
           answers.clear();
         }
         return counts;
-      });
-      expect(codes.posted).toBe(10_000);
+      }, { rounds });
+      expect(codes.posted).toBe(rounds * 200);
       expect(codes).not.toHaveProperty("INTERNAL_ERROR");
-      expect(codes.ok).toBeGreaterThan(200);
-      expect(codes.INVALID_PARAMETER).toBeGreaterThan(500);
+      expect(codes.ok).toBeGreaterThan(rounds * 4);
+      expect(codes.INVALID_PARAMETER).toBeGreaterThan(rounds * 10);
     }, { makesTopics: true });
-    expect(violations).toBeGreaterThan(500);
+    expect(violations).toBeGreaterThan(rounds * 10);
   });
 
   test("a flood of unanswered calls is bounded, and others are served meanwhile", async () => {

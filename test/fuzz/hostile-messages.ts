@@ -40,6 +40,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     protocol: fc.constantFrom([1, 1], [2, 9], [9]), lib: fc.constant("x"), storage: fc.constantFrom("indexeddb", "memory"),
     settings: fc.record({ defaultTopicQueueNums: fc.constantFrom(1, 8), autoCreateTopicEnable: fc.boolean(), maxMessageSize: fc.constantFrom(1, 1000) }, { requiredKeys: [] }),
   }).map((request) => [request]),
+  updateBrokerConfig: fc.record({ deleteWhen: fc.constantFrom("", "25", "x"), maxStoreBytes: fc.constantFrom(-1, 1, 2 ** 50), fileReservedTime: fc.constantFrom(0, 2 ** 50, 1.5) }, { requiredKeys: [] }).map((settings) => [settings]),
   leave: fc.constant([]),
   ping: fc.constant([]),
   send: fc.oneof(goodFrame, changedFrame).map((bytes) => [bytes]),

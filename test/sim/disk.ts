@@ -86,6 +86,13 @@ export class SimDisk {
     if (!this.controls.unfenced && state.get(EPOCH_KEY) !== batch.epoch) return "FENCED";
     this.#journal.push(undoOf(this.rows, batch));
     if (this.#journal.length > JOURNAL) this.#journal.shift();
+    const [start, end] = batch.remove?.log ?? [0, 0];
+    if (end > start) {
+      for (const position of this.#positions.splice(this.#rowsBefore(start), this.#rowsBefore(end) - this.#rowsBefore(start))) log.delete(position);
+    }
+    for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
+      for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
+    }
     for (const { position, bytes } of batch.log) {
       if (position > (this.#positions.at(-1) ?? -1)) this.#positions.push(position);
       else if (!log.has(position)) this.#positions = [...this.#positions, position].sort((a, b) => a - b);
@@ -96,7 +103,9 @@ export class SimDisk {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
       state.set(key, value);
     }
-    for (const message of messagesOf(batch.log)) {
+    // What takes the place of removed rows holds what they held.
+    const isNew = ({ position }: LogRow): boolean => position < start || position >= end;
+    for (const message of messagesOf(batch.log.filter(isNew))) {
       const { commitLogOffset: position, storeSize, tags = "" } = message;
       this.#trace.add({ type: "stored", epoch: batch.epoch, position, end: position + storeSize, record: storedOf(message), tags });
     }
@@ -198,6 +207,7 @@ export class SimStore implements BlockStore {
     // Copied now, as IndexedDB does: what the broker changes later is not written.
     const copy: CommitBatch = {
       epoch: batch.epoch,
+      ...(batch.remove && { remove: structuredClone(batch.remove) }),
       log: batch.log.map(({ position, bytes }) => ({ position, bytes: bytes.slice() })),
       queue: batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })),
       state: structuredClone(batch.state),
@@ -229,6 +239,10 @@ export class SimStore implements BlockStore {
 
   readLog(position: number, count: number): Promise<LogRow[]> {
     return this.#read(() => Promise.resolve(this.#disk.readLog(position, count)));
+  }
+
+  readLogKeys(position: number, count: number): Promise<number[]> {
+    return this.#read(() => this.#reader.readLogKeys(position, count));
   }
 
   floorLog(position: number): Promise<number | undefined> {
@@ -284,9 +298,12 @@ function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
       }
     };
   };
+  const [start, end] = batch.remove?.log ?? [0, 0];
+  const removed = [...log.keys()].filter((position) => position >= start && position < end);
+  const pages = (batch.remove?.queue ?? []).flatMap(({ topic, queueId, pages: [from, to] }) => Array.from({ length: to - from }, (_, at) => `${topic}/${queueId}/${from + at}`));
   const undo = [
-    restore(log, batch.log.map(({ position }) => position)),
-    restore(queue, batch.queue.map(({ key }) => key.join("/"))),
+    restore(log, [...new Set([...removed, ...batch.log.map(({ position }) => position)])]),
+    restore(queue, [...new Set([...pages, ...batch.queue.map(({ key }) => key.join("/"))])]),
     restore(state, batch.state.map(([key]) => key)),
   ];
   return () => undo.forEach((one) => one());

@@ -6,6 +6,7 @@ import type { Memo } from "../../src/client/environment.ts";
 import type { Message, MessageExt, Producer, PushConsumer, SendResult, TabMQ } from "../../src/index.ts";
 import { MQError } from "../../src/index.ts";
 import { textOf } from "../../src/model/errors.ts";
+import { ROW_REST } from "../../src/model/limits.ts";
 import type { Timers } from "../../src/platform/timers.ts";
 import type { BlockStore } from "../../src/storage/block-store.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
@@ -22,6 +23,8 @@ export interface CrashRunOptions {
   pageMessages?: number;
   /** Bytes of a message that spans several rows; with 4 MiB a checkpoint comes before its time. */
   longBytes?: number;
+  /** Messages sent one by one, each a row of its own, and then time enough for them to be merged. */
+  loneMessages?: number;
   /** For controls: a layer between broker and store. */
   wrap?: (store: BlockStore) => BlockStore;
   /** For controls: tabs without the note of the loss witness. */
@@ -131,6 +134,9 @@ class CrashRun {
     await send("orders", [{ tags: "long" }], this.#options.longBytes ?? 70_000);
     // Long enough for offsets, and then for a checkpoint.
     await time.sleep(1500);
+    const lone = this.#options.loneMessages ?? 0;
+    for (let i = 0; i < lone; i++) await send("orders", [{}], 3000);
+    if (lone > 0) await time.sleep(2 * ROW_REST);
     const page = Array.from({ length: this.#options.pageMessages ?? 30 }, () => ({ messageGroup: "one" }));
     await Promise.all([send("pages", page), send("orders", [{}])]);
     await time.sleep(1500);

@@ -28,7 +28,7 @@ export interface Fault {
 
 export interface Operation {
   at: number;
-  name: "takeOver" | "commit" | "readLog" | "floorLog" | "readPages" | "readState";
+  name: "takeOver" | "commit" | "readLog" | "readLogKeys" | "floorLog" | "readPages" | "readState";
   fault: Fault["kind"] | null;
 }
 
@@ -106,6 +106,10 @@ export class FaultyStore implements BlockStore {
 
   readLog(position: number, count: number): Promise<LogRow[]> {
     return this.#run("readLog", () => this.#inner.readLog(position, count));
+  }
+
+  readLogKeys(position: number, count: number): Promise<number[]> {
+    return this.#run("readLogKeys", () => this.#inner.readLogKeys(position, count));
   }
 
   floorLog(position: number): Promise<number | undefined> {

@@ -23,10 +23,10 @@ export const FINDINGS = [
   // offsets of records
   "OFFSET_REUSED", "OFFSET_GAP",
   // queue pages
-  "PAGE_DAMAGED", "PAGE_WRONG", "PAGE_AHEAD", "PAGE_BEHIND", "PAGE_MISSING",
+  "PAGE_DAMAGED", "PAGE_WRONG", "PAGE_AHEAD", "PAGE_BEHIND", "PAGE_MISSING", "PAGE_LEFT",
   // state
   "EPOCH_TOO_SMALL", "CHECKPOINT_DAMAGED", "CHECKPOINT_AHEAD", "CHECKPOINT_WRONG", "TOPIC_MISSING", "TOPIC_DAMAGED", "OFFSET_AHEAD", "OFFSET_DAMAGED",
-  "UNKNOWN_ROW",
+  "TRIM_DAMAGED", "UNKNOWN_ROW",
 ] as const;
 
 export interface Finding {
@@ -42,7 +42,7 @@ export interface CheckOptions {
 
 const CHUNK_HEADER = 32;
 const CHUNK_MAGIC = 0x544d5142;
-const CHUNK_LIMIT = 60 * 1024;
+const CHUNK_LIMIT = 1024 * 1024;
 const STARTS = 1;
 const ENDS = 2;
 const PAGE_HEADER = 16;
@@ -56,6 +56,8 @@ interface Rebuilt {
   queueId: number;
   /** By offset; a hole is missing. */
   entries: Map<number, { position: number; size: number; tagCode: number }>;
+  /** What was before has been removed. */
+  begin: number;
   end: number;
 }
 
@@ -80,6 +82,7 @@ class StoreCheck {
   readonly #borders = new Set<number>([0]);
   #lastEpoch = 0;
   #lastTime = 0;
+  #begin = 0;
 
   constructor(store: StoreContent, options: CheckOptions) {
     this.#store = store;
@@ -87,6 +90,7 @@ class StoreCheck {
   }
 
   run(): Finding[] {
+    this.#checkTrim();
     this.#checkLog();
     for (const key of this.#store.queue.keys()) this.#checkPage(key);
     this.#checkState();
@@ -97,12 +101,24 @@ class StoreCheck {
     this.#findings.push({ code, where });
   }
 
+  /** Where log and queues begin. */
+  #checkTrim(): void {
+    const row = this.#store.state.get("trim");
+    if (row === undefined) return;
+    const { position, queues } = row as { position?: unknown; queues?: unknown };
+    const isWhole = (queue: unknown): boolean => Array.isArray(queue) && queue.length === 3 && typeof queue[0] === "string" && isCount(queue[1]) && isCount(queue[2]);
+    if (!isCount(position) || !Array.isArray(queues) || !queues.every(isWhole)) return this.#found("TRIM_DAMAGED", JSON.stringify(row));
+    this.#begin = position;
+    for (const [topic, queueId, begin] of queues as [string, number, number][]) this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
+  }
+
   #checkLog(): void {
     const rows = [...this.#store.log].sort(([a], [b]) => a - b);
     /** The record that has begun and not ended. */
     let span: Uint8Array[] = [];
     let spanAt = 0;
-    let expected = 0;
+    let expected = this.#begin;
+    this.#borders.add(expected);
     for (const [at, [position, row]] of rows.entries()) {
       const where = `log ${position}`;
       // A fence: where the host before this one would have written next.
@@ -136,7 +152,7 @@ class StoreCheck {
     this.logEnd = expected;
     this.#borders.add(expected);
     for (const queue of this.#queues.values()) {
-      if (this.#options.holes !== true && queue.entries.size !== queue.end) this.#found("OFFSET_GAP", `${nameOf(queue)}: ${queue.entries.size} records, the last is ${queue.end - 1}`);
+      if (this.#options.holes !== true && queue.entries.size !== queue.end - queue.begin) this.#found("OFFSET_GAP", `${nameOf(queue)}: ${queue.entries.size} records, the last is ${queue.end - 1}`);
     }
   }
 
@@ -167,7 +183,7 @@ class StoreCheck {
     if (storeTimestamp < this.#lastTime) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
     this.#lastTime = storeTimestamp;
     const name = nameOf(message);
-    const queue = this.#queues.get(name) ?? { topic, queueId, entries: new Map(), end: 0 };
+    const queue = this.#queues.get(name) ?? { topic, queueId, entries: new Map(), begin: 0, end: 0 };
     this.#queues.set(name, queue);
     // Offsets grow with positions: a queue is its log, thinned out.
     if (queueOffset < queue.end) this.#found("OFFSET_REUSED", `record ${position}: ${name} ${queueOffset}, ${queue.end} is next`);
@@ -187,10 +203,12 @@ class StoreCheck {
     const count = (row.byteLength - PAGE_HEADER) / ENTRY;
     const claimed = this.#checkpointed(topic, Number(queueId));
     const expected = Math.min(PAGE_ENTRIES, claimed - first);
+    if (first + PAGE_ENTRIES <= (queue?.begin ?? 0)) return this.#found("PAGE_LEFT", `${where}: the queue begins at ${queue!.begin}`);
     if (count > expected) this.#found("PAGE_AHEAD", `${where}: ${count} entries, the checkpoint covers ${Math.max(0, expected)}`);
     if (count < expected) this.#found("PAGE_BEHIND", `${where}: ${count} entries, the checkpoint covers ${expected}`);
     const view = viewOf(row);
     for (let index = 0; index < count; index++) {
+      if (first + index < (queue?.begin ?? 0)) continue;
       const at = PAGE_HEADER + index * ENTRY;
       const entry = { position: readInt64(view, at), size: view.getInt32(at + 8), tagCode: readInt64(view, at + 12) };
       const truth = queue?.entries.get(first + index) ?? { position: 0, size: 0, tagCode: 0 };
@@ -211,7 +229,7 @@ class StoreCheck {
     }
     for (const [key, value] of state) {
       // An import says nothing of what is stored.
-      if (key === "epoch" || key === "import") continue;
+      if (["epoch", "trim", "merge", "config", "import"].includes(key)) continue;
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);
@@ -247,8 +265,10 @@ class StoreCheck {
     for (const [name, [, , min, max, next]] of listed) {
       const covered = this.#endBefore(this.#queues.get(name), position);
       // Queues may end in offsets that were lost; what was read of them may not.
-      if (min !== 0 || max !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
-      for (let page = 0; page * PAGE_ENTRIES < max; page++) {
+      const begin = this.#queues.get(name)?.begin ?? 0;
+      // The queue may have lost its begin, or all of it, since then.
+      if (min > begin || Math.max(max, begin) !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
+      for (let page = Math.floor(begin / PAGE_ENTRIES); page * PAGE_ENTRIES < max; page++) {
         // A page of nothing but holes has never been written.
         if (!this.#store.queue.has(`${name}/${page}`) && hasEntries(this.#queues.get(name), page)) this.#found("PAGE_MISSING", `page ${name}/${page}`);
       }
@@ -259,7 +279,7 @@ class StoreCheck {
   }
 
   #endBefore(queue: Rebuilt | undefined, position: number): number {
-    let end = 0;
+    let end = queue?.begin ?? 0;
     for (const [offset, entry] of queue?.entries ?? []) if (entry.position < position) end = Math.max(end, offset + 1);
     return end;
   }

@@ -1,4 +1,5 @@
 import { BrokerHost } from "../../src/broker/host.ts";
+import type { EstimateRoom } from "../../src/broker/retention.ts";
 import { connectWith, type ConnectOptions } from "../../src/client/connect.ts";
 import type { Memo } from "../../src/client/environment.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
@@ -164,16 +165,18 @@ export class VirtualOrigin {
   readonly #random = pseudoRandom(1);
   readonly #memo: Memo | null;
   readonly #openStore: () => BlockStore;
+  readonly #estimateRoom: EstimateRoom | undefined;
   readonly #tabTimers: Timers | undefined;
   #worker: { agent: Agent; host: BrokerHost } | null = null;
   readonly #tabs = new Set<Agent>();
 
   /** `tabTimers`: other timers for the tabs, as a control. */
   /** `memo`: local storage; whatever happens to the store, it stays. */
-  constructor(openStore: () => BlockStore, options: { tabTimers?: Timers | undefined; memo: Memo | null }) {
+  constructor(openStore: () => BlockStore, options: { tabTimers?: Timers | undefined; memo: Memo | null; estimateRoom?: EstimateRoom }) {
     this.#openStore = openStore;
     this.#tabTimers = options.tabTimers;
     this.#memo = options.memo;
+    this.#estimateRoom = options.estimateRoom;
   }
 
   get host(): BrokerHost | undefined {
@@ -187,6 +190,12 @@ export class VirtualOrigin {
     const environment = { locks: agent.locks, timers: this.#tabTimers ?? agent.timers, clock: time, random: this.#random, page, memo: this.#memo };
     this.#tabs.add(agent);
     return connectWith(() => ({ ...environment, openBroker: () => ({ port: this.#open(agent), onError: () => {} }) }), options);
+  }
+
+  /** The worker ends when its broker has written what is left. */
+  async stopWorker(): Promise<void> {
+    await this.host?.broker?.close();
+    this.killAll();
   }
 
   killWorker(): void {
@@ -217,6 +226,7 @@ export class VirtualOrigin {
       random: this.#random,
       openStore: this.#openStore,
       loadIndexer: () => Promise.resolve(new TsIndexer()),
+      ...(this.#estimateRoom && { estimateRoom: this.#estimateRoom }),
     });
     return { agent, host };
   }

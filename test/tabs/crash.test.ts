@@ -105,7 +105,7 @@ describe("a tab crashes", () => {
     await tab.connect({ namespace: "reload" });
     for (let round = 0; round < 3; round++) {
       await tab.run(({ producer, report }, turn) => {
-        for (let at = 0; at < 2000; at++) {
+        for (let at = 0; at < 500; at++) {
           const body = `${turn}/${at}`;
           const told = producer.send({ topic: "reload", body, tags: "t" }).then(({ msgId, messageQueue, queueOffset }) =>
             report({ kind: "acked", messages: [{ producer: "s", topic: "reload", queueId: messageQueue.queueId, queueOffset, msgId, content: `t ${body}` }] }),

@@ -12,16 +12,19 @@ interface Cell {
 export default class EngineTable implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const rows = new Map<string, Map<EngineName, Cell>>();
-    const skips = new Map<string, string[]>();
+    const skips = new Map<string, Set<string>>();
     for (const module of modules) {
       const engine = engineOf(module.project.name);
       if (engine === undefined) continue;
       const cells = rows.get(module.relativeModuleId) ?? new Map<EngineName, Cell>();
       rows.set(module.relativeModuleId, cells.set(engine, count(module)));
-      for (const test of module.children.allTests("skipped")) {
+      const skipped = [...module.children.allTests("skipped")];
+      const isWhole = skipped.length === [...module.children.allTests()].length;
+      for (const test of skipped) {
         const result = test.result();
         const heading = `${engine}: ${("note" in result && result.note) || "skipped by the test itself"}`;
-        skips.set(heading, [...(skips.get(heading) ?? []), `${module.relativeModuleId} > ${test.fullName}`]);
+        const what = isWhole ? `${module.relativeModuleId}, all` : `${module.relativeModuleId} > ${test.fullName}`;
+        skips.set(heading, (skips.get(heading) ?? new Set()).add(what));
       }
     }
     if (rows.size > 0) console.log(`\n${table(rows)}\n${notes(skips)}`);
@@ -63,7 +66,7 @@ function show(cell: Cell | undefined): string {
   return parts.filter((part) => part !== "").join(", ");
 }
 
-function notes(skips: Map<string, string[]>): string {
+function notes(skips: Map<string, Set<string>>): string {
   const absent = missing().flatMap(({ engine, reason }) => (reason === undefined ? [] : [`${engine}: ${reason}`]));
-  return [...absent, ...[...skips].flatMap(([heading, tests]) => [heading, ...tests.map((test) => `    ${test}`)])].join("\n");
+  return [...absent, ...[...skips].flatMap(([heading, tests]) => [heading, ...[...tests].map((test) => `    ${test}`)])].join("\n");
 }

@@ -1,0 +1,161 @@
+import { MQError } from "../model/errors.ts";
+import { BLOCK_MAX_BYTES, CLEAN_INTERVAL, MAX_SEGMENT_BYTES, ROW_REST } from "../model/limits.ts";
+import { CLEAN_FORCIBLY_RATIO, DELETE_BATCH_MAX, diskRule, filesToDelete, FULL_RATIO, parseDeleteWhen } from "../model/retention.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
+import type { CommitLog } from "../storage/commit-log.ts";
+import type { Border, LogTrimmer } from "../storage/log-trimmer.ts";
+
+/** What the browser says of the room it grants; null where it says nothing. */
+export type EstimateRoom = () => Promise<{ usage: number; quota: number } | null>;
+
+export interface RetentionOptions {
+  settings: BrokerSettings;
+  log: CommitLog;
+  trimmer: LogTrimmer;
+  clock: Clock;
+  timers: Timers;
+  estimate: EstimateRoom;
+}
+
+/** How soon a cut that could not be made is tried again, ms. */
+const RETRY_DELAY = 200;
+/** How long the browser may take to give room back, ms: LevelDB compacts when it has time. */
+const ESTIMATE_LAG = 600_000;
+
+/**
+ * Deletes what has been kept long enough, or longer than there is room for: whole rows of the log, the oldest first,
+ * in segments that play the part of RocketMQ's files. A segment is one transaction, and commits come between two.
+ */
+export class Retention {
+  readonly #options: RetentionOptions;
+  readonly #began: number;
+  #cancel: Cancel | null = null;
+  #isRunning = false;
+  #isStopped = false;
+  #usedRatio = 0;
+  #quota = 0;
+  #lastUsage = 0;
+  /** Removed a short while ago, and not in the browser's estimate yet: it would have us remove as much again. */
+  #unseen: { bytes: number; at: number }[] = [];
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    this.#began = options.clock.monotonic();
+  }
+
+  /** Call when the log is recovered. */
+  start(): void {
+    // A host that has been replaced may not know it yet, and trusts that what it wrote stands where it wrote it.
+    this.#in(ROW_REST);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancel?.();
+  }
+
+  /** Share of the quota that is used, by this origin as a whole; 0 where the browser does not say. */
+  get usedRatio(): number {
+    return this.#usedRatio;
+  }
+
+  /** Why no send is accepted at the moment. What is left of the room is for acknowledgements and offsets. */
+  get refusal(): MQError | null {
+    if (!diskRule(this.#usedRatio).writesRefused) return null;
+    return new MQError("STORAGE_FULL", `More than ${FULL_RATIO * 100} % of the browser's storage quota for this origin is used; nothing is stored until there is room.`);
+  }
+
+  /** The log has grown: more than the cap allows is not left until the next round. */
+  grown(): void {
+    if (this.#excess() > 0 && !this.#isRunning && this.#options.clock.monotonic() - this.#began >= ROW_REST) this.#in(0);
+  }
+
+  /** The settings have changed. */
+  changed(): void {
+    this.#in(Math.max(0, this.#began + ROW_REST - this.#options.clock.monotonic()));
+  }
+
+  #in(delay: number): void {
+    if (this.#isStopped || this.#isRunning) return;
+    this.#cancel?.();
+    this.#cancel = this.#options.timers.after(delay, () => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    const next = await this.#round().catch(() => RETRY_DELAY);
+    this.#isRunning = false;
+    this.#in(next);
+  }
+
+  /** One round; returns when the next is due. */
+  async #round(): Promise<number> {
+    await this.#look();
+    for (;;) {
+      const { deleteTriggered, cleanAtOnce } = diskRule(this.#usedRatio);
+      const excess = Math.max(this.#excess(), cleanAtOnce ? this.#overQuota : 0);
+      if (excess <= 0 && !deleteTriggered && !this.#isHour()) return CLEAN_INTERVAL;
+      const borders = await this.#oldest(excess);
+      for (const { position } of borders) {
+        if (this.#isStopped) return CLEAN_INTERVAL;
+        const { bytes } = this.#options.trimmer.removed;
+        if (!(await this.#options.trimmer.trim(position))) return RETRY_DELAY;
+        this.#unseen.push({ bytes: this.#options.trimmer.removed.bytes - bytes, at: this.#options.clock.monotonic() });
+      }
+      if (borders.length < DELETE_BATCH_MAX) return CLEAN_INTERVAL;
+    }
+  }
+
+  async #look(): Promise<void> {
+    const room = await this.#options.estimate().catch(() => null);
+    if (room === null || room.quota <= 0) return;
+    const since = this.#options.clock.monotonic() - ESTIMATE_LAG;
+    this.#unseen = this.#unseen.filter(({ at }) => at >= since);
+    let seen = Math.max(0, this.#lastUsage - room.usage);
+    for (const removed of this.#unseen) {
+      const part = Math.min(seen, removed.bytes);
+      seen -= part;
+      removed.bytes -= part;
+    }
+    this.#lastUsage = room.usage;
+    this.#quota = room.quota;
+    this.#usedRatio = Math.max(0, room.usage - this.#unseen.reduce((sum, { bytes }) => sum + bytes, 0)) / room.quota;
+  }
+
+  get #overQuota(): number {
+    return (this.#usedRatio - CLEAN_FORCIBLY_RATIO) * this.#quota;
+  }
+
+  /** Bytes above the cap that the user has set. */
+  #excess(): number {
+    const { settings: { maxStoreBytes }, log } = this.#options;
+    return maxStoreBytes === 0 ? 0 : log.durablePosition - log.minPosition - maxStoreBytes;
+  }
+
+  #isHour(): boolean {
+    const hours = parseDeleteWhen(this.#options.settings.deleteWhen) ?? [];
+    return hours.length === 0 || hours.includes(new Date(this.#options.clock.now()).getHours());
+  }
+
+  /** Where the segments end that this round deletes; `excess` bytes go whatever their age. */
+  async #oldest(excess: number): Promise<Border[]> {
+    const { settings, log, trimmer, clock } = this.#options;
+    const size = settings.maxStoreBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(BLOCK_MAX_BYTES, settings.maxStoreBytes / 16));
+    const rules = { now: clock.now(), reservedMs: settings.fileReservedTime, cleanAtOnce: excess > 0 };
+    const most = excess > 0 ? log.minPosition + excess : Number.POSITIVE_INFINITY;
+    const borders: Border[] = [];
+    let begin = log.minPosition;
+    while (borders.length < DELETE_BATCH_MAX && begin < most) {
+      const border = await trimmer.border(Math.min(begin + size, most));
+      if (border === null) break;
+      borders.push(border);
+      if (filesToDelete([border.storeTimestamp, Number.POSITIVE_INFINITY], rules) === 0) break;
+      begin = border.position;
+    }
+    // What lies behind the last border is the file that is being written.
+    const times = [...borders.map(({ storeTimestamp }) => storeTimestamp), Number.POSITIVE_INFINITY];
+    return borders.slice(0, filesToDelete(times, rules));
+  }
+}

@@ -1,0 +1,51 @@
+import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
+import { parseDeleteWhen } from "../model/retention.ts";
+import { MQError } from "../model/errors.ts";
+import { boolean, integer, optional, record, text } from "./validate.ts";
+
+/** Broker settings a client may bring along; the running broker's win. RocketMQ's names. */
+export interface BrokerSettings {
+  defaultTopicQueueNums: number;
+  autoCreateTopicEnable: boolean;
+  maxMessageSize: number;
+  /** How long messages are kept, consumed or not, ms. Whole blocks go when their newest message is older. */
+  fileReservedTime: number;
+  /** Hours of the day, local time, at which what has expired is deleted, divided by ";". Empty = any hour. */
+  deleteWhen: string;
+  /** The log's bytes above which the oldest blocks go at once; 0 = as much as the browser's quota allows. */
+  maxStoreBytes: number;
+}
+
+export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
+  defaultTopicQueueNums: 4,
+  autoCreateTopicEnable: true,
+  maxMessageSize: MAX_BODY_BYTES,
+  fileReservedTime: 72 * 3_600_000,
+  deleteWhen: "",
+  maxStoreBytes: 0,
+};
+
+/** What may change while the broker runs. */
+export type MutableSettings = Pick<BrokerSettings, "autoCreateTopicEnable" | "defaultTopicQueueNums" | "fileReservedTime" | "deleteWhen" | "maxStoreBytes">;
+
+const mutable = {
+  defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
+  autoCreateTopicEnable: optional(boolean),
+  fileReservedTime: optional(integer(1, Number.MAX_SAFE_INTEGER)),
+  deleteWhen: optional(deleteWhen),
+  maxStoreBytes: optional(storeBytes),
+};
+
+/** Checked where they are given, because not everything can be sent, and where they arrive. */
+export const brokerSettings = record({ ...mutable, maxMessageSize: optional(integer(1, MAX_BODY_BYTES)) });
+export const mutableSettings = record(mutable);
+
+function deleteWhen(value: unknown, field: string): string {
+  const hours = text(100)(value, field);
+  if (parseDeleteWhen(hours) === null) throw new MQError("INVALID_PARAMETER", `${field} must be hours from 0 to 23, divided by ";".`, { field });
+  return hours;
+}
+
+function storeBytes(value: unknown, field: string): number {
+  return value === 0 ? 0 : integer(MIN_STORE_BYTES, Number.MAX_SAFE_INTEGER)(value, field);
+}

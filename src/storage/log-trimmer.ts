@@ -1,0 +1,122 @@
+import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
+import { queueKey } from "../model/queue.ts";
+import { readInt64, RECORD } from "../model/record.ts";
+import type { BlockStore, Removal } from "./block-store.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { CommitLog } from "./commit-log.ts";
+import type { ConsumeQueueStore } from "./consume-queue-store.ts";
+import type { Indexer } from "./indexer.ts";
+
+export const TRIM_KEY = "trim";
+
+/** Where the log begins, and what has gone before it. Written in the transaction that removes it. */
+export interface TrimRow {
+  version: 1;
+  position: number;
+  /** Removed over all time: messages and bytes of the log. */
+  messages: number;
+  bytes: number;
+  /** Where the queues begin; at their end when nothing is left of them. */
+  queues: [topic: string, queueId: number, minOffset: number][];
+}
+
+export const UNTRIMMED: TrimRow = { version: 1, position: 0, messages: 0, bytes: 0, queues: [] };
+
+/** A place where the log may be cut: a row begins there, and a record. */
+export interface Border {
+  position: number;
+  /** Store time of the first record behind it, ms: everything before is as old or older. */
+  storeTimestamp: number;
+}
+
+/**
+ * Cuts the log's oldest rows off, with the pages of the consume queues that nobody needs without them. In one
+ * transaction for each cut: after a crash it is done or not done.
+ */
+export class LogTrimmer {
+  readonly #store: BlockStore;
+  readonly #log: CommitLog;
+  readonly #queues: ConsumeQueueStore;
+  readonly #checkpoint: Checkpoint;
+  readonly #indexer: Indexer;
+  readonly #epoch: number;
+  #row = UNTRIMMED;
+
+  constructor(parts: { store: BlockStore; log: CommitLog; queues: ConsumeQueueStore; checkpoint: Checkpoint; indexer: Indexer; epoch: number }) {
+    this.#store = parts.store;
+    this.#log = parts.log;
+    this.#queues = parts.queues;
+    this.#checkpoint = parts.checkpoint;
+    this.#indexer = parts.indexer;
+    this.#epoch = parts.epoch;
+  }
+
+  restore(row: TrimRow): void {
+    this.#row = row;
+  }
+
+  get removed(): TrimRow {
+    return this.#row;
+  }
+
+  /** The first border at or behind `position`; null when there is none that a start could do without. */
+  async border(position: number): Promise<Border | null> {
+    for (let next = position; ; ) {
+      const [row] = await this.#store.readLog(next, 1);
+      // What comes after the checkpoint is replayed from there; and the last row is never cut off.
+      if (row === undefined || row.position >= this.#checkpoint.storedPosition) return null;
+      const chunk = this.#indexer.openChunk(row.bytes, row.position);
+      if (chunk.ok && chunk.starts) {
+        const { buffer, byteOffset, byteLength } = chunk.payload;
+        return { position: row.position, storeTimestamp: readInt64(new DataView(buffer, byteOffset, byteLength), RECORD.storeTimestamp) };
+      }
+      next = row.position + 1;
+    }
+  }
+
+  /** Removes everything before a border. False = not now: somebody reads the whole log, or the store has no room or no heart for it. */
+  async trim(position: number): Promise<boolean> {
+    const isDone = await this.#log.rewrite(async () => {
+      const begin = this.#log.minPosition;
+      const queues = [...this.#queues.all()];
+      const mins = await Promise.all(queues.map((queue) => queue.offsetAt(position)));
+      const moves = queues.map((queue, at) => ({ queue, from: queue.minOffset, to: Math.max(queue.minOffset, mins[at]!) }));
+      const row: TrimRow = {
+        version: 1,
+        position,
+        messages: this.#row.messages + moves.reduce((sum, { queue, from, to }) => sum + queue.backlogFrom(from) - queue.backlogFrom(to), 0),
+        bytes: this.#row.bytes + position - begin,
+        queues: moves.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
+      };
+      // From where the last cut ended that was made: one that failed has moved a queue's begin and removed nothing.
+      const cut = new Map(this.#row.queues.map(([topic, queueId, minOffset]) => [queueKey(topic, queueId), minOffset]));
+      const pages = moves.flatMap(({ queue: { topic, queueId }, to }): NonNullable<Removal["queue"]> => {
+        const range = [Math.floor((cut.get(queueKey(topic, queueId)) ?? 0) / QUEUE_PAGE_ENTRIES), Math.floor(to / QUEUE_PAGE_ENTRIES)] as const;
+        return range[0] < range[1] ? [{ topic, queueId, pages: range }] : [];
+      });
+      // From now on nobody looks there: a row that is not found any more is no damage.
+      this.#log.minPosition = position;
+      for (const { queue, to } of moves) queue.minOffset = to;
+      const remove: Removal = { log: [begin, position], ...(pages.length > 0 && { queue: pages }) };
+      const outcome = await this.#store.commit({ epoch: this.#epoch, remove, log: [], queue: [], state: [[TRIM_KEY, row]] });
+      if (outcome.status !== "committed") {
+        // Nothing depends on those rows; the next cut begins where this one did.
+        this.#log.minPosition = begin;
+        return false;
+      }
+      this.#row = row;
+      return true;
+    });
+    return isDone === true;
+  }
+}
+
+/** Nothing removed yet when there is no such row, or none that this version understands. */
+export function readTrim(value: unknown): TrimRow {
+  if (typeof value !== "object" || value === null) return UNTRIMMED;
+  const { version, position, messages, bytes, queues } = value as Partial<TrimRow>;
+  const whole =
+    version === 1 && [position, messages, bytes].every(Number.isSafeInteger) && Array.isArray(queues) &&
+    queues.every((queue) => Array.isArray(queue) && typeof queue[0] === "string" && Number.isSafeInteger(queue[1]) && Number.isSafeInteger(queue[2]));
+  return whole ? (value as TrimRow) : UNTRIMMED;
+}

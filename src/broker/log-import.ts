@@ -186,8 +186,8 @@ export class LogImport {
       return queue;
     });
     log.check(records.subarray(table.at[from]!, table.at[to - 1]! + table.size[to - 1]!));
-    const { entries } = log.append({ queueOffset, storeTimestamp, storeIp: BROKER_ADDRESS.ip, storePort: BROKER_ADDRESS.port });
-    return () => dispatcher.publish(entries, queues, queueOffset, storeTimestamp);
+    const appended = log.append({ queueOffset, storeTimestamp, storeIp: BROKER_ADDRESS.ip, storePort: BROKER_ADDRESS.port });
+    return () => dispatcher.publish(appended.entries, queues, queueOffset, storeTimestamp);
   }
 
   #queueOf(table: RecordTable, index: number): ConsumeQueue {

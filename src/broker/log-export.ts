@@ -40,27 +40,23 @@ export class LogExport {
     const until = Math.min(end, log.durablePosition);
     const parts: Uint8Array[] = [];
     const damaged: DamagedRange[] = [];
-    const leave = (range: DamagedRange): void => {
-      const from = Math.max(range.position, position);
-      const rest = { ...range, position: from, bytes: range.position + range.bytes - from };
-      if (rest.bytes > 0 && !this.#isGone(rest)) damaged.push(rest);
-    };
     let [bytes, count, next, isTorn] = [0, 0, position, false];
-    // Rows are merged in the background: what was a border at the last call may be inside a row at this one.
-    for await (const scanned of scanLog(rowsBefore(log.rowsHolding(position), until), indexer, position)) {
+    for await (const scanned of scanLog(rowsBefore(log.rowsAt(position), until), indexer, position)) {
       if (scanned.kind === "damage") {
-        next = scanned.range.position + scanned.range.bytes;
+        const behind = scanned.range.position + scanned.range.bytes;
+        if (behind <= position) continue;
+        next = behind;
         isTorn = false;
-        leave(scanned.range);
+        if (!this.#isLoss(scanned.range)) damaged.push(scanned.range);
       } else {
         const { table } = scanned;
         const taken = table.fault?.at ?? scanned.bytes.byteLength;
-        const first = table.at.findIndex((at) => scanned.position + at >= position);
-        if (first >= 0) {
-          parts.push(scanned.bytes.subarray(table.at[first], taken));
-          bytes += taken - table.at[first]!;
-          count += table.count - first;
-        }
+        // Rows may have been merged since the last call: this one may begin with records that were given then.
+        const from = Math.max(0, position - scanned.position);
+        if (from >= taken) continue;
+        parts.push(scanned.bytes.subarray(from, taken));
+        bytes += taken - from;
+        count += table.at.reduce((sum, at) => sum + Number(at >= from), 0);
         next = scanned.position + taken;
         // What is wrong with the rest of the row comes next.
         isTorn = table.fault !== null;
@@ -68,15 +64,15 @@ export class LogExport {
       if (bytes >= LOG_BATCH_BYTES && !isTorn) return { records: concat(parts, bytes), count, nextPosition: next, damaged };
     }
     // The rows have come to an end before the log has.
-    next = Math.max(next, position);
-    if (next < until) leave({ position: next, bytes: until - next, reason: "MISSING" });
+    const rest = { position: next, bytes: until - next, reason: "MISSING" };
+    if (rest.bytes > 0 && !this.#isLoss(rest)) damaged.push(rest);
     return { records: concat(parts, bytes), count, nextPosition: end, damaged };
   }
 
-  /** What a loss has left out was never written, and what retention has taken since the export began is past its time: no damage. */
-  #isGone({ position, bytes, reason }: DamagedRange): boolean {
-    const { log, state } = this.#services;
-    return reason === "MISSING" && (position + bytes === readLoss(state.get(LOSS_KEY))?.position || position + bytes <= log.minPosition);
+  /** What a loss has left out was never written, and what is too old was deleted: recovery does not call it damage either. */
+  #isLoss({ position, bytes, reason }: DamagedRange): boolean {
+    if (position + bytes <= this.#services.log.minPosition) return true;
+    return reason === "MISSING" && position + bytes === readLoss(this.#services.state.get(LOSS_KEY))?.position;
   }
 }
 

@@ -72,15 +72,15 @@ export class Admin {
     return (await this.#queue(queue)).maxOffset;
   }
 
+  /** Changes settings of the running broker and of those after it; resolves with all of them when that is durable. */
+  async updateBrokerConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
+    return this.#connection.call([mutableSettings(settings) as Partial<MutableSettings>]);
+  }
+
   /** LOWER: the first message stored at `timestamp` or later, or maxOffset. UPPER: the last one stored at it or earlier, or minOffset. */
   async searchOffset(queue: MessageQueue, timestamp: number, boundary: OffsetBoundary = "LOWER"): Promise<number> {
     const ref = queueRef(queue, "queue", this.#connection.serving.brokerName);
     return this.#connection.call("searchOffset", [{ ...ref, timestamp: time(timestamp, "timestamp"), boundary: boundaryCheck(boundary, "boundary") }]);
-  }
-
-  /** Changes settings of the running broker and of those after it; resolves with all of them when that is durable. */
-  async updateBrokerConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
-    return this.#connection.call("updateBrokerConfig", [mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>]);
   }
 
   async #queue(queue: MessageQueue): Promise<QueueStats> {

@@ -139,8 +139,8 @@ export class CommitLog {
     }
   }
 
-  /** As `rows`, from the row on that holds `position`, which may begin before it. */
-  async *rowsHolding(position: number): AsyncGenerator<LogRow> {
+  /** The same, from the row on that holds a position. */
+  async *rowsAt(position: number): AsyncGenerator<LogRow> {
     this.#walks++;
     try {
       await this.#rewriting;

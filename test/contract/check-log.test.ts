@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MANIFEST_TOPIC } from "../../src/model/log-manifest.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, writeInt64 } from "../../src/model/record.ts";
-import { checkLog, FINDINGS } from "../../tools/log-check.mjs";
+import { checkLog, FINDINGS } from "../check-log/log-check.mjs";
 import { NodeOrigin } from "../support/node-broker.ts";
 
 let log: Uint8Array;
@@ -123,11 +123,11 @@ describe("damage", () => {
 });
 
 describe("the command", () => {
-  const tools = fileURLToPath(new URL("../../tools/", import.meta.url));
+  const tools = fileURLToPath(new URL("../check-log/", import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), "tabmq-check-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const run = (...args: string[]): { status: number | null; output: string } => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(tools, "check-log.mjs"), ...args], { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(tools, "run.mjs"), ...args], { encoding: "utf8" });
     return { status, output: stdout + stderr };
   };
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ImportResult, TabMQ } from "../../src/index.ts";
 import { CLEAN_INTERVAL, ROW_REST } from "../../src/model/limits.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { checkLog } from "../../tools/log-check.mjs";
+import { checkLog } from "../check-log/log-check.mjs";
 import { checkStore } from "../support/store-check.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { MessageExt, MessageQueue, TabMQ } from "../../src/index.ts";
 import { BLOCK_MAX_BYTES, ROW_REST } from "../../src/model/limits.ts";
+import { decodeRecords } from "../../src/model/record-codec.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { checkStore } from "../support/store-check.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
@@ -99,6 +100,24 @@ describe("lone sends", () => {
         await origin.time.sleep(97);
       }
       expect((await mq.diagnostics()).broker.damaged).toEqual([]);
+    });
+  });
+
+  test("an export that has begun goes on: no message twice, none left out", async () => {
+    const disk = new MemoryDisk();
+    await inVirtualTime(disk, (_origin, mq) => sendLone(mq, 2500));
+    await inVirtualTime(disk, async (origin, mq) => {
+      const reader = mq.admin.exportLog().getReader();
+      const parts: Uint8Array[] = [];
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        parts.push(value);
+        await origin.time.sleep(ROW_REST);
+      }
+      expect(rows(disk).length).toBeLessThan(100);
+      const messages = decodeRecords(Buffer.concat(parts), "x").filter(({ topic }) => topic === "t");
+      expect(messages.map(({ queueOffset }) => queueOffset)).toEqual(Array.from({ length: 2500 }, (_, at) => at));
     });
   });
 

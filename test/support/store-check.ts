@@ -8,7 +8,7 @@ import { tagHash } from "../../src/model/hash.ts";
 import type { MessageExt } from "../../src/model/message.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, readInt64 } from "../../src/model/record.ts";
-import { recordFault } from "../../tools/record-fault.mjs";
+import { recordFault } from "../check-log/record-fault.mjs";
 
 /** The rows of a BlockStore, by key; a MemoryDisk is one. Keys of pages: "topic/queueId/page". */
 export interface StoreContent {

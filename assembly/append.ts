@@ -1,11 +1,11 @@
 /** The open log: frames come in behind it, the kept records become part of it. */
 import { writeEntry } from "./entries";
 import {
-  ENTRY_BYTES, ENTRY_TAG_CODE, PHYSICAL_OFFSET, QUEUE_OFFSET, STORE_HOST, STORE_PORT, STORE_TIMESTAMP, TABLE_CAPACITY, TABLE_COUNT,
+  ENTRY_BYTES, ENTRY_TAG_CODE, KEY_POSITION, KEY_ROW_BYTES, KEY_TIME, PHYSICAL_OFFSET, QUEUE_OFFSET, STORE_HOST, STORE_PORT, STORE_TIMESTAMP, TABLE_CAPACITY, TABLE_COUNT,
   TABLE_HEADER_BYTES, TOTAL_SIZE, readI32, readI64, writeI32, writeI64,
 } from "./layout";
 import { align8, reserve } from "./memory";
-import { scanRecords, tableEnd } from "./scan";
+import { keysAt, keysEnd, scanRecords } from "./scan";
 
 const BOTTOM: usize = align8(__heap_base);
 
@@ -16,7 +16,11 @@ let logPosition: i64 = 0;
 /** Column table of the last check; 0 when there is nothing to append. */
 let pendingTable: usize = 0;
 let pendingBytes: i32 = 0;
+let pendingKeys: usize = 0;
 let pendingEnd: usize = 0;
+/** The key rows of the last append. */
+let appendedAt: usize = 0;
+let appendedEnd: usize = 0;
 
 export function open(position: f64): void {
   logPosition = <i64>position;
@@ -54,7 +58,8 @@ export function frame(length: i32): usize {
 export function check(length: i32): usize {
   pendingTable = scanRecords(logEnd, length, logPosition, false);
   pendingBytes = length;
-  pendingEnd = tableEnd;
+  pendingKeys = keysAt;
+  pendingEnd = keysEnd;
   return pendingTable;
 }
 
@@ -77,9 +82,21 @@ export function append(stamps: usize, storeTimestamp: f64, storeIp: i32, storePo
 
   let from = logEnd;
   let kept: usize = 0;
+  let keys = pendingKeys;
+  appendedAt = appendedEnd = pendingKeys;
   for (let row: usize = 0; row < count; row++) {
     const size = readI32(from, TOTAL_SIZE);
-    if (load<u8>(keep + row)) {
+    const isKept = load<u8>(keep + row) != 0;
+    const position = readI64(checked + row * ENTRY_BYTES, 0);
+    for (; keys < pendingEnd && readI64(keys, KEY_POSITION) == position; keys += KEY_ROW_BYTES) {
+      if (!isKept) continue;
+      // In place: kept rows only ever move towards the front.
+      if (keys != appendedEnd) memory.copy(appendedEnd, keys, KEY_ROW_BYTES);
+      writeI64(appendedEnd, KEY_POSITION, logPosition);
+      writeI64(appendedEnd, KEY_TIME, <i64>storeTimestamp);
+      appendedEnd += KEY_ROW_BYTES;
+    }
+    if (isKept) {
       const record = logEnd;
       if (record != from) memory.copy(record, from, size);
       writeI64(record, QUEUE_OFFSET, <i64>load<f64>(stamps + (row << 3)));
@@ -96,6 +113,14 @@ export function append(stamps: usize, storeTimestamp: f64, storeIp: i32, storePo
     from += size;
   }
   return <i32>kept;
+}
+
+export function appendedKeys(): usize {
+  return appendedAt;
+}
+
+export function appendedKeyBytes(): i32 {
+  return <i32>(appendedEnd - appendedAt);
 }
 
 /** Empties the open log. A frame that waits for its append moves down to the bottom; its table stays. */

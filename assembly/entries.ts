@@ -2,26 +2,49 @@
 import { ENTRY_BYTES, ENTRY_SIZE, ENTRY_TAG_CODE, readI32, readI64, writeI32, writeI64 } from "./layout";
 import { findByte, javaHash } from "./utf8";
 
-/** "TAGS", read as a little-endian word. */
+/** Names of properties, read as little-endian words. */
 const TAGS: u32 = 0x53474154;
-const TAGS_BYTES: usize = 4;
+const KEYS: u32 = 0x5359454b;
+const UNIQ_KEY: u64 = 0x59454b5f51494e55;
 const NAME_END: u8 = 1;
 const VALUE_END: u8 = 2;
 /** No int32 widens to this. */
 const FREE: i64 = i64.MIN_VALUE;
 
-/** The tag code of a record's properties: the Java hash of the last usable TAGS, 0 without one. */
-export function tagCode(at: usize, end: usize): i64 {
-  let code: i64 = 0;
+/** What `readProperties` has found: values from .. to; empty ones stand at 0. */
+export let tagsAt: usize = 0;
+export let tagsEnd: usize = 0;
+export let keysAt: usize = 0;
+export let keysEnd: usize = 0;
+export let uniqueAt: usize = 0;
+export let uniqueEnd: usize = 0;
+
+/** Finds the last usable value of each property that the indexer looks at. */
+export function readProperties(at: usize, end: usize): void {
+  tagsAt = tagsEnd = keysAt = keysEnd = uniqueAt = uniqueEnd = 0;
   while (at < end) {
     const entryEnd = findByte(at, end, VALUE_END);
-    const value = at + TAGS_BYTES + 1;
-    if (value < entryEnd && load<u32>(at) == TAGS && load<u8>(at, TAGS_BYTES) == NAME_END) {
-      code = <i64>javaHash(value, entryEnd);
+    const value = at + 5;
+    if (value < entryEnd) {
+      const name = load<u32>(at);
+      if (name == TAGS && load<u8>(at, 4) == NAME_END) {
+        tagsAt = value;
+        tagsEnd = entryEnd;
+      } else if (name == KEYS && load<u8>(at, 4) == NAME_END) {
+        keysAt = value;
+        keysEnd = entryEnd;
+      } else if (at + 9 < entryEnd && load<u64>(at) == UNIQ_KEY && load<u8>(at, 8) == NAME_END) {
+        uniqueAt = at + 9;
+        uniqueEnd = entryEnd;
+      }
     }
     at = entryEnd + 1;
   }
-  return code;
+}
+
+/** The tag code of the properties that were read last: the Java hash of TAGS, 0 without one. */
+export function tagCode(): i64 {
+  return tagsAt ? <i64>javaHash(tagsAt, tagsEnd) : 0;
 }
 
 export function writeEntry(at: usize, position: i64, size: i32, code: i64): void {

@@ -7,9 +7,12 @@ import { crc32 as crc32Of } from "./crc32";
 import { match as matchEntries, codeSetBytes } from "./entries";
 import { ENTRY_BYTES } from "./layout";
 import { align8 } from "./memory";
-import { scanRecords } from "./scan";
+import { keysAt, keysEnd, scanRecords } from "./scan";
 
-export { append, check, frame, open, openBytes, position, scratch } from "./append";
+export { append, appendedKeyBytes, appendedKeys, check, frame, open, openBytes, position, scratch } from "./append";
+export {
+  findInPage, findInSegment, groupSegment, loadEntries, lookFor, openSegment, putKeys, segmentBegin, segmentCount, segmentEnd, segmentEntries,
+} from "./key-segment";
 export { cut, openChunk, seal, sealed } from "./seal";
 
 /** CRC-32 of bytes in memory; `seed` continues an earlier result. */
@@ -20,6 +23,15 @@ export function crc32(at: usize, length: i32, seed: u32): u32 {
 /** Column table of `length` stored bytes, the first of which stands at `position`. */
 export function scan(at: usize, length: i32, position: f64): usize {
   return scanRecords(at, length, <i64>position, true);
+}
+
+/** The key rows of the last scan. */
+export function scannedKeys(): usize {
+  return keysAt;
+}
+
+export function scannedKeyBytes(): i32 {
+  return <i32>(keysEnd - keysAt);
 }
 
 /** Bytes of scratch that `match` needs. */

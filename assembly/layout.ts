@@ -12,6 +12,7 @@ export const MAX_TOPIC_BYTES: i32 = 127;
 export const MAX_PROPERTIES_BYTES: i32 = 32767;
 export const MAX_RECORD_BYTES: i32 = RECORD_FIXED_BYTES + MAX_BODY_BYTES + MAX_TOPIC_BYTES + MAX_PROPERTIES_BYTES;
 export const SYS_FLAG_IPV6: i32 = 0x10 | 0x20;
+export const SYS_FLAG_ROLLBACK: i32 = 0x0c;
 export const MAX_SAFE: i64 = (1 << 53) - 1;
 
 export const TOTAL_SIZE: usize = 0;
@@ -40,6 +41,18 @@ export const BAD_NUMBER: i32 = 7;
 export const ENTRY_BYTES: usize = 20;
 export const ENTRY_SIZE: usize = 8;
 export const ENTRY_TAG_CODE: usize = 12;
+
+// Rows of keys (keys.ts)
+export const KEY_ROW_BYTES: usize = 24;
+export const KEY_TEXT_HASH: usize = 4;
+export const KEY_POSITION: usize = 8;
+export const KEY_TIME: usize = 16;
+
+// Entries of the key index (key-segment.ts)
+export const INDEX_ENTRY_BYTES: usize = 20;
+export const INDEX_POSITION: usize = 4;
+export const INDEX_SECONDS: usize = 12;
+export const INDEX_TEXT_HASH: usize = 16;
 
 // Chunks
 export const CHUNK_MAGIC: i32 = 0x544d5142;

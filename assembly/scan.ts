@@ -1,6 +1,7 @@
 /** Walks record bytes into a column table (layout.ts), up to the first fault. */
 import { crc32 } from "./crc32";
-import { tagCode, writeEntry } from "./entries";
+import { keysAt as keyWords, keysEnd as keyWordsEnd, readProperties, tagCode, uniqueAt, uniqueEnd, writeEntry } from "./entries";
+import { hasKeys, topicHash, writeKeys } from "./keys";
 import {
   BAD_CRC, BAD_LENGTH, BAD_MAGIC, BAD_NUMBER, BAD_POSITION, BAD_TEXT, BODY, BODY_CRC, BODY_LENGTH, ENTRY_BYTES, MAGIC,
   MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_RECORD_BYTES, MAX_SAFE, MAX_TOPIC_BYTES, PHYSICAL_OFFSET, QUEUE_ID, QUEUE_OFFSET,
@@ -73,8 +74,9 @@ function hashOf(at: usize, length: i32): u32 {
   return hash;
 }
 
-/** Where the table of the last scan ends. */
-export let tableEnd: usize = 0;
+/** The key rows of the last scan, behind its table. */
+export let keysAt: usize = 0;
+export let keysEnd: usize = 0;
 
 /**
  * Writes the table of the `length` bytes at `start` behind them and returns its address.
@@ -97,14 +99,16 @@ export function scanRecords(start: usize, length: i32, base: i64, stamped: bool)
   const topicBytes = topicAt + (capacity << 2);
   /** Hash slots of the distinct topics: their number + 1, 0 = free. */
   const topicSlots = table + TABLE_HEADER_BYTES + capacity * TABLE_ROW_BYTES;
-  tableEnd = align8(topicSlots);
-  reserve(topicSlots + (slots << 2));
+  keysAt = topicSlots + (slots << 2);
+  keysEnd = keysAt;
+  reserve(keysAt);
   memory.fill(topicSlots, 0, slots << 2);
 
   let at: i32 = 0;
   let row: usize = 0;
   let topics: i32 = 0;
   let lastTopic: i32 = -1;
+  let lastTopicHash: i32 = 0;
   let fault: i32 = 0;
   while (at < length) {
     const record = start + at;
@@ -130,6 +134,7 @@ export function scanRecords(start: usize, length: i32, base: i64, stamped: bool)
         if (isTopic(start, topicAt, topicBytes, lastTopic, topic, topicLength)) break;
         slot = (slot + 1) & (slots - 1);
       }
+      lastTopicHash = topicHash(topic, topic + topicLength);
     }
 
     store<f64>(queueOffset + (row << 3), <f64>readI64(record, QUEUE_OFFSET));
@@ -138,7 +143,12 @@ export function scanRecords(start: usize, length: i32, base: i64, stamped: bool)
     store<i32>(queueId + (row << 2), readI32(record, QUEUE_ID));
     store<i32>(recordAt + (row << 2), at);
     store<i32>(recordSize + (row << 2), size);
-    writeEntry(entries + row * ENTRY_BYTES, position, size, tagCode(topic + topicLength + 2, record + size));
+    readProperties(topic + topicLength + 2, record + size);
+    writeEntry(entries + row * ENTRY_BYTES, position, size, tagCode());
+    if (hasKeys(record)) {
+      const time = readI64(record, STORE_TIMESTAMP);
+      keysEnd = writeKeys(keysEnd, uniqueAt, uniqueEnd, keyWords, keyWordsEnd, lastTopicHash, position, time);
+    }
     row++;
     at += size;
   }

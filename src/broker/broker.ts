@@ -13,6 +13,7 @@ import { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { DurableState } from "../storage/durable-state.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import { KeyIndex } from "../storage/key-index.ts";
 import { scanLog } from "../storage/log-scanner.ts";
 import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
@@ -24,6 +25,7 @@ import { Groups } from "./groups.ts";
 import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
 import { Offsets } from "./offsets.ts";
+import { QueryService } from "./query.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { type EstimateRoom, Retention } from "./retention.ts";
 import { SendService } from "./send.ts";
@@ -64,6 +66,7 @@ export class Broker {
   readonly times: TimeSearch;
   readonly exports: LogExport;
   readonly imports: LogImport;
+  readonly queries: QueryService;
   recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
@@ -73,6 +76,7 @@ export class Broker {
   readonly #state = new DurableState();
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
+  readonly #keys: KeyIndex;
   readonly #checkpoint: Checkpoint;
   readonly #merger: LogMerger;
   readonly #trimmer: LogTrimmer;
@@ -100,9 +104,10 @@ export class Broker {
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
     this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
-    this.#checkpoint = new Checkpoint(this.#queues);
+    this.#keys = new KeyIndex({ store, segment: indexer.segment, scan: (from) => scanLog(this.#log.rowsAt(from), indexer, from) });
+    this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
-    this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, checkpoint: this.#checkpoint, indexer, epoch });
+    this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, keys: this.#keys, checkpoint: this.#checkpoint, indexer, epoch });
     this.#retention = new Retention({ settings, log: this.#log, trimmer: this.#trimmer, clock, timers, estimate: environment.estimateRoom });
     this.#commit = new GroupCommit({
       store,
@@ -120,7 +125,7 @@ export class Broker {
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
-    const dispatcher = new Dispatcher((queues) => {
+    const dispatcher = new Dispatcher(this.#keys, (queues) => {
       this.fetches.published(queues);
       this.#retention.grown();
     });
@@ -135,6 +140,7 @@ export class Broker {
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
       refusal: () => this.#retention.refusal,
     });
+    this.queries = new QueryService(this.#log, this.#keys);
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };
@@ -220,9 +226,10 @@ export class Broker {
     this.#trimmer.restore(trim);
     this.#state.restore(rows);
     const { newLoss, ...report } = await recover({
-      store, indexer, queues: this.#queues, checkpoint, trim, rows: (position) => this.#log.rows(position),
+      store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, trim, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
     });
+    this.#keys.dropBefore(trim.position);
     this.#log.open(report.position);
     this.#merger.restore(merged);
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;

@@ -1,8 +1,8 @@
 import { expose } from "comlink";
 import { errorToData } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_MEMBER_ID_LENGTH, MAX_PULL_BATCH,
-  MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
+  MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
@@ -11,7 +11,7 @@ import { type MutableSettings, mutableSettings } from "../protocol/broker-settin
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
-import { boolean, integer, list, named, offset, oneOf, pair, record, text, time } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, offset, oneOf, pair, record, text, time } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -56,6 +56,15 @@ const importId = text(MAX_IMPORT_ID_LENGTH);
 const importBegin = record({ id: importId });
 const importRecords = record({ id: importId, frame: (value) => value });
 const importEnd = record({ id: importId, topics: list(topicSpec, MAX_TOPICS), offsets: list(groupOffsets, MAX_GROUP_TOPICS) });
+
+const queryRequest = record({
+  topic: nullable(topic),
+  key: text(MAX_KEY_LENGTH),
+  max: integer(1, MAX_QUERY_MESSAGES),
+  begin: offset,
+  end: offset,
+  before: nullable(offset),
+});
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -125,6 +134,8 @@ export function serve(port: PortLike, connection: Connection): void {
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
     updateBrokerConfig: (settings) =>
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
+    queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),
+    messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),

@@ -187,7 +187,7 @@ export class LogImport {
     });
     log.check(records.subarray(table.at[from]!, table.at[to - 1]! + table.size[to - 1]!));
     const appended = log.append({ queueOffset, storeTimestamp, storeIp: BROKER_ADDRESS.ip, storePort: BROKER_ADDRESS.port });
-    return () => dispatcher.publish(appended.entries, queues, queueOffset, storeTimestamp);
+    return () => dispatcher.publish(appended, queues, queueOffset, storeTimestamp);
   }
 
   #queueOf(table: RecordTable, index: number): ConsumeQueue {

@@ -119,7 +119,7 @@ export class SendService {
     if (appended.count === 0) return resolve(replyOf(placement, appended.position));
     this.#commit.enqueue({
       committed: () => {
-        this.#dispatcher.publish(appended.entries, placement.queues, placement.queueOffsets, storeTimestamp);
+        this.#dispatcher.publish(appended, placement.queues, placement.queueOffsets, storeTimestamp);
         resolve(replyOf(placement, appended.position));
       },
       failed: reject,

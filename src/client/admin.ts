@@ -1,9 +1,13 @@
-import { checkClientTopic, checkGroup } from "../model/names.ts";
+import { DEFAULT_QUERY_MESSAGES, MAX_KEY_LENGTH, MAX_QUERY_MESSAGES } from "../model/limits.ts";
+import type { MessageExt } from "../model/message.ts";
+import { parseOffsetMsgId } from "../model/message-id.ts";
+import { checkClientTopic, checkGroup, isSystemTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
-import type { ConsumeStats, OffsetBoundary, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import { BROKER_ADDRESS, decodeRecords } from "../model/record-codec.ts";
+import type { ConsumeStats, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
 import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
-import { named, oneOf, time } from "../protocol/validate.ts";
+import { filled, integer, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
 import { exportLog } from "./log-export.ts";
@@ -14,6 +18,23 @@ import { queueRef } from "./pull-consumer.ts";
 const topicName = named(checkClientTopic);
 const groupName = named(checkGroup);
 const boundaryCheck = oneOf("LOWER", "UPPER");
+
+export interface QueryOptions {
+  topic: string;
+  key: string;
+  max?: number;
+  begin?: number;
+  end?: number;
+}
+
+const queryOptions = record({
+  topic: topicName,
+  key: filled(MAX_KEY_LENGTH),
+  max: optional(integer(1, MAX_QUERY_MESSAGES)),
+  begin: optional(offset),
+  end: optional(offset),
+});
+const messageId = filled(MAX_KEY_LENGTH);
 
 /** Looks after topics and tells how things stand. `mq.admin`. */
 export class Admin {
@@ -74,7 +95,7 @@ export class Admin {
 
   /** Changes settings of the running broker and of those after it; resolves with all of them when that is durable. */
   async updateBrokerConfig(settings: Partial<MutableSettings>): Promise<BrokerSettings> {
-    return this.#connection.call([mutableSettings(settings) as Partial<MutableSettings>]);
+    return this.#connection.call("updateBrokerConfig", [mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>]);
   }
 
   /** LOWER: the first message stored at `timestamp` or later, or maxOffset. UPPER: the last one stored at it or earlier, or minOffset. */
@@ -83,11 +104,66 @@ export class Admin {
     return this.#connection.call("searchOffset", [{ ...ref, timestamp: time(timestamp, "timestamp"), boundary: boundaryCheck(boundary, "boundary") }]);
   }
 
+  /**
+   * Messages of a topic by key, or by msgId, the newest first; an empty list when there is none. `begin` and `end`: store times, ms,
+   * inclusive. At most `max`: 32 unless given, 64 at most.
+   */
+  async queryMessages(options: QueryOptions): Promise<MessageExt[]> {
+    const { topic, key, max = DEFAULT_QUERY_MESSAGES, begin = 0, end = Number.MAX_SAFE_INTEGER } = queryOptions(options, "queryMessages");
+    const found: MessageExt[] = [];
+    for await (const message of this.#find({ topic, key, max, begin, end })) {
+      found.push(message);
+      if (found.length === max) break;
+    }
+    return found;
+  }
+
+  /**
+   * One message by its msgId, or by the offsetMsgId of one copy of it.
+   * @throws MQError NO_MESSAGE: there is none with this id, or no more
+   */
+  async viewMessage(msgId: string): Promise<MessageExt> {
+    const id = messageId(msgId, "msgId");
+    const position = positionIn(id);
+    if (position !== null) {
+      const [message] = decodeRecords(await this.#connection.call("messageAt", [position]), this.#connection.serving.brokerName);
+      if (message !== undefined) return message;
+    }
+    let other: MessageExt | undefined;
+    for await (const message of this.#find({ topic: null, key: id, max: DEFAULT_QUERY_MESSAGES, begin: 0, end: Number.MAX_SAFE_INTEGER })) {
+      // Copies that the system has made, for a retry or a dead letter, carry the id as well.
+      if (!isSystemTopic(message.topic)) return message;
+      other ??= message;
+    }
+    if (other !== undefined) return other;
+    throw new MQError("NO_MESSAGE", `There is no message with the id ${id}.`, { field: "msgId" });
+  }
+
+  /** One call is bounded, in bytes and in work; this goes on until there is no more. */
+  async *#find(query: Omit<QueryRequest, "before">): AsyncGenerator<MessageExt> {
+    for (let before: number | null = null; ; ) {
+      const reply: QueryReply = await this.#connection.call("queryMessages", [{ ...query, before }]);
+      yield* decodeRecords(reply.records, this.#connection.serving.brokerName);
+      before = reply.next;
+      if (before === null) return;
+    }
+  }
+
   async #queue(queue: MessageQueue): Promise<QueueStats> {
     const { topic, queueId } = queueRef(queue, "queue", this.#connection.serving.brokerName);
     const { queues } = await this.topicStats(topic);
     const row = queues[queueId];
     if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has ${queues.length} queues; ${queueId} is none of them.`, { field: "queue.queueId" });
     return row;
+  }
+}
+
+/** The position that an offsetMsgId of this broker names; null for any other id. */
+function positionIn(id: string): number | null {
+  try {
+    const { ip, port, position } = parseOffsetMsgId(id);
+    return ip === BROKER_ADDRESS.ip && port === BROKER_ADDRESS.port ? position : null;
+  } catch {
+    return null;
   }
 }

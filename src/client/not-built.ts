@@ -8,7 +8,7 @@ import { assert } from "../platform/assert.ts";
 export const NOT_BUILT = {
   mq: ["createTransactionProducer", "createSimpleConsumer"],
   admin: [
-    "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset", "queryMessages", "viewMessage",
+    "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset",
     "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster",
     "persistStorage", "destroy",
   ],

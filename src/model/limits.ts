@@ -77,6 +77,15 @@ export const MAX_SCANNED_ENTRIES = 8192;
 export const LOG_BATCH_BYTES = 1024 * 1024;
 export const MAX_IMPORT_ID_LENGTH = 64;
 
+// Queries
+export const DEFAULT_QUERY_MESSAGES = 32;
+/** RocketMQ's maxMsgsNumBatch. */
+export const MAX_QUERY_MESSAGES = 64;
+/** A key is a part of the properties. */
+export const MAX_KEY_LENGTH = MAX_PROPERTIES_BYTES;
+/** Segments of the key index that one call looks at; the caller goes on from there. */
+export const MAX_SEGMENTS_PER_QUERY = 128;
+
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;
@@ -91,6 +100,11 @@ export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
 /** Log bytes between two checkpoints: what a start after a crash replays at most. */
 export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 export const QUEUE_PAGE_ENTRIES = 1024;
+/** Entries of a page of the key index: 20 KiB. */
+export const INDEX_PAGE_ENTRIES = 1024;
+export const INDEX_CACHE_BYTES = 8 * 1024 * 1024;
+/** Sealed segments of the key index that wait in memory to be stored, 1.3 MiB each; beyond, the log is read again for them. */
+export const MAX_UNSTORED_SEGMENTS = 8;
 export const CACHE_BYTES = 64 * 1024 * 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;

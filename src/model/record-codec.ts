@@ -130,6 +130,28 @@ class DecodedMessage implements MessageExt {
   }
 }
 
+/** What a query compares of a record. */
+export interface RecordKeys {
+  topic: string;
+  uniqueKey: string | undefined;
+  keys: string[];
+  storeTimestamp: number;
+}
+
+/** The same fields as a message has them, without the rest of it. */
+export function readKeys(bytes: Uint8Array): RecordKeys {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const bodyEnd = RECORD.body + view.getInt32(RECORD.bodyLength);
+  const topicEnd = bodyEnd + 1 + view.getUint8(bodyEnd);
+  const properties = decodeProperties(decoder.decode(bytes.subarray(topicEnd + 2)));
+  return {
+    topic: decoder.decode(bytes.subarray(bodyEnd + 1, topicEnd)),
+    uniqueKey: properties[PROPERTY.UNIQ_KEY],
+    keys: (properties[PROPERTY.KEYS] ?? "").split(" ").filter((key) => key !== ""),
+    storeTimestamp: readInt64(view, RECORD.storeTimestamp),
+  };
+}
+
 const SHOWN_AS_FIELDS = [
   PROPERTY.UNIQ_KEY, PROPERTY.TAGS, PROPERTY.KEYS, PROPERTY.SHARDING_KEY, PROPERTY.WAIT, PROPERTY.BODY_KIND,
 ];

@@ -36,6 +36,9 @@ export interface BrokerApi {
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
   /** Changes settings of the running broker, and of those after it; answers with all of them when that is durable. */
   updateBrokerConfig(settings: Partial<MutableSettings>): Promise<Answer<BrokerSettings>>;
+  queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
+  /** The record at a position of the log; empty when there is none. */
+  messageAt(position: number): Promise<Answer<Uint8Array>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
   beginExport(): Promise<Answer<LogExtent>>;
   exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
@@ -47,7 +50,7 @@ export interface BrokerApi {
 
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "route", "join", "fetch", "quit", "pull", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "diagnostics",
+  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -237,6 +240,25 @@ export interface SearchOffsetRequest extends QueueRef {
 
 /** LOWER: the first message stored at a time or later. UPPER: the last one stored at it or earlier. */
 export type OffsetBoundary = "LOWER" | "UPPER";
+
+export interface QueryRequest {
+  /** null = in any topic: then `key` is a message's id. */
+  topic: string | null;
+  key: string;
+  max: number;
+  /** Store times, ms, inclusive. */
+  begin: number;
+  end: number;
+  /** Only positions of the log below this one; null = all. */
+  before: number | null;
+}
+
+export interface QueryReply {
+  /** Whole records, the newest first. */
+  records: Uint8Array;
+  /** Where to go on below: there may be more. null = there is no more. */
+  next: number | null;
+}
 
 export interface QueueStats extends QueueRef {
   brokerName: string;

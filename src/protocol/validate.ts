@@ -49,6 +49,12 @@ export function text(maxLength: number): Check<string> {
     typeof value === "string" && value.length <= maxLength ? value : refuse(field, `text of at most ${maxLength} characters`, value);
 }
 
+/** Text with something in it. */
+export function filled(maxLength: number): Check<string> {
+  const check = text(maxLength);
+  return (value, field) => check(value, field) || refuse(field, "text that is not empty", value);
+}
+
 export function integer(min: number, max: number): Check<number> {
   return (value, field) =>
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max

@@ -2,9 +2,10 @@
  * Where the broker's bytes rest. One seam: IndexedDB in browsers, memory in Node and in `host: "memory"`.
  * Every implementation runs the contract suite test/contract/block-store.contract.ts.
  *
- * Three kinds of rows, all written by `commit` and by nothing else:
+ * Four kinds of rows, all written by `commit` and by nothing else:
  *   log     position of the first payload byte -> chunk (see indexer.ts)
  *   queue   topic, queueId, page number        -> page of consume-queue entries (see consume-queue.ts)
+ *   index   name, page number                  -> page of key-index entries (see key-pages.ts)
  *   state   text                               -> plain value (epoch, topics, offsets, checkpoint)
  */
 export interface BlockStore {
@@ -33,6 +34,9 @@ export interface BlockStore {
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]>;
 
+  /** The index rows of each range in the order of their pages; all ranges in one transaction. */
+  readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]>;
+
   /** All state rows whose key begins with `prefix`, in key order. */
   readState(prefix: string): Promise<[key: string, value: unknown][]>;
 
@@ -60,11 +64,30 @@ export interface Removal {
   queue?: { topic: string; queueId: number; pages: Range }[];
 }
 
+export interface IndexRow {
+  key: readonly [name: string, page: number];
+  bytes: Uint8Array;
+}
+
+/** Rows of one name with pages from .. to, both included. */
+export interface IndexRange {
+  name: string;
+  from: number;
+  to: number;
+}
+
+/** First rows are deleted, then rows are put. */
+export interface IndexChange {
+  delete: IndexRange[] | "all";
+  put: IndexRow[];
+}
+
 export interface CommitBatch {
   epoch: number;
   remove?: Removal;
   log: LogRow[];
   queue: { key: PageKey; bytes: Uint8Array }[];
+  index?: IndexChange;
   state: (readonly [key: string, value: unknown])[];
 }
 

@@ -1,34 +1,40 @@
 import { CHECKPOINT_INTERVAL_BYTES } from "../model/limits.ts";
-import type { PageKey } from "./block-store.ts";
+import type { IndexChange, PageKey } from "./block-store.ts";
 import type { DirtyPage, Gap } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
+import { type KeyIndex, type SegmentRow, isSegmentRow } from "./key-index.ts";
 
 export const CHECKPOINT_KEY = "checkpoint";
 
-/** Up to `position` of the log, the consume queues are stored as pages: a start replays only what came after. */
+/** Up to `position` of the log, the consume queues and the key index are stored as pages: a start replays only what came after. */
 export interface CheckpointRow {
   version: 1;
   position: number;
   /** Where queues begin that are not in the list. */
   firstOffset: number;
   queues: [topic: string, queueId: number, min: number, max: number, next: number, gaps: Gap[]][];
+  /** The segments of the key index, the oldest first; the last is the open one. Builds before 0.2 wrote none: then the log is read. */
+  index: SegmentRow[];
 }
 
 export interface CheckpointBatch {
   row: CheckpointRow;
   pages: { key: PageKey; bytes: Uint8Array }[];
+  index: IndexChange;
   committed(): void;
   failed(): void;
 }
 
-/** Decides when the consume queues are stored, and gathers what to store. */
+/** Decides when the consume queues and the key index are stored, and gathers what to store. */
 export class Checkpoint {
   readonly #queues: ConsumeQueueStore;
+  readonly #keys: KeyIndex;
   #position = 0;
   #stored = 0;
 
-  constructor(queues: ConsumeQueueStore) {
+  constructor(queues: ConsumeQueueStore, keys: KeyIndex) {
     this.#queues = queues;
+    this.#keys = keys;
   }
 
   restore(position: number): void {
@@ -48,10 +54,11 @@ export class Checkpoint {
     return position > this.#position;
   }
 
-  /** `position`: the end of what has been published in the consume queues. Rides in a commit like any other row. */
+  /** `position`: the end of what has been dispatched to the consume queues and the key index. Rides in a commit like any other row. */
   take(position: number): CheckpointBatch {
     const pages: DirtyPage[] = [];
-    const row: CheckpointRow = { version: 1, position, firstOffset: this.#queues.firstOffset, queues: [] };
+    const keys = this.#keys.take();
+    const row: CheckpointRow = { version: 1, position, firstOffset: this.#queues.firstOffset, queues: [], index: keys.segments };
     for (const queue of this.#queues.all()) {
       pages.push(...queue.dirtyPages());
       // nextOffset may be ahead because records are on their way; behind the checkpoint the log itself tells of those.
@@ -62,12 +69,15 @@ export class Checkpoint {
     return {
       row,
       pages,
+      index: keys.change,
       committed: () => {
         this.#stored = position;
         pages.forEach((page) => page.stored());
+        keys.committed();
       },
       failed: () => {
         this.#position = before;
+        keys.failed();
         pages.forEach((page) => page.failed());
       },
     };
@@ -77,14 +87,15 @@ export class Checkpoint {
 /** Null when the row is missing or not a checkpoint this version understands: then the whole log is read. */
 export function readCheckpoint(value: unknown): CheckpointRow | null {
   if (typeof value !== "object" || value === null) return null;
-  const { version, position, firstOffset, queues } = value as Partial<CheckpointRow>;
+  const { version, position, firstOffset, queues, index } = value as Partial<CheckpointRow>;
   if (version !== 1 || !isCount(position) || !isCount(firstOffset) || !Array.isArray(queues)) return null;
   const whole = queues.every((queue: unknown) => {
     if (!Array.isArray(queue) || queue.length !== 6) return false;
     const [topic, queueId, min, max, next, gaps] = queue as unknown[];
     return typeof topic === "string" && isCount(queueId) && rise([min, max, next]) && Array.isArray(gaps) && gaps.every((gap) => Array.isArray(gap) && gap.length === 2 && rise(gap));
   });
-  return whole ? (value as CheckpointRow) : null;
+  const isIndexed = Array.isArray(index) && index.length > 0 && index.every(isSegmentRow) && rise([...index.map(([begin]) => begin), position]);
+  return whole && isIndexed ? (value as CheckpointRow) : null;
 }
 
 function isCount(value: unknown): value is number {

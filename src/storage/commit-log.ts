@@ -1,5 +1,5 @@
-import { CACHE_BYTES } from "../model/limits.ts";
-import { RECORD, readInt64 } from "../model/record.ts";
+import { CACHE_BYTES, MAX_RECORD_BYTES } from "../model/limits.ts";
+import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
@@ -115,11 +115,28 @@ export class CommitLog {
   /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
   async storeTime(position: number): Promise<number | null> {
     // A record's fixed part is never cut, and nobody reads on from here: one row is enough.
-    const chunk = this.#lookUp(position) ?? (await this.#load(position, 1));
+    const chunk = this.#lookUp(position) ?? (await this.#load(position, false, 1));
     const at = position - (chunk?.position ?? 0);
     if (chunk === undefined || chunk.payload === null || at + RECORD.body > chunk.payload.byteLength) return null;
     const view = new DataView(chunk.payload.buffer, chunk.payload.byteOffset + at, RECORD.body);
     return readInt64(view, RECORD.physicalOffset) === position ? readInt64(view, RECORD.storeTimestamp) : null;
+  }
+
+  /**
+   * The record that stands at `position`; null when there is none: no record begins there, or it is not durable, removed or
+   * damaged. Whoever asks may have made the position up, so that is no damage to report.
+   */
+  async readRecord(position: number): Promise<Uint8Array | null> {
+    const head = new Uint8Array(RECORD_MIN_BYTES);
+    if (!(await this.#fill(position, head, false))) return null;
+    const view = new DataView(head.buffer);
+    const size = view.getInt32(RECORD.totalSize);
+    const isPlausible = view.getInt32(RECORD.magic) === RECORD_MAGIC && size >= RECORD_MIN_BYTES && size <= MAX_RECORD_BYTES;
+    if (!isPlausible) return null;
+    const record = new Uint8Array(size);
+    if (!(await this.#fill(position, record, false))) return null;
+    const { count, fault } = this.#indexer.scan(record, position);
+    return count === 1 && fault === null ? record : null;
   }
 
   /** Stored rows from a position on, in order, a handful at a time. */
@@ -159,20 +176,27 @@ export class CommitLog {
 
   /** Fills `target` with the record at `position`; false when its bytes are not there or are not that record. */
   async #copy(position: number, target: Uint8Array): Promise<boolean> {
+    if (!(await this.#fill(position, target, true))) return false;
+    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    const genuine =
+      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
+    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
+    return genuine;
+  }
+
+  /** Fills `target` with the log's bytes from `position` on; false when some of them are not there. That is damage when it is certain that they should be. */
+  async #fill(position: number, target: Uint8Array, isCertain: boolean): Promise<boolean> {
     for (let done = 0; done < target.byteLength; ) {
       const at = position + done;
-      const chunk = this.#lookUp(at) ?? (await this.#load(at));
+      if (at >= this.#durablePosition) return false;
+      const chunk = this.#lookUp(at) ?? (await (isCertain ? this.#load(at, true) : this.#load(at, false, 1)));
       if (chunk === undefined || chunk.payload === null) return false;
       const from = at - chunk.position;
       const part = chunk.payload.subarray(from, Math.min(chunk.payload.byteLength, from + target.byteLength - done));
       target.set(part, done);
       done += part.byteLength;
     }
-    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
-    const genuine =
-      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
-    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
-    return genuine;
+    return true;
   }
 
   #lookUp(position: number): Chunk | undefined {
@@ -183,7 +207,7 @@ export class CommitLog {
     return chunk !== undefined && position < chunk.end ? chunk : undefined;
   }
 
-  async #load(position: number, count = this.#readAhead): Promise<Chunk | undefined> {
+  async #load(position: number, isCertain: boolean, count = this.#readAhead): Promise<Chunk | undefined> {
     const rows = await this.#rowsAt(position, count);
     const size = rows.at(-1)?.bytes.byteLength ?? 0;
     this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
@@ -196,7 +220,7 @@ export class CommitLog {
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
     }
-    if (wanted === undefined && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
 

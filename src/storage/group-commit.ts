@@ -203,7 +203,7 @@ function batchOf(
 ): CommitBatch {
   assert(facts.every(([key]) => key !== CHECKPOINT_KEY), "only the checkpoint writes the checkpoint");
   if (queues === null) return { epoch, log: chunks, queue: [], state: facts };
-  return { epoch, log: chunks, queue: queues.pages, state: [...facts, [CHECKPOINT_KEY, queues.row]] };
+  return { epoch, log: chunks, queue: queues.pages, index: queues.index, state: [...facts, [CHECKPOINT_KEY, queues.row]] };
 }
 
 /** Facts are not taken back: they hold in memory and are written as soon as there is room. */

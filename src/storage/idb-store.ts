@@ -2,7 +2,7 @@ import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
-import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey, Removal } from "./block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { beginNewLevelDbLog } from "./leveldb-log.ts";
@@ -130,6 +130,12 @@ export class IdbStore implements BlockStore {
       else log.add(bytes, position);
     }
     for (const { bytes, key } of batch.queue) tx.objectStore("queue").put(bytes, [...key]);
+    if (batch.index !== undefined) {
+      const index = tx.objectStore("index");
+      if (batch.index.delete === "all") index.clear();
+      else for (const range of batch.index.delete) index.delete(keyRange(range));
+      for (const { bytes, key } of batch.index.put) index.put(bytes, [...key]);
+    }
     for (const [key, value] of batch.state) tx.objectStore("state").put(value, key);
   }
 
@@ -162,6 +168,12 @@ export class IdbStore implements BlockStore {
     if (keys.length === 0) return [];
     const { store } = this.#connection().transaction("queue");
     return Promise.all(keys.map((key) => store.get([...key])));
+  }
+
+  async readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
+    if (ranges.length === 0) return [];
+    const { store } = this.#connection().transaction("index");
+    return Promise.all(ranges.map((range) => (range.from > range.to ? [] : store.getAll(keyRange(range)))));
   }
 
   async readState(prefix: string): Promise<[string, unknown][]> {
@@ -221,6 +233,10 @@ function commitIsAtomic(db: IDBDatabase): Promise<boolean> {
   });
 }
 
+function keyRange({ name, from, to }: IndexRange): IDBKeyRange {
+  return IDBKeyRange.bound([name, from], [name, to]);
+}
+
 const FENCE = new Uint8Array(0);
 
 /** A fence takes no room. A damaged row keeps its place, however little is left of it: it has to be reported. */
@@ -240,6 +256,7 @@ function scopeOf(batch: CommitBatch, reliesOnFence: boolean): string[] {
   const scope = [];
   if (batch.log.length > 0 || batch.remove?.log !== undefined) scope.push("log");
   if (batch.queue.length > 0 || batch.remove?.queue !== undefined) scope.push("queue");
+  if (batch.index !== undefined) scope.push("index");
   if (batch.state.length > 0 || !reliesOnFence) scope.push("state");
   return scope;
 }

@@ -11,6 +11,8 @@
  * All integers in records, entries and chunks are big-endian.
  */
 
+import type { KeySegment } from "./key-segment.ts";
+
 /** Why bytes are not a record. Values, not exceptions: damaged data is expected. */
 export const RECORD_FAULTS = [
   /** fewer bytes left than a record's fixed part, or than its totalSize */
@@ -49,6 +51,11 @@ export interface RecordTable {
   fault: { at: number; reason: RecordFault } | null;
 }
 
+export interface ScannedTable extends RecordTable {
+  /** The records' keys, as rows for the key index (see key-segment.ts), in the order of the records. */
+  keys: Uint8Array;
+}
+
 /** What `append` writes into the records that `check` found. */
 export interface AppendStamps {
   /** One byte a record: 0 leaves it out, the rest closes up. Omitted = keep all. */
@@ -66,6 +73,8 @@ export interface Appended {
   count: number;
   position: Float64Array;
   entries: Uint8Array;
+  /** As of ScannedTable. They are for the key index when the records are durable. */
+  keys: Uint8Array;
   bytes: number;
 }
 
@@ -103,6 +112,8 @@ export type OpenedChunk =
 
 export interface Indexer {
   readonly kind: "wasm" | "typescript";
+  /** The open segment of the key index. */
+  readonly segment: KeySegment;
 
   /** CRC-32 (IEEE 802.3, as java.util.zip.CRC32), unsigned. `seed` continues an earlier result. */
   crc32(bytes: Uint8Array, seed?: number): number;
@@ -134,7 +145,7 @@ export interface Indexer {
   openChunk(row: Uint8Array, position: number): OpenedChunk;
 
   /** The records of stored bytes whose first byte stands at `position`; every record must know its own position. */
-  scan(bytes: Uint8Array, position: number): RecordTable;
+  scan(bytes: Uint8Array, position: number): ScannedTable;
 
   /**
    * Which of the 20-byte entries carry one of the tag codes; null = every entry. Entries of size 0 are holes and never match.

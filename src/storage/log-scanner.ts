@@ -1,11 +1,11 @@
 import { concat } from "../platform/bytes.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { LogRow } from "./block-store.ts";
-import type { Indexer, RecordTable } from "./indexer.ts";
+import type { Indexer, ScannedTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 
 export type Scanned =
-  | { kind: "records"; position: number; bytes: Uint8Array; table: RecordTable }
+  | { kind: "records"; position: number; bytes: Uint8Array; table: ScannedTable }
   /** Bytes that are not what was written: missing, torn or changed. */
   | { kind: "damage"; range: DamagedRange };
 

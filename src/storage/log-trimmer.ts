@@ -6,6 +6,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer } from "./indexer.ts";
+import type { KeyIndex } from "./key-index.ts";
 
 export const TRIM_KEY = "trim";
 
@@ -37,15 +38,17 @@ export class LogTrimmer {
   readonly #store: BlockStore;
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
+  readonly #keys: KeyIndex;
   readonly #checkpoint: Checkpoint;
   readonly #indexer: Indexer;
   readonly #epoch: number;
   #row = UNTRIMMED;
 
-  constructor(parts: { store: BlockStore; log: CommitLog; queues: ConsumeQueueStore; checkpoint: Checkpoint; indexer: Indexer; epoch: number }) {
+  constructor(parts: { store: BlockStore; log: CommitLog; queues: ConsumeQueueStore; keys: KeyIndex; checkpoint: Checkpoint; indexer: Indexer; epoch: number }) {
     this.#store = parts.store;
     this.#log = parts.log;
     this.#queues = parts.queues;
+    this.#keys = parts.keys;
     this.#checkpoint = parts.checkpoint;
     this.#indexer = parts.indexer;
     this.#epoch = parts.epoch;
@@ -105,6 +108,8 @@ export class LogTrimmer {
         return false;
       }
       this.#row = row;
+      // Their pages go with the next checkpoint.
+      this.#keys.dropBefore(position);
       return true;
     });
     return isDone === true;

@@ -1,10 +1,12 @@
-import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey, Removal } from "./block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, IndexChange, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY } from "./block-store.ts";
 
 /** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
 export class MemoryDisk {
   readonly log = new Map<number, Uint8Array>();
   readonly queue = new Map<string, Uint8Array>();
+  /** Keys: "name/page". */
+  readonly index = new Map<string, Uint8Array>();
   readonly state = new Map<string, unknown>();
 }
 
@@ -31,6 +33,7 @@ export class MemoryStore implements BlockStore {
     this.#remove(batch.remove);
     for (const row of batch.log) this.#disk.log.set(row.position, row.bytes.slice());
     for (const page of batch.queue) this.#disk.queue.set(pageName(page.key), page.bytes.slice());
+    if (batch.index !== undefined) changeIndex(this.#disk.index, batch.index);
     for (const [key, value] of state) this.#disk.state.set(key, value);
     return { status: "committed" };
   }
@@ -50,6 +53,10 @@ export class MemoryStore implements BlockStore {
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
     return Promise.resolve(keys.map((key) => this.#disk.queue.get(pageName(key))?.slice()));
+  }
+
+  readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
+    return Promise.resolve(ranges.map((range) => indexKeys(this.#disk.index, range).map((key) => this.#disk.index.get(key)!.slice())));
   }
 
   readState(prefix: string): Promise<[string, unknown][]> {
@@ -73,4 +80,16 @@ export class MemoryStore implements BlockStore {
 
 function pageName([topic, queueId, page]: PageKey): string {
   return `${topic}/${queueId}/${page}`;
+}
+
+/** What `commit` does to the index rows of a MemoryDisk. */
+export function changeIndex(index: Map<string, Uint8Array>, change: IndexChange): void {
+  if (change.delete === "all") index.clear();
+  else for (const range of change.delete) for (const key of indexKeys(index, range)) index.delete(key);
+  for (const { key, bytes } of change.put) index.set(key.join("/"), bytes.slice());
+}
+
+function indexKeys(index: Map<string, Uint8Array>, { name, from, to }: IndexRange): string[] {
+  const pages = [...index.keys()].filter((key) => key.slice(0, key.lastIndexOf("/")) === name).map((key) => Number(key.slice(name.length + 1)));
+  return pages.filter((page) => page >= from && page <= to).sort((a, b) => a - b).map((page) => `${name}/${page}`);
 }

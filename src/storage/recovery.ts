@@ -6,8 +6,9 @@ import type { BlockStore, LogRow } from "./block-store.ts";
 import type { CheckpointRow } from "./checkpoint.ts";
 import { decodePage, ENTRY_BYTES } from "./consume-queue.ts";
 import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
-import type { Indexer, RecordTable } from "./indexer.ts";
+import type { Indexer, ScannedTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
+import type { KeyIndex } from "./key-index.ts";
 import { scanLog } from "./log-scanner.ts";
 import type { TrimRow } from "./log-trimmer.ts";
 import type { LossRow } from "./loss.ts";
@@ -16,6 +17,7 @@ export interface RecoverySources {
   store: BlockStore;
   indexer: Indexer;
   queues: ConsumeQueueStore;
+  keys: KeyIndex;
   rows: (position: number) => AsyncIterable<LogRow>;
   checkpoint: CheckpointRow | null;
   /** Where the log begins. */
@@ -36,7 +38,7 @@ export interface Recovered {
 }
 
 /**
- * Makes the consume queues what the log says. The log is the truth; the checkpoint only spares reading all of it.
+ * Makes the consume queues and the key index what the log says. The log is the truth; the checkpoint only spares reading all of it.
  * Damaged rows are reported and skipped, and neither their positions nor the offsets they may have held are used again.
  */
 export async function recover(sources: RecoverySources): Promise<Recovered> {
@@ -65,6 +67,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
     }
     replayed += scanned.table.count;
     damaged.push(...publish(scanned.table, scanned.position, queues, losses));
+    sources.keys.put(scanned.table.keys);
   }
   const newLoss = sources.judge(Math.max(end, sources.loss?.position ?? 0));
   const goesOn = (newLoss ?? sources.loss)?.position ?? 0;
@@ -81,12 +84,15 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
 }
 
 /** Restores the queues as of the checkpoint and returns its position; where the log begins when all of it has to be read. */
-async function restoreCheckpoint({ store, queues, checkpoint, trim }: RecoverySources): Promise<number> {
+async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: RecoverySources): Promise<number> {
   const begin = (): number => {
     for (const [topic, queueId, minOffset] of trim.queues) queues.open(topic, queueId).beginAt(minOffset);
     return trim.position;
   };
-  if (checkpoint === null) return begin();
+  if (checkpoint === null) {
+    keys.reset();
+    return begin();
+  }
   const filled: { topic: string; queueId: number; page: number }[] = [];
   queues.firstOffset = checkpoint.firstOffset;
   for (const [topic, queueId, min, max, next, gaps] of checkpoint.queues) {
@@ -98,7 +104,11 @@ async function restoreCheckpoint({ store, queues, checkpoint, trim }: RecoverySo
     const { topic, queueId, minOffset, maxOffset, lastPage } = queue;
     if (maxOffset > minOffset) filled.push({ topic, queueId, page: lastPage });
   }
-  const pages = await store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page]));
+  const [pages] = await Promise.all([
+    store.readPages(filled.map(({ topic, queueId, page }) => [topic, queueId, page])),
+    // Whole by itself: should the queues need a longer replay, the index takes nothing twice.
+    keys.restore(checkpoint.index, checkpoint.position),
+  ]);
   for (const [at, { topic, queueId, page }] of filled.entries()) {
     const bytes = pages[at];
     const queue = queues.open(topic, queueId);
@@ -114,7 +124,7 @@ async function restoreCheckpoint({ store, queues, checkpoint, trim }: RecoverySo
   return checkpoint.position;
 }
 
-function publish(table: RecordTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {
+function publish(table: ScannedTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {
   const damaged: DamagedRange[] = [];
   for (let index = 0; index < table.count; index++) {
     const topic = table.topics[table.topicIndex[index]!]!;

@@ -1,19 +1,23 @@
 /** The indexer in plain TypeScript: the oracle that the WASM one is tested against, and the fallback where a page forbids WASM. */
 import { assertEpoch, assertPosition, assertStamps } from "./indexer-asserts.ts";
-import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, SealedChunk } from "./indexer.ts";
+import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, ScannedTable, SealedChunk } from "./indexer.ts";
 import { cutChunks, readChunk } from "./ts-chunks.ts";
+import { KEY_ROW_BYTES } from "./key-segment.ts";
+import { TsKeySegment } from "./ts-key-segment.ts";
 import { ENTRY_BYTES, readEntry, readTable, writeEntry } from "./ts-records.ts";
 import { crc32 } from "../model/crc32.ts";
 import { RECORD, writeInt64 } from "../model/record.ts";
+import { concat } from "../platform/bytes.ts";
 
 export class TsIndexer implements Indexer {
   readonly kind = "typescript";
+  readonly segment = new TsKeySegment();
   #position = 0;
   /** Appended and not yet sealed; each is a whole stamped record. */
   #records: Uint8Array[] = [];
   #openBytes = 0;
   /** The frame of the last check, until its append. `tagCodes` are kept apart: the caller may write on the table. */
-  #pending: { frame: Uint8Array; at: number[]; size: number[]; tagCodes: number[] } | null = null;
+  #pending: { frame: Uint8Array; at: number[]; size: number[]; tagCodes: number[]; keys: Uint8Array[] } | null = null;
 
   get position(): number {
     return this.#position;
@@ -38,10 +42,10 @@ export class TsIndexer implements Indexer {
   check(records: Uint8Array): RecordTable {
     assertPosition(this.#position, records.length);
     const frame = new Uint8Array(records);
-    const table = readTable(frame, this.#position, false);
+    const { keysOf, ...table } = readTable(frame, this.#position, false);
     const entries = new DataView(table.entries.buffer);
     const tagCodes = Array.from(table.at, (_, row) => readEntry(entries, row * ENTRY_BYTES).tagCode!);
-    this.#pending = { frame, at: [...table.at], size: [...table.size], tagCodes };
+    this.#pending = { frame, at: [...table.at], size: [...table.size], tagCodes, keys: keysOf };
     return table;
   }
 
@@ -55,6 +59,7 @@ export class TsIndexer implements Indexer {
     const position = new Float64Array(kept.length);
     const entries = new Uint8Array(kept.length * ENTRY_BYTES);
     const entriesView = new DataView(entries.buffer);
+    const keys: Uint8Array[] = [];
     let bytes = 0;
     kept.forEach((row, index) => {
       const at = pending.at[row]!;
@@ -68,12 +73,13 @@ export class TsIndexer implements Indexer {
       view.setUint32(RECORD.storeHost + 4, stamps.storePort);
       position[index] = this.#position;
       writeEntry(entriesView, index * ENTRY_BYTES, this.#position, size, pending.tagCodes[row]!);
+      keys.push(stampKeys(pending.keys[row]!, this.#position, stamps.storeTimestamp));
       this.#records.push(record);
       this.#position += size;
       bytes += size;
     });
     this.#openBytes += bytes;
-    return { count: kept.length, position, entries, bytes };
+    return { count: kept.length, position, entries, keys: concatAll(keys), bytes };
   }
 
   seal(epoch: number): SealedChunk[] {
@@ -88,9 +94,10 @@ export class TsIndexer implements Indexer {
     return readChunk(row, position);
   }
 
-  scan(bytes: Uint8Array, position: number): RecordTable {
+  scan(bytes: Uint8Array, position: number): ScannedTable {
     assertPosition(position, bytes.length);
-    return readTable(bytes, position, true);
+    const { keysOf, ...table } = readTable(bytes, position, true);
+    return { ...table, keys: concatAll(keysOf) };
   }
 
   match(entries: Uint8Array, codes: Int32Array | null, max: number): { found: Int32Array; scanned: number } {
@@ -106,4 +113,17 @@ export class TsIndexer implements Indexer {
     }
     return { found: Int32Array.from(found), scanned };
   }
+}
+
+function stampKeys(rows: Uint8Array, position: number, storeTimestamp: number): Uint8Array {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+  for (let at = 0; at < rows.byteLength; at += KEY_ROW_BYTES) {
+    writeInt64(view, at + 8, position);
+    writeInt64(view, at + 16, storeTimestamp);
+  }
+  return rows;
+}
+
+function concatAll(parts: Uint8Array[]): Uint8Array {
+  return concat(parts, parts.reduce((sum, part) => sum + part.byteLength, 0));
 }

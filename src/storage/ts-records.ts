@@ -2,13 +2,17 @@
 import type { RecordFault, RecordTable } from "./indexer.ts";
 import { crc32 } from "../model/crc32.ts";
 import { javaHash } from "../model/hash.ts";
+import { indexKeys, keyHash } from "../model/index-key.ts";
 import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_RECORD_BYTES, MAX_TOPIC_LENGTH } from "../model/limits.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64, writeInt64 } from "../model/record.ts";
+import { KEY_ROW_BYTES } from "./key-segment.ts";
 
 export const ENTRY_BYTES = 20;
 const ENTRY_SIZE = 8;
 const ENTRY_TAG_CODE = 12;
 const SYS_FLAG_IPV6 = 0x10 | 0x20;
+/** The roll-back of a transaction: RocketMQ indexes no such record. */
+const SYS_FLAG_ROLLBACK = 0x0c;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -20,6 +24,7 @@ interface RecordRow {
   queueOffset: number;
   storeTimestamp: number;
   tagCode: number;
+  keys: Uint8Array;
 }
 
 /** A consume-queue entry. `tagCode` is an int32 and is widened. */
@@ -36,15 +41,30 @@ export function readEntry(view: DataView, at: number): { size: number; tagCode: 
   return { size: view.getInt32(at + ENTRY_SIZE), tagCode: widened ? tagCode : null };
 }
 
-/** Java hash of the last usable TAGS property; 0 without one. */
-export function tagCodeOf(properties: string): number {
-  let tag = "";
-  for (const entry of properties.split("\u0002")) {
+/** The last usable value of each property. */
+function propertiesOf(text: string): Map<string, string> {
+  const properties = new Map<string, string>();
+  for (const entry of text.split("\u0002")) {
     const nameEnd = entry.indexOf("\u0001");
     const value = entry.slice(nameEnd + 1);
-    if (nameEnd >= 0 && entry.slice(0, nameEnd) === "TAGS" && value !== "") tag = value;
+    if (nameEnd >= 0 && value !== "") properties.set(entry.slice(0, nameEnd), value);
   }
-  return javaHash(tag);
+  return properties;
+}
+
+/** Rows for the key index (see key-segment.ts). */
+function keyRows(topic: string, properties: Map<string, string>, position: number, storeTime: bigint): Uint8Array {
+  const keys = indexKeys(topic, properties.get("KEYS") ?? "", properties.get("UNIQ_KEY") ?? null);
+  const rows = new Uint8Array(keys.length * KEY_ROW_BYTES);
+  const view = new DataView(rows.buffer);
+  keys.forEach((key, index) => {
+    const at = index * KEY_ROW_BYTES;
+    view.setInt32(at, keyHash(key));
+    view.setInt32(at + 4, keyHash(key.slice(topic.length + 1)));
+    writeInt64(view, at + 8, position);
+    view.setBigInt64(at + 16, storeTime);
+  });
+  return rows;
 }
 
 function textOf(bytes: Uint8Array): string | null {
@@ -56,8 +76,8 @@ function textOf(bytes: Uint8Array): string | null {
 }
 
 /**
- * The record that begins at `at`, or why there is none. `position` is where the record has to believe it stands;
- * null when it is not stamped yet. In this order, shared with assembly/scan.ts:
+ * The record that begins at `at`, or why there is none. A stamped one has to believe that it stands at `base + at`.
+ * In this order, shared with assembly/scan.ts:
  *
  *  1. fewer than RECORD_MIN_BYTES left                                       TRUNCATED
  *  2. totalSize below RECORD_MIN_BYTES or above MAX_RECORD_BYTES             BAD_LENGTH
@@ -69,7 +89,8 @@ function textOf(bytes: Uint8Array): string | null {
  *  8. bodyCRC is not the body's CRC-32 without its highest bit               BAD_CRC
  *  9. UTF-8 of topic and properties                                          BAD_TEXT
  */
-function readRecord(bytes: Uint8Array, at: number, position: number | null): RecordRow | RecordFault {
+function readRecord(bytes: Uint8Array, at: number, base: number, stamped: boolean): RecordRow | RecordFault {
+  const position = stamped ? base + at : null;
   const left = bytes.length - at;
   if (left < RECORD_MIN_BYTES) return "TRUNCATED";
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, left);
@@ -110,15 +131,18 @@ function readRecord(bytes: Uint8Array, at: number, position: number | null): Rec
   if (topic === null || properties === null) return "BAD_TEXT";
 
   const storeTimestamp = readInt64(view, RECORD.storeTimestamp);
-  return { topic, queueId, at, size, queueOffset, storeTimestamp, tagCode: tagCodeOf(properties) };
+  const known = propertiesOf(properties);
+  const isRollback = (view.getInt32(RECORD.sysFlag) & SYS_FLAG_ROLLBACK) === SYS_FLAG_ROLLBACK;
+  const keys = isRollback ? new Uint8Array(0) : keyRows(topic, known, base + at, view.getBigInt64(RECORD.storeTimestamp));
+  return { topic, queueId, at, size, queueOffset, storeTimestamp, tagCode: javaHash(known.get("TAGS") ?? ""), keys };
 }
 
-/** `base` is the position of the first byte; `stamped` = the records must know their positions. */
-export function readTable(bytes: Uint8Array, base: number, stamped: boolean): RecordTable {
+/** `base` is the position of the first byte; `stamped` = the records must know their positions. `keysOf`: each record's rows for the key index. */
+export function readTable(bytes: Uint8Array, base: number, stamped: boolean): RecordTable & { keysOf: Uint8Array[] } {
   const rows: RecordRow[] = [];
   let fault: RecordTable["fault"] = null;
   for (let at = 0; at < bytes.length; ) {
-    const row = readRecord(bytes, at, stamped ? base + at : null);
+    const row = readRecord(bytes, at, base, stamped);
     if (typeof row === "string") {
       fault = { at, reason: row };
       break;
@@ -143,5 +167,6 @@ export function readTable(bytes: Uint8Array, base: number, stamped: boolean): Re
     storeTimestamp: Float64Array.from(rows, (row) => row.storeTimestamp),
     entries,
     fault,
+    keysOf: rows.map((row) => row.keys),
   };
 }

@@ -1,22 +1,26 @@
 /** The indexer in WebAssembly (assembly/). The only file that knows the module's exports and the layout of its tables. */
 import { assertEpoch, assertPosition, assertStamps } from "./indexer-asserts.ts";
 import { CHUNK_ENDS, CHUNK_FAULTS, CHUNK_HEADER_BYTES, CHUNK_STARTS, RECORD_FAULTS } from "./indexer.ts";
-import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, SealedChunk } from "./indexer.ts";
+import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, ScannedTable, SealedChunk } from "./indexer.ts";
 import { BLOCK_MAX_BYTES } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
+import type { KeySegment } from "./key-segment.ts";
+import { type KeySegmentExports, WasmKeySegment } from "./wasm-key-segment.ts";
 
 /** Addresses and lengths are unsigned 32-bit integers. assembly/index.ts says what each does. */
-interface Exports {
-  memory: WebAssembly.Memory;
+interface Exports extends KeySegmentExports {
   crc32(at: number, length: number, seed: number): number;
   open(position: number): void;
   position(): number;
   openBytes(): number;
-  scratch(length: number): number;
   frame(length: number): number;
   check(length: number): number;
   scan(at: number, length: number, position: number): number;
   append(stamps: number, storeTimestamp: number, storeIp: number, storePort: number): number;
+  appendedKeys(): number;
+  appendedKeyBytes(): number;
+  scannedKeys(): number;
+  scannedKeyBytes(): number;
   seal(epoch: number): void;
   cut(): number;
   sealed(): void;
@@ -39,6 +43,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class WasmIndexer implements Indexer {
   readonly kind = "wasm";
+  readonly segment: KeySegment;
   readonly #wasm: Exports;
   /** All of linear memory, as it was when last looked at. */
   #bytes = new Uint8Array(0);
@@ -47,6 +52,7 @@ export class WasmIndexer implements Indexer {
 
   private constructor(wasm: Exports) {
     this.#wasm = wasm;
+    this.segment = new WasmKeySegment(wasm);
   }
 
   /** Throws WebAssembly.CompileError where a content security policy forbids WASM. */
@@ -109,10 +115,12 @@ export class WasmIndexer implements Indexer {
     const kept = this.#wasm.append(at, stamps.storeTimestamp, stamps.storeIp, stamps.storePort);
     const positionAt = at + count * 8;
     const entriesAt = positionAt + count * 8;
+    const keysAt = this.#wasm.appendedKeys() >>> 0;
     return {
       count: kept,
       position: new Float64Array(memory.buffer.slice(positionAt, positionAt + kept * 8)),
       entries: memory.slice(entriesAt, entriesAt + kept * ENTRY_BYTES),
+      keys: memory.slice(keysAt, keysAt + this.#wasm.appendedKeyBytes()),
       bytes: this.openBytes - before,
     };
   }
@@ -156,11 +164,13 @@ export class WasmIndexer implements Indexer {
     };
   }
 
-  scan(bytes: Uint8Array, position: number): RecordTable {
+  scan(bytes: Uint8Array, position: number): ScannedTable {
     assertPosition(position, bytes.length);
     const at = this.#wasm.scratch(bytes.length) >>> 0;
     this.#memory().set(bytes, at);
-    return this.#table(this.#wasm.scan(at, bytes.length, position) >>> 0, bytes);
+    const table = this.#table(this.#wasm.scan(at, bytes.length, position) >>> 0, bytes);
+    const keysAt = this.#wasm.scannedKeys() >>> 0;
+    return { ...table, keys: this.#memory().slice(keysAt, keysAt + this.#wasm.scannedKeyBytes()) };
   }
 
   match(entries: Uint8Array, codes: Int32Array | null, max: number): { found: Int32Array; scanned: number } {

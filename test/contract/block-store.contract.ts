@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { BlockStore, CommitBatch } from "../../src/storage/block-store.ts";
+import type { BlockStore, CommitBatch, IndexChange } from "../../src/storage/block-store.ts";
 import { EPOCH_KEY } from "../../src/storage/block-store.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 
@@ -41,7 +41,8 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
     /** Everything there is. */
     async function contents(of: BlockStore): Promise<unknown> {
       const pages = await of.readPages([["t", 0, 0], ["t", 0, 1], ["t", 1, 0]]);
-      return { log: await of.readLog(0, 1000), pages, state: await of.readState("") };
+      const index = await of.readIndex([{ name: "a", from: 0, to: 1000 }, { name: "b", from: 0, to: 1000 }]);
+      return { log: await of.readLog(0, 1000), pages, index, state: await of.readState("") };
     }
 
     describe("takeOver", () => {
@@ -67,14 +68,15 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
     });
 
     describe("commit", () => {
-      test("writes log, queue and state rows together", async () => {
+      test("writes log, queue, index and state rows together", async () => {
         const outcome = await store.commit(
-          batch(epoch, { log: [{ position: 0, bytes: row(1, 2) }], queue: [{ key: ["t", 0, 1], bytes: bytes(3) }], state: [["offset/g/t", { 0: 5 }]] }),
+          batch(epoch, { log: [{ position: 0, bytes: row(1, 2) }], queue: [{ key: ["t", 0, 1], bytes: bytes(3) }], index: { delete: [], put: [{ key: ["a", 2], bytes: bytes(4) }] }, state: [["offset/g/t", { 0: 5 }]] }),
         );
         expect(outcome).toEqual({ status: "committed" });
         expect(await contents(store)).toEqual({
           log: [{ position: 0, bytes: row(1, 2) }],
           pages: [undefined, bytes(3), undefined],
+          index: [[bytes(4)], []],
           state: [["epoch", 1], ["offset/g/t", { 0: 5 }]],
         });
       });
@@ -88,7 +90,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
       });
 
       test("of an older epoch is FENCED and changes nothing", async () => {
-        await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(1) }], state: [["k", 1]] }));
+        await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], queue: [{ key: ["t", 0, 0], bytes: bytes(1) }], index: { delete: [], put: [{ key: ["a", 0], bytes: bytes(1) }] }, state: [["k", 1]] }));
         const next = open();
         await next.takeOver();
         const before = await contents(next);
@@ -96,6 +98,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
           batch(epoch, {
             log: [{ position: 0, bytes: row(9) }, { position: 1, bytes: row(9) }],
             queue: [{ key: ["t", 0, 0], bytes: bytes(9) }, { key: ["t", 1, 0], bytes: bytes(9) }],
+            index: { delete: "all", put: [{ key: ["b", 0], bytes: bytes(9) }] },
             state: [["k", 9], ["new", 9], [EPOCH_KEY, 9]],
           }),
         );
@@ -176,10 +179,10 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
 
       test("an unwritable value leaves nothing of its batch", async () => {
         const outcome = await store
-          .commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], state: [["good", 1], ["bad", () => {}]] }))
+          .commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], index: { delete: [], put: [{ key: ["a", 0], bytes: bytes(1) }] }, state: [["good", 1], ["bad", () => {}]] }))
           .catch((error: unknown) => ({ status: "thrown", error }));
         expect(outcome.status).not.toBe("committed");
-        expect(await contents(store)).toEqual({ log: [], pages: [undefined, undefined, undefined], state: [["epoch", 1]] });
+        expect(await contents(store)).toEqual({ log: [], pages: [undefined, undefined, undefined], index: [[], []], state: [["epoch", 1]] });
       });
 
       test("an empty batch is committed", async () => {
@@ -223,7 +226,7 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         (await store.readLog(0, 1))[0]!.bytes[0] = 99;
         (await store.readPages([["t", 0, 0]]))[0]![0] = 99;
         ((await store.readState("k"))[0]![1] as { n: number }).n = 99;
-        expect(await contents(store)).toEqual({ log: [{ position: 0, bytes: row(1) }], pages: [bytes(2), undefined, undefined], state: [["epoch", 1], ["k", { n: 3 }]] });
+        expect(await contents(store)).toEqual({ log: [{ position: 0, bytes: row(1) }], pages: [bytes(2), undefined, undefined], index: [[], []], state: [["epoch", 1], ["k", { n: 3 }]] });
       });
 
       test("a part of a larger buffer is stored without the rest", async () => {
@@ -269,6 +272,34 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(await other.readLog(0, 10)).toEqual([]);
         other.close();
         await empty.destroy();
+      });
+    });
+
+    describe("the index", () => {
+      const put = (...rows: [name: string, page: number, value: number][]): IndexChange => ({ delete: [], put: rows.map(([of, page, value]) => ({ key: [of, page] as const, bytes: bytes(value) })) });
+      beforeEach(async () => void (await store.commit(batch(epoch, { index: put(["a", 10, 1], ["a", 9, 2], ["a", 100, 3], ["a/9", 1, 4], ["aa", 9, 5], ["b", 0, 6]) }))));
+
+      test("gives the rows of each range in the order of their pages, and of no other name", async () => {
+        const ranges = [{ name: "a", from: 0, to: 1000 }, { name: "b", from: 0, to: 0 }, { name: "a", from: 10, to: 99 }, { name: "c", from: 0, to: 9 }, { name: "a", from: 0, to: -1 }, { name: "a/9", from: 1, to: Number.MAX_SAFE_INTEGER }];
+        expect(await store.readIndex(ranges)).toEqual([[bytes(2), bytes(1), bytes(3)], [bytes(6)], [bytes(1)], [], [], [bytes(4)]]);
+        expect(await store.readIndex([])).toEqual([]);
+      });
+
+      test("deletes before it puts", async () => {
+        const change = put(["a", 9, 7], ["b", 1, 8]);
+        await store.commit(batch(epoch, { index: { ...change, delete: [{ name: "a", from: 9, to: 10 }, { name: "b", from: 0, to: 5 }] } }));
+        expect(await store.readIndex([{ name: "a", from: 0, to: 1000 }, { name: "b", from: 0, to: 9 }, { name: "aa", from: 0, to: 9 }])).toEqual([[bytes(7), bytes(3)], [bytes(8)], [bytes(5)]]);
+        await store.commit(batch(epoch, { index: { ...put(["aa", 3, 9]), delete: "all" } }));
+        expect(await store.readIndex(["a", "a/9", "aa", "b"].map((of) => ({ name: of, from: 0, to: 1000 })))).toEqual([[], [], [bytes(9)], []]);
+      });
+
+      test("rows are copies", async () => {
+        const change = put(["a", 9, 7]);
+        const done = store.commit(batch(epoch, { index: change }));
+        change.put[0]!.bytes[0] = 99;
+        await done;
+        (await store.readIndex([{ name: "a", from: 9, to: 9 }]))[0]![0]![0] = 98;
+        expect(await store.readIndex([{ name: "a", from: 9, to: 9 }])).toEqual([[bytes(7)]]);
       });
     });
 

@@ -56,7 +56,7 @@ async function enumerate(faultsAt: (at: number) => Fault[], options: CrashRunOpt
 
 test("without a fault the run is long enough: checkpoints, a page that is full, a second start", { timeout: TIMEOUT }, async () => {
   const { operations, served, acked } = await sound(PAGE);
-  expect(operations.map(({ name }) => name)).toEqual(expect.arrayContaining(["takeOver", "readState", "readLog", "floorLog", "readPages", "commit"]));
+  expect(operations.map(({ name }) => name)).toEqual(expect.arrayContaining(["takeOver", "readState", "readLog", "floorLog", "readPages", "readIndex", "commit"]));
   // Two lives, and the one that looks after them.
   expect(served).toHaveLength(3);
   expect(acked).toBeGreaterThan(1030);
@@ -133,6 +133,7 @@ function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<C
     readLogKeys: (position, count) => store.readLogKeys(position, count),
     floorLog: (position) => store.floorLog(position),
     readPages: (keys) => store.readPages(keys),
+    readIndex: (ranges) => store.readIndex(ranges),
     readState: (prefix) => store.readState(prefix),
     close: () => store.close(),
     onLost: () => {},
@@ -178,6 +179,9 @@ describe("control: with a protection off, the enumeration is red", () => {
         const outcome = batch.queue.length > 0 ? await store.commit({ ...batch, log: [], state: [] }) : null;
         return outcome === null || outcome.status === "committed" ? store.commit({ ...batch, queue: [] }) : outcome;
       }),
+    }],
+    ["the checkpoint is written without the key index", { kind: "crash" }, /INDEX_MISSING/, {
+      wrap: (store) => committing(store, ({ index: _left, ...batch }) => store.commit(batch)),
     }],
     ["log rows are written one by one", { kind: "crash" }, /RECORD_TORN/, {
       wrap: (store) => committing(store, async (batch) => {

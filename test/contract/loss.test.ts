@@ -21,7 +21,7 @@ function start(disk: MemoryDisk, note: string | null = null): NodeOrigin {
 
 function copyOf(disk: MemoryDisk): MemoryDisk {
   const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "state"] as const) {
+  for (const part of ["log", "queue", "index", "state"] as const) {
     for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
   }
   return copy;
@@ -138,7 +138,7 @@ describe("the browser has lost the database", () => {
     const lost = new Promise((resolve) => mq.on("loss", resolve));
     // No note was written yet that could help.
     origin.memo.text = null;
-    for (const part of [origin.disk.log, origin.disk.queue, origin.disk.state]) part.clear();
+    for (const part of [origin.disk.log, origin.disk.queue, origin.disk.index, origin.disk.state]) part.clear();
     const [offset] = await send(mq, ["c"]);
     await lost;
     expect(offset).toBeGreaterThan(Math.max(...offsets));

@@ -49,7 +49,7 @@ const summary = (messages: MessageExt[]): unknown[] =>
 
 function copyOf(disk: MemoryDisk): MemoryDisk {
   const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "state"] as const) {
+  for (const part of ["log", "queue", "index", "state"] as const) {
     for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
   }
   return copy;

@@ -64,6 +64,10 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   topics: fc.constant([]),
   topicStats: topic.map((name) => [name]),
   consumeStats: group.map((name) => [name]),
+  queryMessages: fc.record({
+    topic: fc.option(topic), key: fc.constantFrom("a", "", "F".repeat(32), "__proto__"), max: fc.nat({ max: 65 }), begin: offset, end: offset, before: fc.option(offset),
+  }).map((request) => [request]),
+  messageAt: offset.map((position) => [position]),
   diagnostics: fc.constant([]),
   beginExport: fc.constant([]),
   exportRecords: fc.record({ position: offset, end: offset }).map((request) => [request]),

@@ -1,8 +1,8 @@
 import { type MessageExt } from "../../src/model/message.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { concat } from "../../src/platform/bytes.ts";
-import { type BlockStore, type CommitBatch, type CommitOutcome, EPOCH_KEY, type LogRow, type PageKey } from "../../src/storage/block-store.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { type BlockStore, type CommitBatch, type CommitOutcome, EPOCH_KEY, type IndexRange, type LogRow, type PageKey } from "../../src/storage/block-store.ts";
+import { changeIndex, MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { Stored } from "../support/history.ts";
 import type { Trace } from "./history.ts";
@@ -82,7 +82,7 @@ export class SimDisk {
   }
 
   apply(batch: CommitBatch): "applied" | "FENCED" {
-    const { log, queue, state } = this.rows;
+    const { log, queue, index, state } = this.rows;
     if (!this.controls.unfenced && state.get(EPOCH_KEY) !== batch.epoch) return "FENCED";
     this.#journal.push(undoOf(this.rows, batch));
     if (this.#journal.length > JOURNAL) this.#journal.shift();
@@ -99,6 +99,7 @@ export class SimDisk {
       log.set(position, bytes);
     }
     for (const { key, bytes } of batch.queue) queue.set(key.join("/"), bytes);
+    if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
       state.set(key, value);
@@ -210,6 +211,7 @@ export class SimStore implements BlockStore {
       ...(batch.remove && { remove: structuredClone(batch.remove) }),
       log: batch.log.map(({ position, bytes }) => ({ position, bytes: bytes.slice() })),
       queue: batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })),
+      ...(batch.index === undefined ? {} : { index: structuredClone(batch.index) }),
       state: structuredClone(batch.state),
     };
     const fate = random.next();
@@ -253,6 +255,10 @@ export class SimStore implements BlockStore {
     return this.#read(() => this.#reader.readPages(keys));
   }
 
+  readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
+    return this.#read(() => this.#reader.readIndex(ranges));
+  }
+
   readState(prefix: string): Promise<[string, unknown][]> {
     return this.#read(() => this.#reader.readState(prefix));
   }
@@ -288,7 +294,7 @@ export class SimStore implements BlockStore {
   }
 }
 
-function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
+function undoOf({ log, queue, index, state }: MemoryDisk, batch: CommitBatch): Undo {
   const restore = <K, V>(map: Map<K, V>, keys: K[]): Undo => {
     const before = keys.map((key) => [key, map.get(key)] as const);
     return () => {
@@ -306,6 +312,14 @@ function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
     restore(queue, [...new Set([...pages, ...batch.queue.map(({ key }) => key.join("/"))])]),
     restore(state, batch.state.map(([key]) => key)),
   ];
+  // Ranges are deleted: all of it is noted, which is little, because few batches change the index.
+  if (batch.index !== undefined) {
+    const before = [...index];
+    undo.push(() => {
+      index.clear();
+      for (const [key, bytes] of before) index.set(key, bytes);
+    });
+  }
   return () => undo.forEach((one) => one());
 }
 

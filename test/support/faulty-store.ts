@@ -1,4 +1,4 @@
-import type { BlockStore, CommitBatch, CommitOutcome, LogRow, PageKey } from "../../src/storage/block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "../../src/storage/block-store.ts";
 
 /** What happens to an operation. None of them is forbidden by the seam, and all of them have been seen in browsers. */
 export const FAULTS = [
@@ -28,7 +28,7 @@ export interface Fault {
 
 export interface Operation {
   at: number;
-  name: "takeOver" | "commit" | "readLog" | "readLogKeys" | "floorLog" | "readPages" | "readState";
+  name: "takeOver" | "commit" | "readLog" | "readLogKeys" | "floorLog" | "readPages" | "readIndex" | "readState";
   fault: Fault["kind"] | null;
 }
 
@@ -118,6 +118,10 @@ export class FaultyStore implements BlockStore {
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
     return this.#run("readPages", () => this.#inner.readPages(keys));
+  }
+
+  readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
+    return this.#run("readIndex", () => this.#inner.readIndex(ranges));
   }
 
   readState(prefix: string): Promise<[string, unknown][]> {

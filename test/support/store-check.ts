@@ -9,11 +9,14 @@ import type { MessageExt } from "../../src/model/message.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, readInt64 } from "../../src/model/record.ts";
 import { recordFault } from "../check-log/record-fault.mjs";
+import { checkIndex, type Segment } from "./index-check.ts";
 
 /** The rows of a BlockStore, by key; a MemoryDisk is one. Keys of pages: "topic/queueId/page". */
 export interface StoreContent {
   readonly log: ReadonlyMap<number, Uint8Array>;
   readonly queue: ReadonlyMap<string, Uint8Array>;
+  /** Keys: "name/page". */
+  readonly index: ReadonlyMap<string, Uint8Array>;
   readonly state: ReadonlyMap<string, unknown>;
 }
 
@@ -24,6 +27,8 @@ export const FINDINGS = [
   "OFFSET_REUSED", "OFFSET_GAP",
   // queue pages
   "PAGE_DAMAGED", "PAGE_WRONG", "PAGE_AHEAD", "PAGE_BEHIND", "PAGE_MISSING", "PAGE_LEFT",
+  // key index
+  "INDEX_DAMAGED", "INDEX_MISSING", "INDEX_WRONG", "INDEX_STRAY",
   // state
   "EPOCH_TOO_SMALL", "CHECKPOINT_DAMAGED", "CHECKPOINT_AHEAD", "CHECKPOINT_WRONG", "TOPIC_MISSING", "TOPIC_DAMAGED", "OFFSET_AHEAD", "OFFSET_DAMAGED",
   "TRIM_DAMAGED", "UNKNOWN_ROW",
@@ -93,8 +98,14 @@ class StoreCheck {
     this.#checkTrim();
     this.#checkLog();
     for (const key of this.#store.queue.keys()) this.#checkPage(key);
+    this.#checkIndex();
     this.#checkState();
     return this.#findings;
+  }
+
+  #checkIndex(): void {
+    const row = readCheckpoint(this.#store.state.get("checkpoint"));
+    for (const [code, where] of checkIndex(this.#store.index, row?.index ?? [], row?.position ?? 0, this.messages, this.#begin)) this.#found(code, where);
   }
 
   #found(code: Finding["code"], where: string): void {
@@ -328,14 +339,15 @@ function pageFault(row: Uint8Array, queue: string, first: number): string | null
 
 type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number];
 
-function readCheckpoint(value: unknown): { position: number; queues: CheckpointQueue[] } | null {
-  const { version, position, firstOffset, queues } = (value ?? {}) as Record<string, unknown>;
+function readCheckpoint(value: unknown): { position: number; queues: CheckpointQueue[]; index: Segment[] } | null {
+  const { version, position, firstOffset, queues, index } = (value ?? {}) as Record<string, unknown>;
   if (version !== 1 || !isCount(position) || firstOffset !== 0 || !Array.isArray(queues)) return null;
   // Gaps and a first offset above 0 come from a loss, of which these stores have none.
   const isWhole = (queue: unknown): boolean =>
     Array.isArray(queue) && queue.length === 6 && typeof queue[0] === "string" && queue.slice(1, 5).every(isCount) && Array.isArray(queue[5]) && queue[5].length === 0;
-  const whole = queues.every(isWhole);
-  return whole ? { position, queues: queues as CheckpointQueue[] } : null;
+  const isSegment = (segment: unknown): boolean => Array.isArray(segment) && segment.length === 4 && segment.every(isCount);
+  const whole = queues.every(isWhole) && Array.isArray(index) && index.length > 0 && index.every(isSegment);
+  return whole ? { position, queues: queues as CheckpointQueue[], index: index as Segment[] } : null;
 }
 
 function isCount(value: unknown): value is number {

@@ -1,5 +1,6 @@
 /** What every Indexer must do. Run for each implementation by indexer.test.ts. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { keySegmentContract } from "./key-segment.contract.ts";
 import { concat, decodeEntries, encodeEntry, encodeRecord, filler, plainCrc32, tags } from "./records.ts";
 import type { RecordParts } from "./records.ts";
 import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_TOPIC_LENGTH, CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
@@ -33,6 +34,8 @@ export function indexerContract(name: string, make: () => Promise<Indexer>): voi
       indexer = await make();
       indexer.open(0);
     });
+
+    keySegmentContract(() => indexer);
 
     describe("crc32", () => {
       it("gives the known values", () => {
@@ -95,6 +98,7 @@ export function indexerContract(name: string, make: () => Promise<Indexer>): voi
           count: 1,
           position: Float64Array.of(0x1_0000_0000),
           entries: hex("0000000100000000 00000074 000000000027a807"),
+          keys: new Uint8Array(0),
           bytes: 116,
         });
         const [chunk] = indexer.seal(0x3_0000_0005);
@@ -132,6 +136,7 @@ export function indexerContract(name: string, make: () => Promise<Indexer>): voi
           count: 0,
           position: new Float64Array(0),
           entries: new Uint8Array(0),
+          keys: new Uint8Array(0),
           bytes: 0,
         });
       });

@@ -2,10 +2,12 @@
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { encodeRow } from "./key-segment.contract.ts";
 import { concat, encodeEntry, encodeRecord, filler } from "./records.ts";
 import { CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import type { Indexer, SealedChunk } from "../../src/storage/indexer.ts";
+import type { KeySegment } from "../../src/storage/key-segment.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { WasmIndexer } from "../../src/storage/wasm-indexer.ts";
 import base64 from "virtual:indexer-wasm";
@@ -43,9 +45,12 @@ const topic = fc.oneof(
 );
 const properties = fc.oneof(
   fc.constant(""),
+  fc.tuple(anyText, fc.string({ unit: fc.constantFrom("a", "b", " ", "é", "日", "😀", "1"), maxLength: 30 })).map(
+    ([id, keys]) => `UNIQ_KEY\u0001${id}\u0002KEYS\u0001${keys}\u0002`,
+  ),
   anyText.map((tag) => `UNIQ_KEY\u00017F0000010001\u0002TAGS\u0001${tag}\u0002`),
   fc
-    .array(fc.oneof(fc.constantFrom("TAGS", "\u0001", "\u0002", "TAGS\u0001", "\u0002TAGS\u0001", "TAG", "S", "", "a", "é", "😀"), anyText), {
+    .array(fc.oneof(fc.constantFrom("TAGS", "KEYS", "KEYS\u0001", "UNIQ_KEY", "UNIQ_KEY\u0001", " ", "\u0001", "\u0002", "TAGS\u0001", "\u0002TAGS\u0001", "TAG", "S", "", "a", "é", "😀"), anyText), {
       maxLength: 12,
     })
     .map((parts) => parts.join("")),
@@ -343,6 +348,41 @@ describe("the WASM indexer and its twin", () => {
         both((indexer) => indexer.seal(1));
       }),
       { numRuns: 120 },
+    );
+  });
+
+  it("agree on the open segment, call by call", () => {
+    const hash = fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 2 ** 31 - 1 }));
+    const time = fc.oneof(fc.nat({ max: 10_000 }), fc.integer({ min: 1_700_000_000_000, max: 1_700_000_100_000 }), fc.nat({ max: 2 ** 48 }));
+    const rows = fc
+      .array(fc.record({ key: hash, text: hash, position: fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 2 ** 53 - 1 })), time }), { maxLength: 30 })
+      .map((all) => concat(all.map(encodeRow)));
+    const query = fc.record({ text: hash, key: fc.option(hash), begin: time, end: time, before: fc.oneof(fc.nat({ max: 6 }), fc.constant(2 ** 53 - 1)), max: fc.nat({ max: 40 }) });
+    type Step = (segment: KeySegment) => unknown;
+    const step: fc.Arbitrary<Step> = fc.oneof(
+      { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 60 })).map(([slots, entries]): Step => (segment) => segment.open(slots, entries)) },
+      { weight: 1, arbitrary: fc.constant<Step>((segment) => segment.open()) },
+      { weight: 6, arbitrary: rows.map((some): Step => (segment) => segment.put(some)) },
+      { weight: 6, arbitrary: query.map((one): Step => (segment) => segment.find(one)) },
+      { weight: 2, arbitrary: fc.tuple(fc.uint8Array({ minLength: 60, maxLength: 100, max: 3 }), time, query).map(([entries, begin, one]): Step => (segment) => segment.findIn(entries, begin, one)) },
+      { weight: 2, arbitrary: fc.integer({ min: 1, max: 64 }).map((ranges): Step => (segment) => segment.group(ranges)) },
+      { weight: 1, arbitrary: fc.tuple(fc.nat({ max: 20 }), fc.nat({ max: 20 })).map(([from, more]): Step => (segment) => segment.entries(Math.min(from, segment.count), Math.min(from + more, segment.count))) },
+      // Stored and loaded again.
+      { weight: 1, arbitrary: fc.constant<Step>((segment) => {
+        const [entries, begin, end] = [segment.entries(0, segment.count), segment.beginTime, segment.endTime];
+        segment.open();
+        segment.load(entries, begin, end);
+      }) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        both(({ segment }) => segment.open());
+        for (const one of steps) {
+          both(({ segment }) => one(segment));
+          both(({ segment }) => [segment.count, segment.beginTime, segment.endTime]);
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -22,6 +22,7 @@ function copyOf(disk: MemoryDisk): MemoryDisk {
   const copy = new MemoryDisk();
   for (const [key, row] of disk.log) copy.log.set(key, row.slice());
   for (const [key, row] of disk.queue) copy.queue.set(key, row.slice());
+  for (const [key, row] of disk.index) copy.index.set(key, row.slice());
   for (const [key, value] of disk.state) copy.state.set(key, structuredClone(value));
   return copy;
 }
@@ -46,10 +47,22 @@ function sealPage(page: Uint8Array, queue = "pages:1"): Uint8Array {
   return page;
 }
 
+const HEADER_INDEX = 40;
+
+/** Changes an index page and makes it a whole one again. */
+function sealIndex(page: Uint8Array, change: (view: DataView) => void): Uint8Array {
+  const changed = page.slice();
+  const view = new DataView(changed.buffer);
+  change(view);
+  view.setUint32(36, crc32(changed.subarray(HEADER_INDEX), crc32(changed.subarray(0, 36))));
+  return changed;
+}
+
 interface CheckpointValue {
   version: number;
   position: number;
   queues: [string, number, number, number, number, unknown[]][];
+  index: [number, number, number, number][];
 }
 
 function checkpointOf(disk: MemoryDisk): CheckpointValue {
@@ -138,9 +151,18 @@ const damages: Damage[] = [
     disk.queue.set("pages/1/1", sealPage(page.slice(0, -20)));
   }],
   ["PAGE_MISSING", "a full page is gone", (disk) => void disk.queue.delete("pages/1/0")],
+  ["INDEX_DAMAGED", "a bit of an entry", (disk) => void (disk.index.get("open/0")![HEADER_INDEX + 5]! ^= 4)],
+  ["INDEX_DAMAGED", "a page that says it is another", (disk) => void disk.index.set("open/0", sealIndex(disk.index.get("open/0")!, (view) => view.setUint16(24, 1)))],
+  ["INDEX_MISSING", "a page is gone", (disk) => void disk.index.delete("open/0")],
+  ["INDEX_WRONG", "an entry of another key", (disk) => void disk.index.set("open/0", sealIndex(disk.index.get("open/0")!, (view) => view.setInt32(HEADER_INDEX, 7)))],
+  ["INDEX_WRONG", "an entry left out", (disk) => void disk.index.set("open/0", sealIndex(disk.index.get("open/0")!.slice(0, -20), (view) => view.setUint32(32, view.getUint32(32) - 1)))],
+  ["INDEX_WRONG", "a segment that begins later", (disk) => void (checkpointOf(disk).index[0]![1] += 1)],
+  ["INDEX_STRAY", "a page of no segment", (disk) => void disk.index.set("segment/7/0", disk.index.get("open/0")!)],
+  ["INDEX_STRAY", "pages without a checkpoint", (disk) => void disk.state.delete("checkpoint")],
   ["EPOCH_TOO_SMALL", "the epoch is older than the log", (disk) => void disk.state.set("epoch", 1)],
   ["EPOCH_TOO_SMALL", "there is no epoch", (disk) => void disk.state.delete("epoch")],
   ["CHECKPOINT_DAMAGED", "a checkpoint of another version", (disk) => void (checkpointOf(disk).version = 2)],
+  ["CHECKPOINT_DAMAGED", "a checkpoint without the index", (disk) => void (checkpointOf(disk).index = [])],
   ["CHECKPOINT_DAMAGED", "a checkpoint that is text", (disk) => void disk.state.set("checkpoint", "1")],
   ["CHECKPOINT_AHEAD", "a checkpoint behind the log's end", (disk) => void (checkpointOf(disk).position += 1)],
   ["CHECKPOINT_WRONG", "a checkpoint inside a record", (disk) => void (checkpointOf(disk).position -= 1)],
@@ -156,6 +178,8 @@ const damages: Damage[] = [
   ["OFFSET_DAMAGED", "a group at a negative offset", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[1] = -1)],
   ["OFFSET_DAMAGED", "a group in a queue that does not exist", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[7] = 0)],
   ["OFFSET_DAMAGED", "offsets of nobody", (disk) => void disk.state.set("offset/pages", {})],
+  ["PAGE_LEFT", "a page before the queue's begin", (disk) => void disk.state.set("trim", { version: 1, position: 0, messages: 0, bytes: 0, queues: [["pages", 1, 1024]] })],
+  ["TRIM_DAMAGED", "where the log begins is not a position", (disk) => void disk.state.set("trim", { version: 1, position: -1, messages: 0, bytes: 0, queues: [] })],
   ["UNKNOWN_ROW", "a row of state that means nothing", (disk) => void disk.state.set("checkpoint2", 1)],
 ];
 
@@ -183,7 +207,7 @@ describe("damage", () => {
 
   test("every bit of the log and of the pages matters", () => {
     const unseen: string[] = [];
-    for (const part of [small.log, small.queue] as Map<number | string, Uint8Array>[]) {
+    for (const part of [small.log, small.queue, small.index] as Map<number | string, Uint8Array>[]) {
       for (const [key, row] of part) {
         for (let at = 0; at < row.byteLength; at++) {
           row[at]! ^= 1 << at % 8;
@@ -200,6 +224,7 @@ describe("damage", () => {
 test("offsets that were left out are findings unless they are to be expected", () => {
   const holed = copyOf(good);
   for (const key of [...holed.queue.keys()]) holed.queue.delete(key);
+  holed.index.clear();
   holed.state.delete("checkpoint");
   const { row, view } = rowsOf(holed).at(-1)!;
   writeInt64(view, HEADER + RECORD.queueOffset, readInt64(view, HEADER + RECORD.queueOffset) + 5);

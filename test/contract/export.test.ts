@@ -112,6 +112,9 @@ describe("export and import", () => {
     expect(await offsetsOf(other)).toEqual(offsets);
     expect(await contentOf(other)).toEqual(before);
     expect(checkStore(target.disk)).toEqual([]);
+    const [tea] = await other.admin.queryMessages({ topic: "orders", key: "o-7" });
+    expect(tea!.json()).toEqual({ id: 7 });
+    expect(await other.admin.viewMessage(tea!.msgId)).toMatchObject({ queueOffset: tea!.queueOffset, storeTimestamp: tea!.storeTimestamp });
 
     // Sent now, consumed by the group that came along: behind everything of before, and nothing twice.
     const producer = await other.createProducer({ producerGroup: "p" });

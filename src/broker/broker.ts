@@ -142,6 +142,7 @@ export class Broker {
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
+      refusal: () => this.#retention.refusal,
     });
     this.queries = new QueryService(this.#log, this.#keys);
     this.groups.onExpired = (member) => {

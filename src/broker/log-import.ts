@@ -26,6 +26,8 @@ export interface ImportServices {
   state: DurableState;
   topics: Topics;
   offsets: Offsets;
+  /** Why nothing is stored at the moment; null = it is. */
+  refusal: () => MQError | null;
 }
 
 /** Records of a frame that are appended together, because they share a store time. */
@@ -91,7 +93,9 @@ export class LogImport {
 
   async #take({ id, frame }: ImportRecords): Promise<{ stored: number }> {
     this.#check(id);
-    const { log } = this.#services;
+    const { log, refusal } = this.#services;
+    const refused = refusal();
+    if (refused !== null) throw refused;
     const { count, records } = openFrame(frame);
     const table = log.check(records);
     if (table.fault !== null || table.count !== count) {

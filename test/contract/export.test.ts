@@ -112,6 +112,9 @@ describe("export and import", () => {
     expect(await offsetsOf(other)).toEqual(offsets);
     expect(await contentOf(other)).toEqual(before);
     expect(checkStore(target.disk)).toEqual([]);
+    const [tea] = await other.admin.queryMessages({ topic: "orders", key: "o-7" });
+    expect(tea!.json()).toEqual({ id: 7 });
+    expect(await other.admin.viewMessage(tea!.msgId)).toMatchObject({ queueOffset: tea!.queueOffset, storeTimestamp: tea!.storeTimestamp });
 
     // Sent now, consumed by the group that came along: behind everything of before, and nothing twice.
     const producer = await other.createProducer({ producerGroup: "p" });
@@ -209,6 +212,21 @@ describe("export and import", () => {
     expect(await contentOf(other)).toEqual(before);
     expect(checkStore(target.origin.disk)).toEqual([]);
     expect((await other.diagnostics()).broker.epoch).toBeGreaterThan(1);
+  });
+
+  test("goes on inside a row, because rows may have been merged since the last part", async () => {
+    const origin = open();
+    const mq = await origin.connect();
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await producer.send(["a", "b", "c"].map((body) => ({ topic: "t", body })));
+    const { exports } = origin.host.broker!;
+    const { position, end } = await exports.begin();
+    const all = decodeRecords((await exports.read({ position, end })).records, "");
+    expect(all.map((message) => message.text())).toEqual(["a", "b", "c"]);
+    expect(origin.disk.log.size).toBe(1);
+    const rest = await exports.read({ position: all[1]!.commitLogOffset, end });
+    expect(decodeRecords(rest.records, "").map((message) => message.text())).toEqual(["b", "c"]);
+    expect(rest).toMatchObject({ count: 2, nextPosition: end, damaged: [] });
   });
 
   test("damage in the log is left out, counted, and the rest is whole", async () => {

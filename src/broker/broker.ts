@@ -88,7 +88,7 @@ export class Broker {
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
     this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(0), indexer, 0));
-    this.#keys = new KeyIndex({ store, segment: indexer.segment, scan: (from) => scanLog(this.#log.rowsAround(from), indexer, from) });
+    this.#keys = new KeyIndex({ store, indexer, scan: (from) => scanLog(this.#log.rowsAround(from), indexer, from) });
     this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#commit = new GroupCommit({
       store,

@@ -3,8 +3,9 @@ import { readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { BlockStore, IndexChange } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
+import type { Indexer } from "./indexer.ts";
 import { KEY_ROW_BYTES, type KeyQuery, type KeySegment, rangeOf, SEGMENT_ENTRIES, SEGMENT_SLOTS } from "./key-segment.ts";
-import { decodeOpen, decodeRange, encodeOpenPage, encodeSegment, rangesOf, rowsOfOpen, rowsOfRange, segmentRange } from "./key-pages.ts";
+import { type Crc32, decodeOpen, decodeRange, encodeOpenPage, encodeSegment, rangesOf, rowsOfOpen, rowsOfRange, segmentRange } from "./key-pages.ts";
 import type { Scanned } from "./log-scanner.ts";
 import { TsKeySegment } from "./ts-key-segment.ts";
 
@@ -33,8 +34,8 @@ export interface IndexTake {
 
 export interface KeyIndexOptions {
   store: BlockStore;
-  /** The open segment. */
-  segment: KeySegment;
+  /** Holds the open segment. */
+  indexer: Pick<Indexer, "segment" | "crc32">;
   /** Walks the log from a position on: what pages are rebuilt from. */
   scan: (from: number) => AsyncIterable<Scanned>;
   /** Entries of a segment; fewer for tests. */
@@ -62,6 +63,7 @@ const MAX_SEGMENTS_PER_READ = 16;
 export class KeyIndex {
   readonly #options: KeyIndexOptions;
   readonly #segment: KeySegment;
+  readonly #crc32: Crc32;
   readonly #cache = new ByteCache<string, Uint8Array>(INDEX_CACHE_BYTES);
   readonly #rebuilding = new Map<Sealed, Promise<void>>();
   /** The oldest first. */
@@ -78,7 +80,8 @@ export class KeyIndex {
 
   constructor(options: KeyIndexOptions) {
     this.#options = options;
-    this.#segment = options.segment;
+    this.#segment = options.indexer.segment;
+    this.#crc32 = (bytes, seed) => options.indexer.crc32(bytes, seed);
     this.#open(0);
   }
 
@@ -98,7 +101,7 @@ export class KeyIndex {
     this.#stored = { begin: -1, count: 0 };
     this.#open(begin);
     const [rows] = count === 0 ? [[]] : await this.#options.store.readIndex([rowsOfOpen(count)]);
-    const entries = decodeOpen({ begin, beginTime, count }, rows!);
+    const entries = decodeOpen(this.#crc32, { begin, beginTime, count }, rows!);
     if (entries !== null) {
       this.#segment.load(entries, beginTime, endTime);
       this.#stored = { begin, count };
@@ -137,7 +140,7 @@ export class KeyIndex {
   take(): IndexTake {
     const before = { stored: this.#stored, garbage: this.#garbage };
     const written = this.#sealed.filter(({ groups }) => groups !== null).map((sealed) => ({ sealed, groups: sealed.groups }));
-    const put = written.flatMap(({ sealed, groups }) => encodeSegment(sealed, groups!));
+    const put = written.flatMap(({ sealed, groups }) => encodeSegment(this.#crc32, sealed, groups!));
     const garbage = before.garbage === "all" ? "all" : before.garbage.map(segmentRange);
     // Written anew in place: the pages of a segment that is no longer open.
     const isAnother = before.stored.begin !== this.#begin;
@@ -152,7 +155,7 @@ export class KeyIndex {
     const changed = stored === count ? count : stored - (stored % INDEX_PAGE_ENTRIES);
     for (let first = changed; first < count; first += INDEX_PAGE_ENTRIES) {
       const entries = this.#segment.entries(first, Math.min(count, first + INDEX_PAGE_ENTRIES));
-      put.push(encodeOpenPage(open, first / INDEX_PAGE_ENTRIES, entries));
+      put.push(encodeOpenPage(this.#crc32, open, first / INDEX_PAGE_ENTRIES, entries));
     }
     this.#stored = { begin: this.#begin, count };
     this.#garbage = [];
@@ -234,7 +237,7 @@ export class KeyIndex {
     const missing = wanted.filter(({ entries }) => entries === undefined);
     const rows = missing.length === 0 ? [] : await this.#options.store.readIndex(missing.map(({ sealed, range }) => rowsOfRange(sealed.begin, range)));
     for (const [at, one] of missing.entries()) {
-      const entries = decodeRange(one.sealed, one.range, rows[at]!);
+      const entries = decodeRange(this.#crc32, one.sealed, one.range, rows[at]!);
       if (entries === null) continue;
       one.entries = entries;
       this.#cache.set(one.name, entries, entries.byteLength);

@@ -50,7 +50,7 @@ class House {
     this.time = before?.time ?? this.time;
     this.store = new WatchedStore(this.disk);
     this.log = new CommitLog(indexer, this.store, () => {});
-    this.index = new KeyIndex({ store: this.store, segment: indexer.segment, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAround(rebuilds ? from : Infinity), indexer, from) });
+    this.index = new KeyIndex({ store: this.store, indexer, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAround(rebuilds ? from : Infinity), indexer, from) });
   }
 
   static async begin(indexer: Indexer): Promise<House> {

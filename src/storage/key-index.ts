@@ -1,4 +1,4 @@
-import { INDEX_CACHE_BYTES, INDEX_PAGE_ENTRIES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
+import { INDEX_CACHE_BYTES, INDEX_PAGE_ENTRIES, MAX_SEGMENT_LOG_BYTES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { BlockStore, IndexChange } from "./block-store.ts";
@@ -117,8 +117,10 @@ export class KeyIndex {
     let rest = rows.subarray(firstAt(rows, this.#position));
     if (rest.byteLength === 0) return;
     this.#position = positionOf(rows, rows.byteLength - KEY_ROW_BYTES) + 1;
+    const isFar = positionOf(rest, 0) - this.#begin >= MAX_SEGMENT_LOG_BYTES;
     // A clock that was set back since the last start: a segment's times go from its first entry to its last.
-    if (this.#segment.count > 0 && timeOf(rest) < this.#segment.endTime) this.#seal(positionOf(rest, 0));
+    const isBack = timeOf(rest) < this.#segment.endTime;
+    if (this.#segment.count > 0 && (isFar || isBack)) this.#seal(positionOf(rest, 0));
     for (;;) {
       const taken = this.#segment.put(rest);
       rest = rest.subarray(taken * KEY_ROW_BYTES);
@@ -229,15 +231,16 @@ export class KeyIndex {
 
   /** The entries of each segment's range that the key stands in; null where they have to be rebuilt. */
   async #load(segments: Sealed[], text: number): Promise<(Uint8Array | null)[]> {
-    const wanted = segments.map((sealed) => {
-      const range = rangeOf(text, rangesOf(sealed.count));
-      const name = `${sealed.begin}/${range}/${rangesOf(sealed.count)}`;
-      return { sealed, range, name, entries: sealed.groups?.[range] ?? this.#cache.get(name) };
+    const wanted = segments.map(({ begin, beginTime, count, groups }) => {
+      const range = rangeOf(text, rangesOf(count));
+      const name = `${begin}/${range}/${rangesOf(count)}`;
+      // A copy, because a rebuild may end meanwhile.
+      return { segment: { begin, beginTime, count }, range, name, entries: groups?.[range] ?? this.#cache.get(name) };
     });
     const missing = wanted.filter(({ entries }) => entries === undefined);
-    const rows = missing.length === 0 ? [] : await this.#options.store.readIndex(missing.map(({ sealed, range }) => rowsOfRange(sealed.begin, range)));
+    const rows = missing.length === 0 ? [] : await this.#options.store.readIndex(missing.map(({ segment, range }) => rowsOfRange(segment.begin, range)));
     for (const [at, one] of missing.entries()) {
-      const entries = decodeRange(this.#crc32, one.sealed, one.range, rows[at]!);
+      const entries = decodeRange(this.#crc32, one.segment, one.range, rows[at]!);
       if (entries === null) continue;
       one.entries = entries;
       this.#cache.set(one.name, entries, entries.byteLength);

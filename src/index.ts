@@ -7,7 +7,7 @@ export type {
   BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
-export type { Admin } from "./client/admin.ts";
+export type { Admin, QueryOptions } from "./client/admin.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
   BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, Durability, MessageType, OffsetBoundary, PullStatus,

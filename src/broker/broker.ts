@@ -106,7 +106,7 @@ export class Broker {
     this.epoch = epoch;
     this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
     this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
-    this.#keys = new KeyIndex({ store, segment: indexer.segment, scan: (from) => scanLog(this.#log.rowsAt(from), indexer, from) });
+    this.#keys = new KeyIndex({ store, indexer, scan: (from) => scanLog(this.#log.rowsAt(from), indexer, from) });
     this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
     this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, keys: this.#keys, checkpoint: this.#checkpoint, indexer, epoch });

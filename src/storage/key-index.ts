@@ -1,10 +1,11 @@
-import { INDEX_CACHE_BYTES, INDEX_PAGE_ENTRIES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
+import { INDEX_CACHE_BYTES, INDEX_PAGE_ENTRIES, MAX_SEGMENT_LOG_BYTES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { BlockStore, IndexChange } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
+import type { Indexer } from "./indexer.ts";
 import { KEY_ROW_BYTES, type KeyQuery, type KeySegment, rangeOf, SEGMENT_ENTRIES, SEGMENT_SLOTS } from "./key-segment.ts";
-import { decodeOpen, decodeRange, encodeOpenPage, encodeSegment, rangesOf, rowsOfOpen, rowsOfRange, segmentRange } from "./key-pages.ts";
+import { type Crc32, decodeOpen, decodeRange, encodeOpenPage, encodeSegment, rangesOf, rowsOfOpen, rowsOfRange, segmentRange } from "./key-pages.ts";
 import type { Scanned } from "./log-scanner.ts";
 import { TsKeySegment } from "./ts-key-segment.ts";
 
@@ -33,8 +34,8 @@ export interface IndexTake {
 
 export interface KeyIndexOptions {
   store: BlockStore;
-  /** The open segment. */
-  segment: KeySegment;
+  /** Holds the open segment. */
+  indexer: Pick<Indexer, "segment" | "crc32">;
   /** Walks the log from a position on: what pages are rebuilt from. */
   scan: (from: number) => AsyncIterable<Scanned>;
   /** Entries of a segment; fewer for tests. */
@@ -62,6 +63,7 @@ const MAX_SEGMENTS_PER_READ = 16;
 export class KeyIndex {
   readonly #options: KeyIndexOptions;
   readonly #segment: KeySegment;
+  readonly #crc32: Crc32;
   readonly #cache = new ByteCache<string, Uint8Array>(INDEX_CACHE_BYTES);
   readonly #rebuilding = new Map<Sealed, Promise<void>>();
   /** The oldest first. */
@@ -78,7 +80,8 @@ export class KeyIndex {
 
   constructor(options: KeyIndexOptions) {
     this.#options = options;
-    this.#segment = options.segment;
+    this.#segment = options.indexer.segment;
+    this.#crc32 = (bytes, seed) => options.indexer.crc32(bytes, seed);
     this.#open(0);
   }
 
@@ -98,7 +101,7 @@ export class KeyIndex {
     this.#stored = { begin: -1, count: 0 };
     this.#open(begin);
     const [rows] = count === 0 ? [[]] : await this.#options.store.readIndex([rowsOfOpen(count)]);
-    const entries = decodeOpen({ begin, beginTime, count }, rows!);
+    const entries = decodeOpen(this.#crc32, { begin, beginTime, count }, rows!);
     if (entries !== null) {
       this.#segment.load(entries, beginTime, endTime);
       this.#stored = { begin, count };
@@ -114,8 +117,10 @@ export class KeyIndex {
     let rest = rows.subarray(firstAt(rows, this.#position));
     if (rest.byteLength === 0) return;
     this.#position = positionOf(rows, rows.byteLength - KEY_ROW_BYTES) + 1;
+    const isFar = positionOf(rest, 0) - this.#begin >= MAX_SEGMENT_LOG_BYTES;
     // A clock that was set back since the last start: a segment's times go from its first entry to its last.
-    if (this.#segment.count > 0 && timeOf(rest) < this.#segment.endTime) this.#seal(positionOf(rest, 0));
+    const isBack = timeOf(rest) < this.#segment.endTime;
+    if (this.#segment.count > 0 && (isFar || isBack)) this.#seal(positionOf(rest, 0));
     for (;;) {
       const taken = this.#segment.put(rest);
       rest = rest.subarray(taken * KEY_ROW_BYTES);
@@ -137,7 +142,7 @@ export class KeyIndex {
   take(): IndexTake {
     const before = { stored: this.#stored, garbage: this.#garbage };
     const written = this.#sealed.filter(({ groups }) => groups !== null).map((sealed) => ({ sealed, groups: sealed.groups }));
-    const put = written.flatMap(({ sealed, groups }) => encodeSegment(sealed, groups!));
+    const put = written.flatMap(({ sealed, groups }) => encodeSegment(this.#crc32, sealed, groups!));
     const garbage = before.garbage === "all" ? "all" : before.garbage.map(segmentRange);
     // Written anew in place: the pages of a segment that is no longer open.
     const isAnother = before.stored.begin !== this.#begin;
@@ -152,7 +157,7 @@ export class KeyIndex {
     const changed = stored === count ? count : stored - (stored % INDEX_PAGE_ENTRIES);
     for (let first = changed; first < count; first += INDEX_PAGE_ENTRIES) {
       const entries = this.#segment.entries(first, Math.min(count, first + INDEX_PAGE_ENTRIES));
-      put.push(encodeOpenPage(open, first / INDEX_PAGE_ENTRIES, entries));
+      put.push(encodeOpenPage(this.#crc32, open, first / INDEX_PAGE_ENTRIES, entries));
     }
     this.#stored = { begin: this.#begin, count };
     this.#garbage = [];
@@ -226,15 +231,16 @@ export class KeyIndex {
 
   /** The entries of each segment's range that the key stands in; null where they have to be rebuilt. */
   async #load(segments: Sealed[], text: number): Promise<(Uint8Array | null)[]> {
-    const wanted = segments.map((sealed) => {
-      const range = rangeOf(text, rangesOf(sealed.count));
-      const name = `${sealed.begin}/${range}/${rangesOf(sealed.count)}`;
-      return { sealed, range, name, entries: sealed.groups?.[range] ?? this.#cache.get(name) };
+    const wanted = segments.map(({ begin, beginTime, count, groups }) => {
+      const range = rangeOf(text, rangesOf(count));
+      const name = `${begin}/${range}/${rangesOf(count)}`;
+      // A copy, because a rebuild may end meanwhile.
+      return { segment: { begin, beginTime, count }, range, name, entries: groups?.[range] ?? this.#cache.get(name) };
     });
     const missing = wanted.filter(({ entries }) => entries === undefined);
-    const rows = missing.length === 0 ? [] : await this.#options.store.readIndex(missing.map(({ sealed, range }) => rowsOfRange(sealed.begin, range)));
+    const rows = missing.length === 0 ? [] : await this.#options.store.readIndex(missing.map(({ segment, range }) => rowsOfRange(segment.begin, range)));
     for (const [at, one] of missing.entries()) {
-      const entries = decodeRange(one.sealed, one.range, rows[at]!);
+      const entries = decodeRange(this.#crc32, one.segment, one.range, rows[at]!);
       if (entries === null) continue;
       one.entries = entries;
       this.#cache.set(one.name, entries, entries.byteLength);

@@ -1,4 +1,3 @@
-import { crc32 } from "../model/crc32.ts";
 import { INDEX_PAGE_ENTRIES } from "../model/limits.ts";
 import { readInt64, writeInt64 } from "../model/record.ts";
 import type { IndexRange, IndexRow } from "./block-store.ts";
@@ -37,6 +36,9 @@ const MAX_PARTS = 64;
 
 export const OPEN_NAME = "open";
 
+/** The indexer's, because a start checks a megabyte of pages before any code is warm. */
+export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
+
 /** What a page has to agree with. */
 export interface SegmentId {
   /** Position in the log. */
@@ -68,33 +70,33 @@ export function rowsOfOpen(count: number): IndexRange {
   return { name: OPEN_NAME, from: 0, to: Math.ceil(count / INDEX_PAGE_ENTRIES) - 1 };
 }
 
-export function encodeOpenPage(segment: SegmentId, page: number, entries: Uint8Array): IndexRow {
-  return { key: [OPEN_NAME, page], bytes: encode(segment, { kind: 0, page, ranges: 0, part: 0, parts: 0 }, entries) };
+export function encodeOpenPage(crc32: Crc32, segment: SegmentId, page: number, entries: Uint8Array): IndexRow {
+  return { key: [OPEN_NAME, page], bytes: encode(crc32, segment, { kind: 0, page, ranges: 0, part: 0, parts: 0 }, entries) };
 }
 
 /** `groups`: the entries by range. */
-export function encodeSegment(segment: SegmentId, groups: Uint8Array[]): IndexRow[] {
+export function encodeSegment(crc32: Crc32, segment: SegmentId, groups: Uint8Array[]): IndexRow[] {
   return groups.flatMap((entries, range) => {
     const parts = Math.max(1, Math.ceil(entries.byteLength / (PART_ENTRIES * INDEX_ENTRY_BYTES)));
     return Array.from({ length: parts }, (_, part) => {
       const from = part * PART_ENTRIES * INDEX_ENTRY_BYTES;
-      const bytes = encode(segment, { kind: 1, page: range, ranges: groups.length, part, parts }, entries.subarray(from, from + PART_ENTRIES * INDEX_ENTRY_BYTES));
+      const bytes = encode(crc32, segment, { kind: 1, page: range, ranges: groups.length, part, parts }, entries.subarray(from, from + PART_ENTRIES * INDEX_ENTRY_BYTES));
       return { key: [segmentName(segment.begin), range * MAX_PARTS + part], bytes };
     });
   });
 }
 
 /** All entries of the open segment; null when they are not whole. */
-export function decodeOpen(segment: SegmentId, rows: Uint8Array[]): Uint8Array | null {
-  const pages = rows.map((row, page) => decode(segment, { kind: 0, page, ranges: 0, part: 0, parts: 0 }, row));
+export function decodeOpen(crc32: Crc32, segment: SegmentId, rows: Uint8Array[]): Uint8Array | null {
+  const pages = rows.map((row, page) => decode(crc32, segment, { kind: 0, page, ranges: 0, part: 0, parts: 0 }, row));
   const entries = join(pages);
   return entries?.byteLength === segment.count * INDEX_ENTRY_BYTES ? entries : null;
 }
 
 /** The entries of one range of a sealed segment; null when they are not whole. */
-export function decodeRange(segment: SegmentId, range: number, rows: Uint8Array[]): Uint8Array | null {
+export function decodeRange(crc32: Crc32, segment: SegmentId, range: number, rows: Uint8Array[]): Uint8Array | null {
   const ranges = rangesOf(segment.count);
-  const parts = rows.map((row, part) => decode(segment, { kind: 1, page: range, ranges, part, parts: rows.length }, row));
+  const parts = rows.map((row, part) => decode(crc32, segment, { kind: 1, page: range, ranges, part, parts: rows.length }, row));
   return parts.length === 0 ? null : join(parts);
 }
 
@@ -106,7 +108,7 @@ interface Place {
   parts: number;
 }
 
-function encode({ begin, beginTime }: SegmentId, place: Place, entries: Uint8Array): Uint8Array {
+function encode(crc32: Crc32, { begin, beginTime }: SegmentId, place: Place, entries: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + entries.byteLength);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
@@ -120,11 +122,11 @@ function encode({ begin, beginTime }: SegmentId, place: Place, entries: Uint8Arr
   view.setUint16(30, place.parts);
   view.setUint32(32, entries.byteLength / INDEX_ENTRY_BYTES);
   bytes.set(entries, HEADER_BYTES);
-  view.setUint32(CRC_AT, crcOf(bytes));
+  view.setUint32(CRC_AT, crcOf(crc32, bytes));
   return bytes;
 }
 
-function decode({ begin, beginTime }: SegmentId, place: Place, bytes: Uint8Array): Uint8Array | null {
+function decode(crc32: Crc32, { begin, beginTime }: SegmentId, place: Place, bytes: Uint8Array): Uint8Array | null {
   if (bytes.byteLength < HEADER_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isThis =
@@ -132,10 +134,10 @@ function decode({ begin, beginTime }: SegmentId, place: Place, bytes: Uint8Array
     readInt64(view, 8) === begin && readInt64(view, 16) === beginTime &&
     view.getUint16(24) === place.page && view.getUint16(26) === place.ranges && view.getUint16(28) === place.part &&
     view.getUint16(30) === place.parts && view.getUint32(32) * INDEX_ENTRY_BYTES === bytes.byteLength - HEADER_BYTES;
-  return isThis && view.getUint32(CRC_AT) === crcOf(bytes) ? bytes.subarray(HEADER_BYTES) : null;
+  return isThis && view.getUint32(CRC_AT) === crcOf(crc32, bytes) ? bytes.subarray(HEADER_BYTES) : null;
 }
 
-function crcOf(bytes: Uint8Array): number {
+function crcOf(crc32: Crc32, bytes: Uint8Array): number {
   return crc32(bytes.subarray(HEADER_BYTES), crc32(bytes.subarray(0, CRC_AT)));
 }
 

@@ -1,6 +1,7 @@
 /** The key index over a store and a log, without a broker: small segments, so that every border is met. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { keyHash } from "../../src/model/index-key.ts";
+import { MAX_SEGMENT_LOG_BYTES } from "../../src/model/limits.ts";
 import type { CommitOutcome } from "../../src/storage/block-store.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import type { Indexer } from "../../src/storage/indexer.ts";
@@ -9,6 +10,7 @@ import { scanLog } from "../../src/storage/log-scanner.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { WasmIndexer } from "../../src/storage/wasm-indexer.ts";
+import { encodeRow } from "../unit/key-segment.contract.ts";
 import { concat, encodeRecord } from "../unit/records.ts";
 import base64 from "virtual:indexer-wasm";
 
@@ -50,7 +52,7 @@ class House {
     this.time = before?.time ?? this.time;
     this.store = new WatchedStore(this.disk);
     this.log = new CommitLog(indexer, this.store, () => {});
-    this.index = new KeyIndex({ store: this.store, segment: indexer.segment, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAt(rebuilds ? from : Infinity), indexer, from) });
+    this.index = new KeyIndex({ store: this.store, indexer, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAt(rebuilds ? from : Infinity), indexer, from) });
   }
 
   static async begin(indexer: Indexer): Promise<House> {
@@ -369,6 +371,16 @@ describe.each([["WASM", wasm], ["TypeScript", async () => new TsIndexer()]] as c
     for (const [key, positions] of house.truth) expect(await next.find(key)).toEqual(positions.filter((position) => position >= cut));
     const last = await next.restart(await next.checkpoint());
     for (const [key, positions] of house.truth) expect((await last.find(key)).filter((position) => position >= cut)).toEqual(positions.filter((position) => position >= cut));
+  });
+
+  test("a segment covers a bounded part of the log, however few keys there are", async () => {
+    const step = MAX_SEGMENT_LOG_BYTES / 4;
+    const positions = Array.from({ length: 12 }, (_, at) => at * step);
+    for (const position of positions) house.index.put(encodeRow({ key: keyHash("T#k"), text: keyHash("k"), position, time: 5000 }));
+    const checkpoint = { ...(await house.checkpoint()), position: 12 * step };
+    expect(checkpoint.segments.map(([begin]) => begin)).toEqual([0, 4 * step, 8 * step]);
+    house.index.put(encodeRow({ key: keyHash("T#k"), text: keyHash("k"), position: 2 ** 50, time: 5000 }));
+    expect(await house.find("k")).toEqual([2 ** 50, ...positions.toReversed()]);
   });
 
   test("a long replay keeps few segments in memory and still finds all", async () => {

@@ -10,11 +10,14 @@ import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
 import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
 import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
+import { cryptoKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
 import { boolean, integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
+import { EncryptedStore } from "../storage/encrypted-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import { keyMissing, keyUnwanted, keyWrong } from "../storage/key-check.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
@@ -61,6 +64,7 @@ const helloRequest = record({
       groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
     }),
   ),
+  encryptionKey: optional(cryptoKey),
 });
 type Hello = ReturnType<typeof helloRequest>;
 
@@ -73,6 +77,12 @@ export class BrokerHost {
   #namespace: string | null = null;
   #storage: StorageKind = "indexeddb";
   #broker: Broker | null = null;
+  /** The running broker's, or the one that is being opened. */
+  #store: BlockStore | null = null;
+  /** The hello whose key is tried next: only the newest may know what the ones before it got wrong. */
+  #newest: Hello | null = null;
+  #tried: Hello | null = null;
+  readonly #refusals = new WeakMap<Hello, MQError>();
   #status: "waiting" | "recovering" = "waiting";
   #lastError: MQError | null = null;
   /** The newest that clients, or brokers that ended here, remember of the store. */
@@ -143,6 +153,7 @@ export class BrokerHost {
     this.#witness = newerMark(this.#witness, credible(hello.witness));
     this.#askedAt = this.#environment.clock.monotonic();
     this.#asked.resolve();
+    if (this.#broker === null) this.#newest = hello;
     if (isFirst) void this.#run(hello);
     if (this.#broker === null) {
       await new Promise<void>((resolve) => {
@@ -156,8 +167,24 @@ export class BrokerHost {
         }
       });
     }
+    const refusal = this.#refusals.get(hello);
+    if (refusal !== undefined) throw refusal;
     if (this.#broker === null && this.#lastError !== null) throw this.#lastError;
-    return this.#broker;
+    return this.#admit(hello);
+  }
+
+  /** The running broker, if it may be used with this key. */
+  async #admit({ namespace, encryptionKey }: Hello): Promise<Broker | null> {
+    const broker = this.#broker;
+    if (broker === null) return null;
+    if (!(this.#store instanceof EncryptedStore)) {
+      if (encryptionKey !== undefined) throw keyUnwanted(`Namespace "${namespace}" is served without encryption, to whoever connected first.`);
+      return broker;
+    }
+    if (encryptionKey === undefined) throw keyMissing();
+    if (!(await this.#store.opensWith(encryptionKey))) throw keyWrong();
+    // It may have ended meanwhile.
+    return broker === this.#broker ? broker : null;
   }
 
   #openSession(broker: Broker, { clientId, lockName }: Hello): Session {
@@ -197,6 +224,10 @@ export class BrokerHost {
       try {
         await this.#serveOnce(hello, () => (delay = RESTART_DELAY_MIN));
       } catch (error) {
+        if (error instanceof MQError && error.field === KEY_FIELD) {
+          await this.#refuse(error);
+          continue;
+        }
         this.#lastError =
           error instanceof MQError
             ? error
@@ -206,6 +237,14 @@ export class BrokerHost {
       // Whoever has been replaced, and whose clients have gone on, must not get in their way again.
       if (!this.#isWanted()) await (this.#asked = deferred()).promise;
     }
+  }
+
+  /** The store is well, but whoever asked has no right key. The next one may. */
+  async #refuse(error: MQError): Promise<void> {
+    this.#lastError = null;
+    if (this.#tried !== null) this.#refusals.set(this.#tried, error);
+    for (const ready of [...this.#onBroker]) ready();
+    if (this.#newest === this.#tried) await (this.#asked = deferred()).promise;
   }
 
   #isWanted(): boolean {
@@ -224,7 +263,10 @@ export class BrokerHost {
     this.#status = "recovering";
     const incarnation = randomName(random);
     const alive = await locks.acquire(brokerLock(namespace, incarnation));
-    const store = openStore(storage, namespace);
+    this.#tried = this.#newest;
+    const key = this.#tried?.encryptionKey;
+    const opened = openStore(storage, namespace);
+    const store = (this.#store = key === undefined ? opened : new EncryptedStore(opened, namespace, key, random));
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
       const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness });
@@ -234,6 +276,8 @@ export class BrokerHost {
         ends.push(new Promise((resolve) => (lease.onKnock = whenIdle(broker, () => resolve(new MQError("FENCED", "Another worker has clients; this one has none."))))));
       }
       this.#broker = broker;
+      // After its end, its key is tried first.
+      this.#newest = this.#tried;
       this.#lastError = null;
       onServing();
       for (const ready of [...this.#onBroker]) ready();

@@ -1,7 +1,9 @@
 import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
+import { MQError } from "../model/errors.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
 import type { BrokerSettings } from "../protocol/api.ts";
+import { encryptionKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import { boolean, callable, instance, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { browserEnvironment } from "./browser-environment.ts";
 import { Connection } from "./connection.ts";
@@ -20,6 +22,12 @@ export interface ConnectOptions {
   worker?: (name: string) => SharedWorker;
   /** Settings for the broker. The first client's are taken; `configIgnored` tells a later one what it did not get. */
   broker?: Partial<BrokerSettings>;
+  /**
+   * Messages are encrypted with it where they rest (AES-GCM): a CryptoKey for AES-GCM with 256 bits that may encrypt and
+   * decrypt, extractable or not, or 32 random bytes. All tabs of a namespace give the same key, from its first message
+   * on. Without it nothing can be read ever again; TabMQ keeps no copy.
+   */
+  encryptionKey?: CryptoKey | Uint8Array;
   /** Unique per connection; default random. */
   clientId?: string;
   /** Aborts the attempt. */
@@ -37,13 +45,14 @@ const optionsCheck = record({
       maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
     }),
   ),
+  encryptionKey: optional(encryptionKey),
   clientId: optional(named(checkClientId)),
   signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
 });
 
 /**
  * Connects this tab to the broker of a namespace, starting it if it is not running.
- * Rejects with MQError: INVALID_PARAMETER, UNSUPPORTED_ENVIRONMENT, UPGRADE_REQUIRED, STORAGE_UNAVAILABLE, or
+ * Rejects with MQError: INVALID_PARAMETER, UNSUPPORTED_ENVIRONMENT, UPGRADE_REQUIRED, CANNOT_DECRYPT, STORAGE_UNAVAILABLE, or
  * DEADLINE_EXCEEDED when no broker serves within ten seconds, or thirty while one that hangs is being replaced.
  */
 export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
@@ -55,15 +64,28 @@ export async function connectWith(
   environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment,
   options: ConnectOptions = {},
 ): Promise<TabMQ> {
-  const { namespace = "default", host = "auto", worker, broker = {}, clientId, signal } = optionsCheck(options, "connect");
+  const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: given, clientId, signal } = optionsCheck(options, "connect");
   const storage = host === "memory" ? "memory" : "indexeddb";
   const environment = environmentFor(namespace, storage, worker);
+  const key = given instanceof Uint8Array ? await importKey(given) : given;
   const connection = await Connection.open(environment, {
     namespace,
     clientId: clientId ?? randomName(environment.random),
     storage,
     settings: broker,
+    ...(key === undefined ? {} : { encryptionKey: key }),
     ...(signal === undefined ? {} : { signal }),
   });
   return new TabMQ(connection);
+}
+
+/** From here on nobody can read the key, TabMQ included. */
+async function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  try {
+    return await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+  } catch {
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "This browser cannot use AES-GCM with 256 bits.", { field: KEY_FIELD });
+  } finally {
+    bytes.fill(0);
+  }
 }

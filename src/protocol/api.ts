@@ -63,6 +63,8 @@ export interface HelloRequest {
   settings: Partial<BrokerSettings>;
   /** What this origin's tabs remember of the store; null = nothing. */
   witness: WitnessMark | null;
+  /** AES-GCM, 256 bits. Missing = the store is not encrypted. */
+  encryptionKey?: CryptoKey;
 }
 
 /** A note outside the store of how far it had come: it lags behind what is durable and is never ahead of it. */
@@ -269,6 +271,8 @@ export interface BrokerDiagnostics {
   incarnation: string;
   epoch: number;
   storage: StorageKind;
+  /** Whether messages are encrypted where they rest. */
+  encrypted: boolean;
   indexer: "wasm" | "typescript";
   sessions: number;
   /** Calls not yet answered, this one and waiting fetches included. */

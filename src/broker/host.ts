@@ -10,7 +10,7 @@ import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
 import type { BrokerSettings, HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
 import { DEFAULT_BROKER_SETTINGS, PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
-import { cryptoKey, KEY_FIELD } from "../protocol/encryption-key.ts";
+import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
 import { boolean, integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
@@ -64,9 +64,9 @@ const helloRequest = record({
       groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
     }),
   ),
-  encryptionKey: optional(cryptoKey),
+  encryptionKey: optional(encryptionKey),
 });
-type Hello = ReturnType<typeof helloRequest>;
+type Hello = ReturnType<typeof helloRequest> & { encryptionKey?: CryptoKey };
 
 /**
  * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
@@ -109,7 +109,7 @@ export class BrokerHost {
       epoch: () => this.#broker?.epoch ?? 0,
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
-        const hello = helloRequest(request, "hello");
+        const hello = await withImportedKey(helloRequest(request, "hello"));
         // Locks are named by us alone: a client must not make the broker wait for any other.
         if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
@@ -174,15 +174,15 @@ export class BrokerHost {
   }
 
   /** The running broker, if it may be used with this key. */
-  async #admit({ namespace, encryptionKey }: Hello): Promise<Broker | null> {
+  async #admit({ namespace, encryptionKey: key }: Hello): Promise<Broker | null> {
     const broker = this.#broker;
     if (broker === null) return null;
     if (!(this.#store instanceof EncryptedStore)) {
-      if (encryptionKey !== undefined) throw keyUnwanted(`Namespace "${namespace}" is served without encryption, to whoever connected first.`);
+      if (key !== undefined) throw keyUnwanted(`Namespace "${namespace}" is served without encryption, to whoever connected first.`);
       return broker;
     }
-    if (encryptionKey === undefined) throw keyMissing();
-    if (!(await this.#store.opensWith(encryptionKey))) throw keyWrong();
+    if (key === undefined) throw keyMissing();
+    if (!(await this.#store.opensWith(key))) throw keyWrong();
     // It may have ended meanwhile.
     return broker === this.#broker ? broker : null;
   }
@@ -293,6 +293,10 @@ export class BrokerHost {
       lease?.release();
     }
   }
+}
+
+async function withImportedKey({ encryptionKey: given, ...rest }: ReturnType<typeof helloRequest>): Promise<Hello> {
+  return given === undefined ? rest : { ...rest, encryptionKey: await importKey(given) };
 }
 
 /** Clients may have moved to the worker that knocks: a host without any lets it in. */

@@ -3,6 +3,7 @@ import { SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { BrokerSettings, HelloReply, StorageKind } from "../protocol/api.ts";
 import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
+import type { EncryptionKey } from "../protocol/encryption-key.ts";
 import { writerLock } from "../protocol/lock-names.ts";
 import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
@@ -15,7 +16,7 @@ export interface ConnectionOptions {
   clientId: string;
   storage: StorageKind;
   settings: Partial<BrokerSettings>;
-  encryptionKey?: CryptoKey;
+  encryptionKey?: EncryptionKey;
   signal?: AbortSignal;
 }
 

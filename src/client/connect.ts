@@ -1,9 +1,8 @@
 import { MAX_BODY_BYTES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
-import { MQError } from "../model/errors.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
 import type { BrokerSettings } from "../protocol/api.ts";
-import { encryptionKey, KEY_FIELD } from "../protocol/encryption-key.ts";
+import { encryptionKey } from "../protocol/encryption-key.ts";
 import { boolean, callable, instance, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { browserEnvironment } from "./browser-environment.ts";
 import { Connection } from "./connection.ts";
@@ -24,8 +23,8 @@ export interface ConnectOptions {
   broker?: Partial<BrokerSettings>;
   /**
    * Messages are encrypted with it where they rest (AES-GCM): a CryptoKey for AES-GCM with 256 bits that may encrypt and
-   * decrypt, extractable or not, or 32 random bytes. All tabs of a namespace give the same key, from its first message
-   * on. Without it nothing can be read ever again; TabMQ keeps no copy.
+   * decrypt, extractable or not, or 32 random bytes (WebKit passes no CryptoKey to a SharedWorker). All tabs of a
+   * namespace give the same key, from its first message on. Without it nothing can be read ever again; TabMQ keeps no copy.
    */
   encryptionKey?: CryptoKey | Uint8Array;
   /** Unique per connection; default random. */
@@ -64,10 +63,9 @@ export async function connectWith(
   environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment,
   options: ConnectOptions = {},
 ): Promise<TabMQ> {
-  const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: given, clientId, signal } = optionsCheck(options, "connect");
+  const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId, signal } = optionsCheck(options, "connect");
   const storage = host === "memory" ? "memory" : "indexeddb";
   const environment = environmentFor(namespace, storage, worker);
-  const key = given instanceof Uint8Array ? await importKey(given) : given;
   const connection = await Connection.open(environment, {
     namespace,
     clientId: clientId ?? randomName(environment.random),
@@ -77,15 +75,4 @@ export async function connectWith(
     ...(signal === undefined ? {} : { signal }),
   });
   return new TabMQ(connection);
-}
-
-/** From here on nobody can read the key, TabMQ included. */
-async function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
-  try {
-    return await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
-  } catch {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", "This browser cannot use AES-GCM with 256 bits.", { field: KEY_FIELD });
-  } finally {
-    bytes.fill(0);
-  }
 }

@@ -1,4 +1,5 @@
 import type { ErrorData } from "../model/errors.ts";
+import type { EncryptionKey } from "./encryption-key.ts";
 
 /**
  * What crosses a port. A client calls one of these methods by name through comlink; nothing else gets through
@@ -63,8 +64,8 @@ export interface HelloRequest {
   settings: Partial<BrokerSettings>;
   /** What this origin's tabs remember of the store; null = nothing. */
   witness: WitnessMark | null;
-  /** AES-GCM, 256 bits. Missing = the store is not encrypted. */
-  encryptionKey?: CryptoKey;
+  /** For AES-GCM, 256 bits. Missing = the store is not encrypted. */
+  encryptionKey?: EncryptionKey;
 }
 
 /** A note outside the store of how far it had come: it lags behind what is durable and is never ahead of it. */

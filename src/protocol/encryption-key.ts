@@ -4,8 +4,14 @@ import type { Check } from "./validate.ts";
 export const KEY_FIELD = "connect.encryptionKey";
 export const KEY_BYTES = 32;
 
-/** A key as it crosses the port. No message here shows what was given: it may be the secret itself. */
-export const cryptoKey: Check<CryptoKey> = (value) => {
+export type EncryptionKey = CryptoKey | Uint8Array<ArrayBuffer>;
+
+/** A key, or the bytes of one, which are copied. No message here shows what was given: it may be the secret itself. */
+export const encryptionKey: Check<EncryptionKey> = (value) => {
+  if (value instanceof Uint8Array) {
+    if (value.byteLength !== KEY_BYTES) throw unfit(`must have ${KEY_BYTES} bytes, not ${value.byteLength}`);
+    return Uint8Array.from(value);
+  }
   if (!isCryptoKey(value)) throw unfit(`must be a CryptoKey or ${KEY_BYTES} bytes in a Uint8Array`);
   const { name, length } = value.algorithm as Partial<AesKeyAlgorithm>;
   if (name !== "AES-GCM" || length !== KEY_BYTES * 8) throw unfit("must be a CryptoKey for AES-GCM with 256 bits");
@@ -13,12 +19,11 @@ export const cryptoKey: Check<CryptoKey> = (value) => {
   return value;
 };
 
-/** A key as an application may give it; bytes are copied. */
-export const encryptionKey: Check<CryptoKey | Uint8Array<ArrayBuffer>> = (value, field) => {
-  if (!(value instanceof Uint8Array)) return cryptoKey(value, field);
-  if (value.byteLength !== KEY_BYTES) throw unfit(`must have ${KEY_BYTES} bytes, not ${value.byteLength}`);
-  return Uint8Array.from(value);
-};
+/** From here on nobody can read the key, TabMQ included. */
+export async function importKey(given: EncryptionKey): Promise<CryptoKey> {
+  if (!(given instanceof Uint8Array)) return given;
+  return crypto.subtle.importKey("raw", given, "AES-GCM", false, ["encrypt", "decrypt"]);
+}
 
 /** By its name: it may come from another window. */
 function isCryptoKey(value: unknown): value is CryptoKey {

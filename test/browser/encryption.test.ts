@@ -7,6 +7,11 @@ import { blockStoreContract, type TestDisk } from "../contract/block-store.contr
 import { newKey } from "../support/keys.ts";
 
 const key = await newKey();
+const keyBytes = crypto.getRandomValues(new Uint8Array(32));
+/** WebKit passes no CryptoKey to a SharedWorker. */
+const passesKeys = !/AppleWebKit/.test(navigator.userAgent) || /Chrome/.test(navigator.userAgent);
+/** A key as an application would have to give it here. */
+const given: CryptoKey | Uint8Array = passesKeys ? key : keyBytes;
 let next = 0;
 const newNamespace = (): string => `encryption-${Date.now()}-${next++}`;
 
@@ -104,18 +109,30 @@ describe("an encrypted namespace, from source, over a real SharedWorker", () => 
     return messages.map((message) => message.text());
   }
 
-  /** The broker ends, and the next one recovers from the store. */
-  async function endBroker(namespace: string): Promise<void> {
-    await navigator.locks.request(`tabmq/${namespace}/writer`, { steal: true }, () => Promise.resolve());
+  /** The broker ends, and the next one recovers from the store. Resolves when that one serves: what is sent meanwhile may be stored twice. */
+  async function endBroker(mq: TabMQ): Promise<void> {
+    const epoch = async (): Promise<number> => (await mq.diagnostics()).broker.epoch;
+    const before = await epoch();
+    await navigator.locks.request(`tabmq/${mq.namespace}/writer`, { steal: true }, () => Promise.resolve());
+    while ((await epoch()) === before) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  test("a key that nobody can read: what was sent is there in the next broker's life, and not to be found in IndexedDB", async () => {
+  test.runIf(!passesKeys)("a CryptoKey that the worker cannot read is refused at once, and the reason given", async () => {
+    const began = performance.now();
+    await expect(connect({ namespace: newNamespace(), encryptionKey: key })).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("32 bytes") });
+    // The control is the connect timeout of ten seconds, which this took before.
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  const keys: [string, CryptoKey | Uint8Array][] = [["32 bytes", keyBytes]];
+  if (passesKeys) keys.push(["a key that nobody can read", key]);
+  test.each(keys)("%s: what was sent is there in the next broker's life, and not to be found in IndexedDB", async (_name, encryptionKey) => {
     const namespace = newNamespace();
-    const mq = await open({ namespace, encryptionKey: key });
+    const mq = await open({ namespace, encryptionKey });
     expect(key.extractable).toBe(false);
     await send(mq, "the body of a message");
     const first = (await mq.diagnostics()).broker;
-    await endBroker(namespace);
+    await endBroker(mq);
     await send(mq, "and another");
     const second = (await mq.diagnostics()).broker;
     expect([first.encrypted, second.encrypted, second.epoch > first.epoch, second.damaged]).toEqual([true, true, true, []]);
@@ -130,36 +147,42 @@ describe("an encrypted namespace, from source, over a real SharedWorker", () => 
     expect(shows(await rawLog(plain), "the body of a message")).toBe(true);
   });
 
-  test("another key or none is CANNOT_DECRYPT, while a broker runs and when none does", async () => {
+  test("another key or none is CANNOT_DECRYPT, while a broker runs and after one has ended", async () => {
     const namespace = newNamespace();
-    const mq = await open({ namespace, encryptionKey: key });
+    const mq = await open({ namespace, encryptionKey: given });
     await send(mq, "a");
     const attempts = async () => {
       const codes = [];
-      for (const options of [{ encryptionKey: await newKey() }, { encryptionKey: new Uint8Array(32) }, {}]) {
+      for (const options of [{ encryptionKey: passesKeys ? await newKey() : new Uint8Array(32).fill(1) }, { encryptionKey: new Uint8Array(32) }, {}]) {
         codes.push(await open({ namespace, ...options }).then(() => "connected", (error: unknown) => (error as { code: string }).code));
       }
       return codes;
     };
     expect(await attempts()).toEqual(["CANNOT_DECRYPT", "CANNOT_DECRYPT", "CANNOT_DECRYPT"]);
+    // It ends, and no other comes while the lock is taken.
+    let release = (): void => {};
+    await new Promise<void>((taken) => {
+      const held = new Promise<void>((resolve) => (release = resolve));
+      void navigator.locks.request(`tabmq/${namespace}/writer`, { steal: true }, () => (taken(), held));
+    });
     await mq.close();
-    await endBroker(namespace);
+    release();
     expect(await attempts()).toEqual(["CANNOT_DECRYPT", "CANNOT_DECRYPT", "CANNOT_DECRYPT"]);
-    expect(await read(await open({ namespace, encryptionKey: key }))).toEqual(["a"]);
+    expect(await read(await open({ namespace, encryptionKey: given }))).toEqual(["a"]);
   });
 
   test("a row that was changed in IndexedDB is reported and left out; the log goes on", async () => {
     const namespace = newNamespace();
-    const mq = await open({ namespace, encryptionKey: key });
+    const mq = await open({ namespace, encryptionKey: given });
     await send(mq, "a");
     await send(mq, "b");
-    const keys = (await raw(namespace, "readonly", (tx) => tx.objectStore("log").getAllKeys())) as number[];
+    const positions = (await raw(namespace, "readonly", (tx) => tx.objectStore("log").getAllKeys())) as number[];
     const row = (await rawLog(namespace))[1]!;
     row[60]! ^= 1;
-    await raw(namespace, "readwrite", (tx) => tx.objectStore("log").put(row, keys[1]!));
-    await endBroker(namespace);
+    await raw(namespace, "readwrite", (tx) => tx.objectStore("log").put(row, positions[1]!));
+    await endBroker(mq);
     await send(mq, "c");
     expect(await read(mq)).toEqual(["a", "c"]);
-    expect((await mq.diagnostics()).broker.damaged).toMatchObject([{ position: keys[1] }]);
+    expect((await mq.diagnostics()).broker.damaged).toMatchObject([{ position: positions[1] }]);
   });
 });

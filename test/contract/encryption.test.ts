@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { MessageExt, TabMQ } from "../../src/index.ts";
 import { systemRandom } from "../../src/platform/random.ts";
+import type { PortLike } from "../../src/protocol/guarded-endpoint.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, LogRow } from "../../src/storage/block-store.ts";
 import { KEY_CHECK } from "../../src/storage/block-store.ts";
 import { RowCipher } from "../../src/storage/cipher.ts";
@@ -110,9 +111,10 @@ describe("an encrypted namespace", () => {
     const answers = [await mq.diagnostics(), await mq.admin.topics(), origin.memo.text];
     await mq.close();
     expect(given).toEqual(bytes);
+    // It crosses the port in the greeting and in nothing else.
+    const shown = posted.filter((message) => JSON.stringify(message, (_, value) => (value instanceof Uint8Array ? [...value] : value)).includes([...bytes].join(",")));
     expect(posted.length).toBeGreaterThan(2);
-    const keys = posted.flatMap((message) => (message as { argumentList?: { value: { encryptionKey?: CryptoKey } }[] }).argumentList ?? []).flatMap(({ value }) => value?.encryptionKey ?? []);
-    expect(keys.map(({ extractable }) => extractable)).toEqual([false]);
+    expect(shown).toMatchObject([{ path: ["hello"] }]);
     const [hex, base64] = [Buffer.from(bytes).toString("hex"), Buffer.from(bytes).toString("base64")];
     expect(JSON.stringify(answers)).not.toMatch(new RegExp(`${hex}|${base64.slice(0, 40).replaceAll(/[+/]/g, "\\$&")}|CryptoKey`));
     const stored = [...origin.disk.log.values(), ...origin.disk.queue.values(), ...[...origin.disk.state.values()].map((value) => new Uint8Array(Buffer.from(JSON.stringify(value))))];
@@ -178,6 +180,27 @@ describe("a key that is none is refused by name, before anything is opened", () 
     expect(await answer).toMatchObject({ ok: false, error: { code: "INVALID_PARAMETER", field: "connect.encryptionKey" } });
     expect(JSON.stringify(await answer)).not.toContain("passphrase");
     expect(origin.disk).toEqual(new MemoryDisk());
+  });
+});
+
+describe("a key that the browser does not let through", () => {
+  /** A port whose other side can read nothing: each message is an event there, and not one with data. */
+  function unreadable(origin: NodeOrigin): PortLike {
+    const listeners: ((event: MessageEvent) => void)[] = [];
+    const far: PortLike = {
+      postMessage: (data) => listeners.forEach((listener) => listener({ data } as MessageEvent)),
+      addEventListener: () => {}, removeEventListener: () => {}, start: () => {}, close: () => {},
+    };
+    origin.host.accept(far);
+    return { ...far, postMessage: () => far.onmessageerror?.({} as MessageEvent), addEventListener: (_type, listener) => void listeners.push(listener) };
+  }
+
+  test("is refused with the reason, and nobody takes the worker for hung", async () => {
+    const origin = start();
+    let opened = 0;
+    const openBroker = () => (opened++, { port: unreadable(origin), onError: () => {} });
+    await expect(origin.connect({ encryptionKey: key }, { openBroker })).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("32 bytes") });
+    expect(opened).toBe(1);
   });
 });
 

@@ -121,11 +121,11 @@ export class EncryptedStore implements BlockStore {
     throw keyUnwanted(`Namespace "${this.#namespace}" holds messages that were stored without encryption. Read them without encryptionKey, and use another namespace with it.`);
   }
 
-  async #seal({ epoch, log, queue, state }: CommitBatch): Promise<CommitBatch> {
-    const rows = structuredClone(state);
-    const pages = queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() }));
-    const sealed = await Promise.all(log.map(async (row) => ({ position: row.position, bytes: await this.#opened().seal(row, epoch) })));
-    return { epoch, log: sealed, queue: pages, state: this.#isChecked ? rows : [...rows, [KEY_CHECK, this.#check]] };
+  async #seal(batch: CommitBatch): Promise<CommitBatch> {
+    const rows = structuredClone(batch.state);
+    const queue = batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() }));
+    const log = await Promise.all(batch.log.map(async (row) => ({ position: row.position, bytes: await this.#opened().seal(row, batch.epoch) })));
+    return { ...batch, log, queue, state: this.#isChecked ? rows : [...rows, [KEY_CHECK, this.#check]] };
   }
 
   #opened(): RowCipher {

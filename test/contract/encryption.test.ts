@@ -361,7 +361,7 @@ describe("commits of an EncryptedStore", () => {
     }
   }
   const slow = { position: 0, bytes: new Uint8Array(100) };
-  const small = { position: 10_000, bytes: new Uint8Array(100) };
+  const small = { position: 10_000, bytes: new Uint8Array(100).fill(5) };
 
   /** Takes its time for the row at position 0. */
   class SlowCipher extends RowCipher {

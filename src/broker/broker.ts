@@ -11,6 +11,7 @@ import { CHECKPOINT_KEY, Checkpoint, readCheckpoint } from "../storage/checkpoin
 import { CommitLog } from "../storage/commit-log.ts";
 import { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { DurableState } from "../storage/durable-state.ts";
+import { refuseEncrypted } from "../storage/key-check.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { KeyIndex } from "../storage/key-index.ts";
@@ -90,7 +91,7 @@ export class Broker {
   static async start(environment: BrokerEnvironment): Promise<Broker> {
     const began = environment.clock.now();
     const { store, witness } = environment;
-    const taken = await store.takeOver();
+    const taken = await store.takeOver(0, refuseEncrypted);
     // A store older than what was served from it: epochs go on above those that tabs have seen.
     const isOutdated = witness !== null && taken <= witness.epoch;
     const broker = new Broker(environment, isOutdated ? await store.takeOver(witness.epoch) : taken);
@@ -180,6 +181,7 @@ export class Broker {
       epoch: this.epoch,
       storage: store.kind,
       durability: store.kind === "memory" ? "memory" : settings.flushDiskType === "async" ? "relaxed" : "strict",
+      encrypted: store.isEncrypted ?? false,
       indexer: indexer.kind,
       sessions: this.sessions.size,
       position: this.#log.position,

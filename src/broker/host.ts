@@ -9,11 +9,14 @@ import { sleep, type Timers } from "../platform/timers.ts";
 import type { HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
 import { PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
 import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
+import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
-import { integer, list, named, nullable, offset, oneOf, record, text } from "../protocol/validate.ts";
+import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
+import { EncryptedStore } from "../storage/encrypted-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import { keyMissing, keyUnwanted, keyWrong } from "../storage/key-check.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
@@ -59,8 +62,9 @@ const helloRequest = record({
       groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
     }),
   ),
+  encryptionKey: optional(encryptionKey),
 });
-type Hello = ReturnType<typeof helloRequest>;
+type Hello = ReturnType<typeof helloRequest> & { encryptionKey?: CryptoKey };
 
 /**
  * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
@@ -71,6 +75,12 @@ export class BrokerHost {
   #namespace: string | null = null;
   #storage: StorageKind = "indexeddb";
   #broker: Broker | null = null;
+  /** The running broker's, or the one that is being opened. */
+  #store: BlockStore | null = null;
+  /** The hello whose key is tried next: only the newest may know what the ones before it got wrong. */
+  #newest: Hello | null = null;
+  #tried: Hello | null = null;
+  readonly #refusals = new WeakMap<Hello, MQError>();
   #status: "waiting" | "recovering" = "waiting";
   #lastError: MQError | null = null;
   /** The newest that clients, or brokers that ended here, remember of the store. */
@@ -97,7 +107,7 @@ export class BrokerHost {
       epoch: () => this.#broker?.epoch ?? 0,
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
-        const hello = helloRequest(request, "hello");
+        const hello = await withImportedKey(helloRequest(request, "hello"));
         // Locks are named by us alone: a client must not make the broker wait for any other.
         if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
@@ -141,6 +151,7 @@ export class BrokerHost {
     this.#witness = newerMark(this.#witness, credible(hello.witness));
     this.#askedAt = this.#environment.clock.monotonic();
     this.#asked.resolve();
+    if (this.#broker === null) this.#newest = hello;
     if (isFirst) void this.#run(hello);
     if (this.#broker === null) {
       await new Promise<void>((resolve) => {
@@ -154,8 +165,24 @@ export class BrokerHost {
         }
       });
     }
+    const refusal = this.#refusals.get(hello);
+    if (refusal !== undefined) throw refusal;
     if (this.#broker === null && this.#lastError !== null) throw this.#lastError;
-    return this.#broker;
+    return this.#admit(hello);
+  }
+
+  /** The running broker, if it may be used with this key. */
+  async #admit({ namespace, encryptionKey: key }: Hello): Promise<Broker | null> {
+    const broker = this.#broker;
+    if (broker === null) return null;
+    if (!(this.#store instanceof EncryptedStore)) {
+      if (key !== undefined) throw keyUnwanted(`Namespace "${namespace}" is served without encryption, to whoever connected first.`);
+      return broker;
+    }
+    if (key === undefined) throw keyMissing();
+    if (!(await this.#store.opensWith(key))) throw keyWrong();
+    // It may have ended meanwhile.
+    return broker === this.#broker ? broker : null;
   }
 
   #openSession(broker: Broker, { clientId, lockName }: Hello): Session {
@@ -195,6 +222,10 @@ export class BrokerHost {
       try {
         await this.#serveOnce(hello, () => (delay = RESTART_DELAY_MIN));
       } catch (error) {
+        if (error instanceof MQError && error.field === KEY_FIELD) {
+          await this.#refuse(error);
+          continue;
+        }
         this.#lastError =
           error instanceof MQError
             ? error
@@ -204,6 +235,14 @@ export class BrokerHost {
       // Whoever has been replaced, and whose clients have gone on, must not get in their way again.
       if (!this.#isWanted()) await (this.#asked = deferred()).promise;
     }
+  }
+
+  /** The store is well, but whoever asked has no right key. The next one may. */
+  async #refuse(error: MQError): Promise<void> {
+    this.#lastError = null;
+    if (this.#tried !== null) this.#refusals.set(this.#tried, error);
+    for (const ready of [...this.#onBroker]) ready();
+    if (this.#newest === this.#tried) await (this.#asked = deferred()).promise;
   }
 
   #isWanted(): boolean {
@@ -222,7 +261,10 @@ export class BrokerHost {
     this.#status = "recovering";
     const incarnation = randomName(random);
     const alive = await locks.acquire(brokerLock(namespace, incarnation));
-    const store = openStore(storage, namespace);
+    this.#tried = this.#newest;
+    const key = this.#tried?.encryptionKey;
+    const opened = openStore(storage, namespace);
+    const store = (this.#store = key === undefined ? opened : new EncryptedStore(opened, namespace, key, random));
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
       const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness, estimateRoom });
@@ -232,6 +274,8 @@ export class BrokerHost {
         ends.push(new Promise((resolve) => (lease.onKnock = whenIdle(broker, () => resolve(new MQError("FENCED", "Another worker has clients; this one has none."))))));
       }
       this.#broker = broker;
+      // After its end, its key is tried first.
+      this.#newest = this.#tried;
       this.#lastError = null;
       onServing();
       for (const ready of [...this.#onBroker]) ready();
@@ -250,6 +294,10 @@ export class BrokerHost {
 }
 
 const nobodyKnows: EstimateRoom = () => Promise.resolve(null);
+
+async function withImportedKey({ encryptionKey: given, ...rest }: ReturnType<typeof helloRequest>): Promise<Hello> {
+  return given === undefined ? rest : { ...rest, encryptionKey: await importKey(given) };
+}
 
 /** Clients may have moved to the worker that knocks: a host without any lets it in. */
 function whenIdle(broker: Broker, go: () => void): () => void {

@@ -4,6 +4,7 @@ import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { HelloReply, StorageKind } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { LIBRARY_VERSION, PROTOCOL_RANGE } from "../protocol/api.ts";
+import type { EncryptionKey } from "../protocol/encryption-key.ts";
 import { writerLock } from "../protocol/lock-names.ts";
 import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
@@ -16,6 +17,7 @@ export interface ConnectionOptions {
   clientId: string;
   storage: StorageKind;
   settings: Partial<BrokerSettings>;
+  encryptionKey?: EncryptionKey;
   signal?: AbortSignal;
 }
 
@@ -130,13 +132,15 @@ export class BrokerFinder {
 
   /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
   async #sayHello(generation: number, { timeout, onAnswer, isOver = () => false }: Greeting): Promise<Life> {
-    const { namespace, clientId, storage, settings } = this.#options;
+    const { namespace, clientId, storage, settings, encryptionKey } = this.#options;
     const lockName = await this.#lifeSign.show(generation);
     const opened = this.#environment.openBroker(generation);
     const channel = new Channel(opened.port, (epoch, durable) => this.#witness.saw(epoch, durable));
     opened.onError = (error) => channel.fail(error);
     const request = {
       namespace, clientId, lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.#witness.recall(),
+      // Left out, because a broker of an older version knows no such key.
+      ...(encryptionKey === undefined ? {} : { encryptionKey }),
     };
     try {
       for (;;) {

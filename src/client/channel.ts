@@ -3,7 +3,7 @@ import { transfer, wrap } from "comlink";
 import type { ErrorData } from "../model/errors.ts";
 import { errorFromData, MQError } from "../model/errors.ts";
 import type { Answer, BrokerApi } from "../protocol/api.ts";
-import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { type PortLike, UNREADABLE_ID } from "../protocol/guarded-endpoint.ts";
 
 /** The broker is gone, or does not know this session any more: what was asked has to be asked again elsewhere. */
 export class BrokerGone extends MQError {
@@ -36,7 +36,7 @@ export class Channel {
   constructor(port: PortLike, onAnswer: (epoch: number, durable: number) => void) {
     this.#port = port;
     this.#onAnswer = onAnswer;
-    this.#broker = wrap<BrokerApi>(guardClient(port));
+    this.#broker = wrap<BrokerApi>(guardClient(port, (error) => this.fail(error)));
   }
 
   call<M extends BrokerMethod>(method: M, args: Parameters<BrokerApi[M]>, transfers: Transferable[] = []): Promise<BrokerValue<M>> {
@@ -92,14 +92,15 @@ function errorOf(data: ErrorData): MQError {
 }
 
 /** Lets answers through and nothing else: no proxies, no transfer handlers. */
-function guardClient(port: PortLike): Endpoint {
+function guardClient(port: PortLike, onUnreadable: (error: MQError) => void): Endpoint {
   return {
     start: () => port.start(),
     postMessage: (message: unknown, transfers?: Transferable[]) => port.postMessage(message, transfers ?? []),
     addEventListener: (_type: string, listener: EventListenerOrEventListenerObject) => {
       port.addEventListener("message", (event) => {
-        const data = event.data as { id?: unknown; type?: unknown } | null;
+        const data = event.data as { id?: unknown; type?: unknown; value?: Partial<Answer<never>> } | null;
         if (typeof data?.id !== "string") return;
+        if (data.id === UNREADABLE_ID && data.value?.ok === false && data.value.error !== undefined) return onUnreadable(errorOf(data.value.error));
         const isAnswer = data.type === "RAW";
         (listener as (event: MessageEvent) => void)(isAnswer ? event : strange(data.id));
       });

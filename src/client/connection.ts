@@ -1,4 +1,4 @@
-import { asMQError, MQError } from "../model/errors.ts";
+import { asMQError, type ErrorCode, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
@@ -38,6 +38,8 @@ export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "los
 
 /** A broker that has served this long, ms, was a good one. */
 const PROVEN = 60_000;
+/** Codes after which `connect` does not try again. */
+const DEFINITE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UNSUPPORTED_ENVIRONMENT", "UPGRADE_REQUIRED", "INVALID_PARAMETER", "CANNOT_DECRYPT"]);
 const RETRY_DELAY_MIN = 50;
 const RETRY_DELAY_MAX = 2000;
 
@@ -168,8 +170,8 @@ export class Connection {
     if (generation !== undefined) this.#stopListening.push(generation.onChange(() => this.#followOthers()));
     void this.#keepConnected((error) => {
       onFailure(error);
-      // A worker that cannot start, or a broker that speaks another language, will not change its mind.
-      if (error.code === "UNSUPPORTED_ENVIRONMENT" || error.code === "UPGRADE_REQUIRED" || error.code === "INVALID_PARAMETER") done.reject(error);
+      // A worker that cannot start, a broker that speaks another language, or a key that does not fit, will not change its mind.
+      if (DEFINITE.has(error.code)) done.reject(error);
     });
     try {
       await done.promise;

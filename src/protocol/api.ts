@@ -1,5 +1,6 @@
 import type { ErrorData } from "../model/errors.ts";
 import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
+import type { EncryptionKey } from "./encryption-key.ts";
 
 /**
  * What crosses a port. A client calls one of these methods by name through comlink; nothing else gets through
@@ -67,6 +68,8 @@ export interface HelloRequest {
   settings: Partial<BrokerSettings>;
   /** What this origin's tabs remember of the store; null = nothing. */
   witness: WitnessMark | null;
+  /** For AES-GCM, 256 bits. Missing = the store is not encrypted. */
+  encryptionKey?: EncryptionKey;
 }
 
 /** A note outside the store of how far it had come: it lags behind what is durable and is never ahead of it. */
@@ -362,6 +365,8 @@ export interface BrokerDiagnostics {
   epoch: number;
   storage: StorageKind;
   durability: Durability;
+  /** Whether messages are encrypted where they rest. */
+  encrypted: boolean;
   indexer: "wasm" | "typescript";
   sessions: number;
   /** Calls not yet answered, this one and waiting fetches included. */

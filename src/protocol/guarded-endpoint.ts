@@ -11,7 +11,12 @@ export interface PortLike {
   removeEventListener(type: "message", listener: (event: MessageEvent) => void): void;
   start(): void;
   close(): void;
+  /** Something has arrived that cannot be read here. */
+  onmessageerror?: ((event: MessageEvent) => void) | null;
 }
+
+/** Instead of a call's id, in the answer to what could not be read. */
+export const UNREADABLE_ID = "unreadable";
 
 const CALL_KEYS: ReadonlySet<string> = new Set(["id", "type", "path", "argumentList"]);
 
@@ -67,6 +72,13 @@ export function guardBroker(
     };
     port.postMessage({ id, type: "RAW", value });
   }
+
+  // Seen in WebKitGTK 2.50 with a CryptoKey. Whoever sent it would wait in vain, and take the worker for hung.
+  port.onmessageerror = () => {
+    const error = new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot read what was sent to it. Where a browser passes no CryptoKey to a SharedWorker, give connect.encryptionKey as 32 bytes.");
+    const value: Answer<never> = { ok: false, epoch: options.epoch(), error: errorToData(error) };
+    port.postMessage({ id: UNREADABLE_ID, type: "RAW", value });
+  };
 
   return {
     start: () => port.start(),

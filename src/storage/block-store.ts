@@ -10,12 +10,17 @@
  */
 export interface BlockStore {
   readonly kind: "indexeddb" | "memory";
+  /** Whether log rows are encrypted where they rest. */
+  readonly isEncrypted?: boolean;
 
   /**
    * Opens the store and takes it over: raises the epoch, durably, to one more than it was, or than `above` where that
-   * is more, and returns it. From then on a commit of an older epoch is fenced.
+   * is more, and returns it. From then on a commit of an older epoch is fenced. `readLog` and `readState` may come
+   * before it: they open the store and change nothing.
+   *
+   * `inspect` is shown the state row KEY_CHECK first, in the same transaction; when it throws, nothing is changed.
    */
-  takeOver(above?: number): Promise<number>;
+  takeOver(above?: number, inspect?: (keyCheck: unknown) => void): Promise<number>;
 
   /**
    * All or nothing; what is to be removed goes first. Log rows are new: none may stand at their positions. Resolves when
@@ -102,3 +107,5 @@ export type CommitOutcome =
   | { status: "unknown"; cause: unknown };
 
 export const EPOCH_KEY = "epoch";
+/** Of the row that an encrypted store has and no other (key-check.ts). */
+export const KEY_CHECK = "encryption";

@@ -3,7 +3,8 @@ import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
-import { EPOCH_KEY } from "./block-store.ts";
+import { EPOCH_KEY, KEY_CHECK } from "./block-store.ts";
+import { plainLength } from "./cipher.ts";
 import { Reserve } from "./idb-reserve.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { beginNewLevelDbLog } from "./leveldb-log.ts";
@@ -44,6 +45,8 @@ export class IdbStore implements BlockStore {
   readonly #name: string;
   readonly #clock: Clock;
   #db: IDBPDatabase<Schema> | undefined;
+  #opening: Promise<void> | undefined;
+  #isRenewed = false;
   /** Our own fence: the first row we write takes its place. */
   #fence: number | undefined;
   /** Whether `commit()` may be called; otherwise a transaction commits by itself, a little later. */
@@ -61,24 +64,26 @@ export class IdbStore implements BlockStore {
     this.#clock = clock;
   }
 
-  async takeOver(above = 0): Promise<number> {
-    if (this.#db === undefined) {
-      this.#db = await this.#connect();
-      this.renewLog();
-    }
-    await this.reserve.look(unwrap(this.#db));
+  async takeOver(above = 0, inspect: (keyCheck: unknown) => void = () => {}): Promise<number> {
+    const db = await this.#opened();
+    if (!this.#isRenewed) this.renewLog();
+    this.#isRenewed = true;
+    await this.reserve.look(unwrap(db));
     for (;;) {
       try {
-        return await this.#raiseEpoch(this.#db, above);
+        return await this.#raiseEpoch(db, above, inspect);
       } catch (error) {
-        if (!isFull(error) || !(await this.reserve.release(unwrap(this.#db), 0))) throw error;
+        if (!isFull(error) || !(await this.reserve.release(unwrap(db), 0))) throw error;
       }
     }
   }
 
-  async #raiseEpoch(db: IDBPDatabase<Schema>, above: number): Promise<number> {
+  async #raiseEpoch(db: IDBPDatabase<Schema>, above: number, inspect: (keyCheck: unknown) => void): Promise<number> {
     const tx = db.transaction(["log", "state"], "readwrite", { durability: "strict" });
-    const [last, cursor] = await Promise.all([tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("log").openCursor(null, "prev")]);
+    const [last, keyCheck, cursor] = await Promise.all([
+      tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("state").get(KEY_CHECK), tx.objectStore("log").openCursor(null, "prev"),
+    ]);
+    inspect(keyCheck);
     const epoch = Math.max(typeof last === "number" ? last : 0, above) + 1;
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
     this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
@@ -197,7 +202,7 @@ export class IdbStore implements BlockStore {
   }
 
   async readLog(position: number, count: number): Promise<LogRow[]> {
-    const tx = this.#connection().transaction("log");
+    const tx = (await this.#opened()).transaction("log");
     const range = IDBKeyRange.lowerBound(position);
     const [keys, values] = await Promise.all([tx.store.getAllKeys(range, count), tx.store.getAll(range, count)]);
     return keys.map((key, at) => ({ position: key, bytes: values[at]! })).filter(({ bytes }) => bytes.byteLength > 0);
@@ -225,7 +230,7 @@ export class IdbStore implements BlockStore {
   }
 
   async readState(prefix: string): Promise<[string, unknown][]> {
-    const { store } = this.#connection().transaction("state");
+    const { store } = (await this.#opened()).transaction("state");
     const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
     const [keys, values] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
     return keys.map((key, at) => [key, values[at]]);
@@ -241,6 +246,13 @@ export class IdbStore implements BlockStore {
   #connection(): IDBPDatabase<Schema> {
     if (this.#db === undefined) throw new MQError("STORAGE_UNAVAILABLE", "The database connection is closed.");
     return this.#db;
+  }
+
+  /** The connection, opened by whoever asks first; once closed, it stays so. */
+  async #opened(): Promise<IDBPDatabase<Schema>> {
+    this.#opening ??= this.#connect().then((db) => void (this.#db = db));
+    await this.#opening;
+    return this.#connection();
   }
 
   #connect(): Promise<IDBPDatabase<Schema>> {
@@ -293,7 +305,7 @@ const FENCE = new Uint8Array(0);
 
 /** A fence takes no room. A damaged row keeps its place, however little is left of it: it has to be reported. */
 function endOfRow(position: number, bytes: Uint8Array): number {
-  return bytes.byteLength === 0 ? position : position + Math.max(1, bytes.byteLength - CHUNK_HEADER_BYTES);
+  return bytes.byteLength === 0 ? position : position + Math.max(1, plainLength(bytes) - CHUNK_HEADER_BYTES);
 }
 
 function remove(tx: IDBTransaction, { log, queue = [] }: Removal): void {

@@ -18,14 +18,21 @@ const message = bodies(1024);
 
 /** @type {import("../../src/index.ts").Producer} */
 let producer;
+/** In a namespace that is encrypted; null = not asked for. @type {import("../../src/index.ts").Producer | null} */
+let encrypted = null;
 /** @type {ReferenceTab} */
 let reference;
 
 export const bench = {
-  /** Both sides ready and warm enough to have answered once. */
-  async open() {
+  /** All sides ready and warm enough to have answered once. @param {{ isEncrypted: boolean }} options */
+  async open({ isEncrypted }) {
     const mq = await connect({ namespace: "bench" });
     producer = await mq.createProducer(PRODUCER);
+    if (isEncrypted) {
+      const encryptionKey = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+      encrypted = await (await connect({ namespace: "bench-encrypted", encryptionKey })).createProducer(PRODUCER);
+      await encrypted.send({ topic: TOPIC, body: message(0) });
+    }
     reference = new ReferenceTab();
     await Promise.all([producer.send({ topic: TOPIC, body: message(0) }), reference.send(message(0))]);
     const { broker, durability } = await mq.diagnostics();
@@ -35,6 +42,11 @@ export const bench = {
   /** Time of `count` sends in a loop, none awaited before the next, until all are answered, ms. @param {{ count: number }} options */
   async tabmqBurst({ count }) {
     return burst(count, message, (body) => producer.send({ topic: TOPIC, body }));
+  },
+
+  /** The same, encrypted. @param {{ count: number }} options */
+  async encryptedBurst({ count }) {
+    return burst(count, message, sendEncrypted);
   },
 
   /** The same by the reference. @param {{ count: number }} options */
@@ -49,10 +61,11 @@ export const bench = {
    * @param {{ count: number }} options
    */
   async lone({ count }) {
-    const times = { tabmq: /** @type {number[]} */ ([]), put: /** @type {number[]} */ ([]), trip: /** @type {number[]} */ ([]), minimal: /** @type {number[]} */ ([]) };
+    const times = { tabmq: /** @type {number[]} */ ([]), put: /** @type {number[]} */ ([]), encrypted: /** @type {number[]} */ ([]), trip: /** @type {number[]} */ ([]), minimal: /** @type {number[]} */ ([]) };
     for (let i = 0; i < count; i++) {
       const body = message(i);
       times.tabmq.push(await timeOf(() => producer.send({ topic: TOPIC, body })));
+      if (encrypted !== null) times.encrypted.push(await timeOf(() => sendEncrypted(body)));
       times.put.push(...(await reference.barePuts(1)));
       times.trip.push(await timeOf(() => reference.roundTrip(body)));
       times.minimal.push(await timeOf(() => reference.send(body)));
@@ -86,3 +99,9 @@ export const bench = {
 /** @typedef {typeof bench} Bench */
 
 Object.assign(globalThis, { bench });
+
+/** @param {Uint8Array} body */
+function sendEncrypted(body) {
+  if (encrypted === null) throw new Error("open was not asked for an encrypted namespace");
+  return encrypted.send({ topic: TOPIC, body });
+}

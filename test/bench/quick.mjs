@@ -4,9 +4,10 @@
  * Three bars; each is a ratio of medians, because absolute figures say more about the machine than about TabMQ.
  * Exit code 1 when a bar is missed.
  *
- *     node test/bench/quick.mjs [--no-build] [--dist FOLDER] [--only sends,lone,start] [--json FILE]
+ *     node test/bench/quick.mjs [--no-build] [--dist FOLDER] [--only sends,lone,start] [--encrypted] [--json FILE]
  *
- * --dist measures another build (of an older commit, say) and implies --no-build.
+ * --dist measures another build (of an older commit, say) and implies --no-build. --encrypted adds what encryption at
+ * rest costs; the reference is TabMQ without it.
  */
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +33,7 @@ const START_BAR = 3;
 /** @typedef {import("./harness.mjs").Result} Result */
 
 const { values: options } = parseArgs({
-  options: { "no-build": { type: "boolean" }, dist: { type: "string" }, only: { type: "string" }, json: { type: "string" } },
+  options: { "no-build": { type: "boolean" }, dist: { type: "string" }, only: { type: "string" }, encrypted: { type: "boolean", default: false }, json: { type: "string" } },
 });
 const wanted = new Set(options.only?.split(",") ?? ["sends", "lone", "start"]);
 
@@ -51,39 +52,53 @@ async function measureSends() {
   const browser = await launch({ profile: join(work, "sends") });
   try {
     const page = await openPage(browser);
-    const { indexer, durability } = await call(page, "open", undefined);
+    const { indexer, durability } = await call(page, "open", { isEncrypted: options.encrypted });
     if (indexer !== "wasm" || durability !== "strict") throw new Error(`TabMQ runs with indexer "${indexer}", durability "${durability}"`);
     /** @type {Result[]} */
     const found = [];
     if (wanted.has("sends")) {
-      const { tabmq, reference } = await takeTurns("sends", ROUNDS, {
-        tabmq: async () => {
-          const ms = await call(page, "tabmqBurst", { count: BURST_MESSAGES });
-          await sleep(SETTLE_MS);
-          return (BURST_MESSAGES / ms) * 1000;
-        },
+      /** @param {"tabmqBurst" | "encryptedBurst"} name */
+      const settled = async (name) => {
+        const ms = await call(page, name, { count: BURST_MESSAGES });
+        await sleep(SETTLE_MS);
+        return (BURST_MESSAGES / ms) * 1000;
+      };
+      /** @typedef {Record<"tabmq" | "reference" | "encrypted", () => Promise<number>>} Senders */
+      const senders = /** @type {Senders} */ ({
+        tabmq: () => settled("tabmqBurst"),
         reference: async () => (BURST_MESSAGES / (await call(page, "referenceBurst", { count: BURST_MESSAGES }))) * 1000,
+        ...(options.encrypted ? { encrypted: () => settled("encryptedBurst") } : {}),
       });
+      const { tabmq, reference, encrypted } = await takeTurns("sends", ROUNDS, senders);
       found.push({
         name: "1 KiB sends, none awaited", unit: "msg/s", better: "higher", measured: tabmq, reference, ratio: median(tabmq) / median(reference), bar: SENDS_BAR,
         note: "reference: packed strict ceiling",
       });
+      if (options.encrypted) {
+        found.push({
+          name: "the same, encrypted", unit: "msg/s", better: "higher", measured: encrypted, reference: tabmq, ratio: median(encrypted) / median(tabmq), bar: null,
+          note: "reference: TabMQ without encryption",
+        });
+      }
     }
     if (wanted.has("lone")) {
-      /** @type {Record<"tabmq" | "put" | "trip" | "minimal", number[]>} */
-      const lone = { tabmq: [], put: [], trip: [], minimal: [] };
+      /** @typedef {Record<"tabmq" | "put" | "trip" | "minimal" | "encrypted", number[]>} Lone */
+      const lone = /** @type {Lone} */ ({ tabmq: [], put: [], trip: [], minimal: [], ...(options.encrypted ? { encrypted: [] } : {}) });
       for (let round = 0; round <= LONE_ROUNDS; round++) {
         const times = await call(page, "lone", { count: LONE_SENDS });
         if (round === 0) continue;
         for (const name of /** @type {(keyof typeof lone)[]} */ (Object.keys(lone))) lone[name].push(midmean(times[name]));
         console.error(`lone: round ${round}: ${Object.entries(lone).map(([name, values]) => `${name} ${figure(values.at(-1) ?? 0)}`).join(", ")}`);
       }
-      const { tabmq, put, trip, minimal } = lone;
+      const { tabmq, put, trip, minimal, encrypted } = lone;
       const reference = put.map((ms, round) => ms + (trip[round] ?? 0));
       found.push({
         name: "1 KiB lone send", unit: "ms", better: "lower", measured: tabmq, reference, ratio: median(tabmq) / (median(put) + median(trip)), bar: LONE_BAR,
         note: `reference: strict put ${figure(median(put))} + port round trip ${figure(median(trip))}`,
       });
+      if (options.encrypted) {
+        found.push({ name: "the same, encrypted", unit: "ms", better: "lower", measured: encrypted, reference: tabmq, ratio: median(encrypted) / median(tabmq), bar: null, note: "reference: TabMQ without encryption" });
+      }
       // What the same two steps cost one after the other, with threads that have to be woken.
       found.push({ name: "the reference's lone send", unit: "ms", better: "lower", measured: minimal, reference, ratio: median(minimal) / (median(put) + median(trip)), bar: null });
     }

@@ -240,7 +240,7 @@ class StoreCheck {
     }
     for (const [key, value] of state) {
       // An import says nothing of what is stored.
-      if (["epoch", "trim", "merge", "config", "import"].includes(key)) continue;
+      if (["epoch", "trim", "merge", "config", "import", "encryption"].includes(key)) continue;
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);

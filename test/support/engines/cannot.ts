@@ -61,6 +61,7 @@ export const CANNOT: Limit[] = [
     reason: "MiniBrowser under automation keeps its data in memory: nothing survives the end of the browser",
     tests: { "test/fault/sigkill.test.ts": [""] },
   },
+  { engine: "webkit", reason: "WebKit passes no CryptoKey to a SharedWorker", tests: { "test/tabs/encryption.test.ts": [""] } },
 ];
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {

@@ -132,8 +132,9 @@ export class EncryptedStore implements BlockStore {
   async #seal(batch: CommitBatch): Promise<CommitBatch> {
     const rows = structuredClone(batch.state);
     const queue = batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() }));
+    const index = batch.index && { ...batch.index, put: batch.index.put.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })) };
     const log = await Promise.all(batch.log.map(async (row) => ({ position: row.position, bytes: await this.#opened().seal(row, batch.epoch) })));
-    return { ...batch, log, queue, state: this.#isChecked ? rows : [...rows, [KEY_CHECK, this.#check]] };
+    return { ...batch, log, queue, ...(index && { index }), state: this.#isChecked ? rows : [...rows, [KEY_CHECK, this.#check]] };
   }
 
   #opened(): RowCipher {

@@ -5,4 +5,5 @@ export const SEEDS: readonly { seed: number; about: string }[] = [
   { seed: 203, about: "a send waits for its route first: it took two timeouts" },
   { seed: 348, about: "the quota is used up, the host dies, and the first in line for the news is frozen" },
   { seed: 100235, about: "a queue is taken away and given back before the broker knows how far its consumer has come" },
+  { seed: 261045885, about: "the workers die while a tab greets them, and it is closed while it waits" },
 ];

@@ -30,6 +30,9 @@ export interface SimulationOptions {
 /** A world that was healed comes to rest within this time, ms. Failed listeners are tried again after up to a minute. */
 const REST_TIMEOUT = 10 * 60_000;
 
+/** No call may take longer, ms. */
+const LONGEST_CALL = 60_000;
+
 /** Lives through one seed: a world is built, used and disturbed, healed, brought to rest, and its history judged. */
 export async function simulate(seed: number, { plan: change = (plan) => plan, controls = {}, onEvent }: SimulationOptions = {}): Promise<Run> {
   const plan = change(planOf(new Prng(`plan ${seed}`)));
@@ -135,6 +138,8 @@ class Town {
       void tab.close().then(() => open--);
     }
     await this.#until(() => open === 0, 60_000);
+    // A page that was closed while it connected waits on: every call has until its own limit.
+    await this.#until(() => !this.#all.some((tab) => tab.isWaiting), LONGEST_CALL);
     trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.messages().map(storedOf) });
   }
 

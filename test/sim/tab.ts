@@ -48,6 +48,7 @@ export class Tab {
   /** What pull consumers do before they are shut down. */
   readonly #onClose = new Set<() => void>();
   #isClosing = false;
+  #openCalls = 0;
   #nextNumber = 1;
 
   constructor(world: World, name: string, build: number, roles: Roles) {
@@ -64,6 +65,11 @@ export class Tab {
 
   get isAlive(): boolean {
     return this.agent.state !== "dead" && !this.#isClosing;
+  }
+
+  /** Something it has asked for is neither answered nor refused yet. */
+  get isWaiting(): boolean {
+    return this.agent.state !== "dead" && this.#openCalls > 0;
   }
 
   /** The page is loaded. */
@@ -98,6 +104,7 @@ export class Tab {
     const frozenBefore = this.agent.frozenTime;
     const frozen = (): number => this.agent.frozenTime - frozenBefore;
     trace.add({ type: "call", call, tab: this.agent.name, what, limit });
+    this.#openCalls++;
     try {
       const value = await work();
       trace.add({ type: "settled", call, frozen: frozen() });
@@ -109,6 +116,8 @@ export class Tab {
       if (error.code === "INTERNAL_ERROR" && !/Internal error\.|connection is closing/.test(error.message)) throw thrown;
       onError(error);
       return undefined;
+    } finally {
+      this.#openCalls--;
     }
   }
 

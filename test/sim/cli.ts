@@ -2,7 +2,7 @@ import { describe } from "./report.ts";
 import { simulate } from "./simulate.ts";
 
 /** What run.mjs bundles and starts: `cli.js <first seed> <step> <how many seeds, at least> <for how many minutes> <print events from this ms on>`. */
-const [first = "1", step = "1", count = "1", minutes = "", events = "", hash = ""] = process.argv.slice(2);
+const [first = "1", step = "1", count = "1", minutes = "", eventsFrom = "", hash = ""] = process.argv.slice(2);
 
 const until = performance.now() + Number(minutes) * 60_000;
 const began = performance.now();
@@ -10,6 +10,7 @@ const began = performance.now();
 const paces = new Map<string, { hours: number; seconds: number; events: number }>();
 let seeds = 0;
 let failed = 0;
+const merges = { rows: 0, blocks: 0 };
 const used = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000_000;
@@ -23,7 +24,7 @@ process.on("unhandledRejection", (error) => {
 let current = Number(first);
 for (; ; current += Number(step)) {
   const onEvent = (at: number, agent: string, label: string): void => {
-    if (events !== "" && at >= Number(events)) console.log(at.toFixed(3), agent, label);
+    if (eventsFrom !== "" && at >= Number(eventsFrom)) console.log(at.toFixed(3), agent, label);
   };
   const before = used();
   const run = await simulate(current, { onEvent });
@@ -37,6 +38,8 @@ for (; ; current += Number(step)) {
   pace.hours += run.simulated / 3_600_000;
   pace.seconds += used() - before;
   pace.events += run.events;
+  merges.rows += run.merges.rows;
+  merges.blocks += run.merges.blocks;
   if (run.verdicts.length > 0) {
     failed++;
     console.log(describe(run));
@@ -53,6 +56,7 @@ for (const pace of paces.values()) {
 for (const [name, { hours, seconds, events }] of [...paces, ["all", all] as const]) {
   console.log(`${name}: ${hours.toFixed(1)} simulated hours in ${seconds.toFixed(1)} processor seconds, ${((hours / seconds) * 60).toFixed(0)} a minute; ${(events / seconds).toFixed(0)} events a second`);
 }
+console.log(`${merges.rows} rows of the log were merged into ${merges.blocks}`);
 const real = (performance.now() - began) / 60_000;
 console.log(`${seeds} seeds, ${failed} failed; ${all.hours.toFixed(1)} simulated hours in ${real.toFixed(2)} min, ${(all.hours / real).toFixed(0)} a real minute`);
 process.exitCode = failed > 0 ? 1 : 0;

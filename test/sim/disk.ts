@@ -45,6 +45,8 @@ export class SimDisk {
   readonly #trace: Trace;
   readonly #journal: Undo[] = [];
   readonly #stores = new Set<SimStore>();
+  /** Rows that have become part of others, and how many others. */
+  readonly merges = { rows: 0, blocks: 0 };
   /** When the last transaction that has been asked for will be done. */
   #busyUntil = 0;
 
@@ -88,7 +90,10 @@ export class SimDisk {
     if (this.#journal.length > JOURNAL) this.#journal.shift();
     const [start, end] = batch.remove?.log ?? [0, 0];
     if (end > start) {
-      for (const position of this.#positions.splice(this.#rowsBefore(start), this.#rowsBefore(end) - this.#rowsBefore(start))) log.delete(position);
+      const gone = this.#positions.splice(this.#rowsBefore(start), this.#rowsBefore(end) - this.#rowsBefore(start));
+      for (const position of gone) log.delete(position);
+      this.merges.rows += gone.length;
+      this.merges.blocks += batch.log.length;
     }
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);

@@ -2,13 +2,16 @@ import { afterEach, describe as suite, expect, test, vi } from "vitest";
 import { Groups } from "../../src/broker/groups.ts";
 import { Deadline } from "../../src/client/deadline.ts";
 import { queueKey } from "../../src/model/queue.ts";
+import { Checkpoint } from "../../src/storage/checkpoint.ts";
 import { GroupCommit } from "../../src/storage/group-commit.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { VerdictKind } from "./checkers.ts";
+import { SimStore } from "./disk.ts";
 import type { Plan } from "./plan.ts";
 import { describe } from "./report.ts";
 import { simulate, type SimulationOptions } from "./simulate.ts";
+import { worldWithTabs } from "./stage.ts";
 import type { Controls } from "./world.ts";
 
 /** How many seeds a fault may hide from. */
@@ -133,6 +136,44 @@ suite("a world without a protection is found out; with it, the same seed is gree
     const seed = await firstRed("phantom", { plan, controls: { indexer: () => new CredulousIndexer() } });
     const { verdicts } = await simulate(seed, { plan });
     expect(verdicts.filter(({ kind }) => kind === "phantom" || kind === "changed")).toEqual([]);
+  });
+
+  test("rows are merged across the checkpoint, and a start skips the row that begins before it: index differs from log", async () => {
+    const plan = storm({ duration: 90_000, gap: 700, tabs: 2, weight: 5_000, work: 0, disturbances: { "kill host": 25_000 } });
+    vi.spyOn(Checkpoint.prototype, "storedPosition", "get").mockReturnValue(Number.MAX_SAFE_INTEGER);
+    const seed = await firstRed("index differs from log", { plan });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
+  test("rows are removed in one transaction, and what they become is put in another: a host that dies in between has lost them", async () => {
+    const sent = 100;
+    /** The host dies three times, each time as soon as rows have gone. */
+    const left = async (): Promise<number> => {
+      const { world, tabs: [tab] } = await worldWithTabs(1);
+      const producer = await tab!.mq!.createProducer({ producerGroup: "p" });
+      const body = new Uint8Array(2_000);
+      let acked = 0;
+      void (async () => {
+        for (; acked < sent; acked++) await producer.send({ topic: "t", body });
+      })();
+      await world.scheduler.run(() => acked === sent);
+      for (let death = 0; death < 3; death++) {
+        const { rows } = world.disk.merges;
+        await world.scheduler.run(() => world.disk.merges.rows > rows);
+        world.kill(world.host()!);
+      }
+      return world.disk.messages().length;
+    };
+    const { commit } = SimStore.prototype;
+    vi.spyOn(SimStore.prototype, "commit").mockImplementation(async function inTwo(this: SimStore, { remove, ...batch }) {
+      if (remove === undefined) return commit.call(this, batch);
+      const removed = await commit.call(this, { ...batch, remove, log: [] });
+      return removed.status === "committed" ? commit.call(this, batch) : removed;
+    });
+    expect(await left()).toBeLessThan(sent);
+    vi.restoreAllMocks();
+    expect(await left()).toBe(sent);
   });
 
   // What is lost within the second before is younger than any note: the witness (test/contract/loss.test.ts) lags.

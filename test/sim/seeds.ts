@@ -6,4 +6,5 @@ export const SEEDS: readonly { seed: number; about: string }[] = [
   { seed: 348, about: "the quota is used up, the host dies, and the first in line for the news is frozen" },
   { seed: 100235, about: "a queue is taken away and given back before the broker knows how far its consumer has come" },
   { seed: 261045885, about: "the workers die while a tab greets them, and it is closed while it waits" },
+  { seed: 700000094, about: "the only consumers that are left leave as the world is healed" },
 ];

@@ -7,10 +7,15 @@ import { simulate } from "./simulate.ts";
 const FRESH = 5_000;
 
 suite("the real broker and the real clients in a simulated world keep their promises", () => {
+  let merged = 0;
+
   test.each(SEEDS)("seed $seed: $about", async ({ seed }) => {
     const run = await simulate(seed);
     expect(run.verdicts, describe(run)).toEqual([]);
+    merged += run.merges.rows;
   });
+
+  test("rows of the log were merged in these worlds", () => expect(merged).toBeGreaterThan(100));
 
   test("fresh seeds, as many as there is time for", { timeout: 180_000 }, async () => {
     const first = Math.floor(Math.random() * 1e9);

@@ -18,6 +18,8 @@ export interface Run {
   events: number;
   /** Simulated ms. */
   simulated: number;
+  /** Rows of the log that have been merged, and what they became. */
+  merges: { rows: number; blocks: number };
 }
 
 export interface SimulationOptions {
@@ -52,6 +54,7 @@ export async function simulate(seed: number, { plan: change = (plan) => plan, co
     hash: `${world.trace.hash()}-${world.scheduler.trace}`,
     events: world.scheduler.events,
     simulated: world.scheduler.now,
+    merges: world.disk.merges,
   };
 }
 

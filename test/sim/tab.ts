@@ -230,10 +230,10 @@ export class Tab {
         // Some consumers come and go while their tab stays.
         if (!this.#random.chance(0.2)) return;
         while (await this.#mayGoOn(this.#world.plan.gap * 20)) if (this.#random.chance(0.3)) break;
-        if (!this.isAlive) return;
+        // In the end somebody has to be left to consume.
+        if (!this.isAlive || this.#world.isHealed) return;
         await this.call("shutdown", 5_000 + 2_000 + GRACE, () => joined.shutdown());
         trace.add({ type: "left", consumer });
-        if (this.#world.isHealed) return;
       }
       isOpen = this.isAlive;
       await this.sleep(1000);

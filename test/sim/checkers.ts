@@ -309,6 +309,8 @@ class Consumers {
   readonly #abandoned = new Set<number>();
   /** Delivered from a queue that was taken away since -> how far its consumer had come there. */
   readonly #revoked = new Map<number, ReadonlyMap<number, number>>();
+  /** consumer -> the same, for each queue that it was told to let go */
+  readonly #lettingGo = new Map<string, ReadonlyMap<number, number>[]>();
   /** consumer and queue -> offset -> its last delivery */
   readonly #progress = new Map<string, Map<number, number>>();
 
@@ -321,6 +323,7 @@ class Consumers {
     if (entry.type === "left") {
       this.#left.add(entry.consumer);
       for (const [line, offsets] of this.#progress) if (line.startsWith(`${entry.consumer} `)) this.#abandon(offsets);
+      for (const offsets of this.#lettingGo.get(entry.consumer) ?? []) this.#abandon(offsets);
     }
     if (entry.type === "rebalanced") {
       for (const queue of entry.revoked) {
@@ -329,7 +332,10 @@ class Consumers {
         this.#progress.delete(line);
         // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
         if (this.#pulls.has(entry.consumer)) this.#abandon(offsets);
-        else for (const delivery of offsets.values()) this.#revoked.set(delivery, offsets);
+        else {
+          for (const delivery of offsets.values()) this.#revoked.set(delivery, offsets);
+          this.#lettingGo.set(entry.consumer, [...(this.#lettingGo.get(entry.consumer) ?? []), offsets]);
+        }
       }
     }
     if (entry.type === "consumed") this.#ends.set(entry.delivery, entry.isOk);

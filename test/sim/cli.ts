@@ -29,7 +29,7 @@ for (; ; current += Number(step)) {
   const before = used();
   const run = await simulate(current, { onEvent });
   if (hash !== "") {
-    console.log(run.hash);
+    console.log(run.hash());
     process.exit();
   }
   seeds++;

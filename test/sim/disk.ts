@@ -6,6 +6,7 @@ import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { Stored } from "../support/history.ts";
 import type { Trace } from "./history.ts";
+import { copyOf } from "./ports.ts";
 import type { Prng } from "./prng.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
 
@@ -37,8 +38,6 @@ const STEP = 0.001;
 /** One origin's database, on a device that the seed makes slow and unreliable. Transactions are atomic and run one after the other. */
 export class SimDisk {
   readonly rows = new MemoryDisk();
-  /** Positions of the log's rows, ascending. */
-  #positions: number[] = [];
   readonly weather: DiskWeather;
   readonly controls: DiskControls;
   readonly #scheduler: Scheduler;
@@ -90,7 +89,7 @@ export class SimDisk {
     if (this.#journal.length > JOURNAL) this.#journal.shift();
     const [start, end] = batch.remove?.log ?? [0, 0];
     if (end > start) {
-      const gone = this.#positions.splice(this.#rowsBefore(start), this.#rowsBefore(end) - this.#rowsBefore(start));
+      const gone = log.between(start, end);
       for (const position of gone) log.delete(position);
       this.merges.rows += gone.length;
       this.merges.blocks += batch.log.length;
@@ -98,11 +97,7 @@ export class SimDisk {
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
     }
-    for (const { position, bytes } of batch.log) {
-      if (position > (this.#positions.at(-1) ?? -1)) this.#positions.push(position);
-      else if (!log.has(position)) this.#positions = [...this.#positions, position].sort((a, b) => a - b);
-      log.set(position, bytes);
-    }
+    for (const { position, bytes } of batch.log) log.set(position, bytes);
     for (const { key, bytes } of batch.queue) queue.set(key.join("/"), bytes);
     for (const [key, value] of batch.state) {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
@@ -117,27 +112,6 @@ export class SimDisk {
     return "applied";
   }
 
-  floorLog(position: number): number | undefined {
-    return this.#positions[this.#rowsBefore(position + 1) - 1];
-  }
-
-  /** How many rows of the log begin before `position`. */
-  #rowsBefore(position: number): number {
-    let low = 0;
-    let high = this.#positions.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#positions[middle]! < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  readLog(position: number, count: number): LogRow[] {
-    const first = this.#rowsBefore(position);
-    return this.#positions.slice(first, first + count).map((at) => ({ position: at, bytes: this.rows.log.get(at)!.slice() }));
-  }
-
   /** The browser closes every connection, as when the user clears its data or the database process dies. */
   forceClose(): void {
     for (const store of [...this.#stores]) store.lose();
@@ -146,7 +120,6 @@ export class SimDisk {
   /** The newest transactions are gone, and nothing says so: what browsers were seen to do after a crash of the system. */
   loseTail(transactions: number): void {
     for (let i = 0; i < transactions; i++) this.#journal.pop()?.();
-    this.#positions = [...this.rows.log.keys()].sort((a, b) => a - b);
   }
 
   /** One bit of a stored body is not what was written. False when there is none yet. */
@@ -163,7 +136,7 @@ export class SimDisk {
 
   /** All that the log holds, read past every index. */
   messages(): MessageExt[] {
-    return messagesOf([...this.rows.log].sort(([a], [b]) => a - b).map(([position, bytes]) => ({ position, bytes })));
+    return messagesOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
   }
 
   #traceOffsets(epoch: number, key: string, offsets: Record<number, number>): void {
@@ -212,10 +185,10 @@ export class SimStore implements BlockStore {
     // Copied now, as IndexedDB does: what the broker changes later is not written.
     const copy: CommitBatch = {
       epoch: batch.epoch,
-      ...(batch.remove && { remove: structuredClone(batch.remove) }),
+      ...(batch.remove && { remove: copyOf(batch.remove) }),
       log: batch.log.map(({ position, bytes }) => ({ position, bytes: bytes.slice() })),
       queue: batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })),
-      state: structuredClone(batch.state),
+      state: copyOf(batch.state),
     };
     const fate = random.next();
     // Some transactions need the host's help to complete: they stop when it is frozen, and end when it dies.
@@ -243,7 +216,7 @@ export class SimStore implements BlockStore {
   }
 
   readLog(position: number, count: number): Promise<LogRow[]> {
-    return this.#read(() => Promise.resolve(this.#disk.readLog(position, count)));
+    return this.#read(() => this.#reader.readLog(position, count));
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {
@@ -251,7 +224,7 @@ export class SimStore implements BlockStore {
   }
 
   floorLog(position: number): Promise<number | undefined> {
-    return this.#read(() => Promise.resolve(this.#disk.floorLog(position)));
+    return this.#read(() => this.#reader.floorLog(position));
   }
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
@@ -304,7 +277,7 @@ function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
     };
   };
   const [start, end] = batch.remove?.log ?? [0, 0];
-  const removed = [...log.keys()].filter((position) => position >= start && position < end);
+  const removed = log.between(start, end);
   const pages = (batch.remove?.queue ?? []).flatMap(({ topic, queueId, pages: [from, to] }) => Array.from({ length: to - from }, (_, at) => `${topic}/${queueId}/${from + at}`));
   const undo = [
     restore(log, [...new Set([...removed, ...batch.log.map(({ position }) => position)])]),

@@ -4,7 +4,7 @@ import { SEEDS } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 
 /** How long new seeds are tried, real ms. */
-const FRESH = 5_000;
+const FRESH = 2_000;
 
 suite("the real broker and the real clients in a simulated world keep their promises", () => {
   let merged = 0;

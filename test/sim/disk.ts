@@ -1,14 +1,11 @@
-import { type MessageExt } from "../../src/model/message.ts";
-import { decodeRecords } from "../../src/model/record-codec.ts";
-import { concat } from "../../src/platform/bytes.ts";
-import { type BlockStore, type CommitBatch, type CommitOutcome, EPOCH_KEY, type LogRow, type PageKey } from "../../src/storage/block-store.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { TsIndexer } from "../../src/storage/ts-indexer.ts";
-import type { Stored } from "../support/history.ts";
+import type { MessageExt } from "../../src/model/message.ts";
+import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
+import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
-import { copyOf } from "./ports.ts";
 import type { Prng } from "./prng.ts";
+import { messagesOf, storedOf, WEIGHT } from "./records.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
+import { SimStore } from "./sim-store.ts";
 
 export interface DiskWeather {
   /** From the request to the device, ms; a transaction waits for those before it besides. */
@@ -148,124 +145,6 @@ export class SimDisk {
   }
 }
 
-/** One host's connection to the database. */
-export class SimStore implements BlockStore {
-  readonly kind = "indexeddb";
-  onLost: (reason: string) => void = () => {};
-  readonly #disk: SimDisk;
-  readonly #scheduler: Scheduler;
-  readonly #trace: Trace;
-  readonly #agent: Agent;
-  readonly #reader: MemoryStore;
-  #isClosed = false;
-
-  constructor(disk: SimDisk, scheduler: Scheduler, trace: Trace, agent: Agent) {
-    this.#disk = disk;
-    this.#scheduler = scheduler;
-    this.#trace = trace;
-    this.#agent = agent;
-    this.#reader = new MemoryStore(disk.rows);
-  }
-
-  takeOver(above = 0): Promise<number> {
-    return new Promise((resolve) => {
-      this.#scheduler.after(this.#disk.delay(this.#agent.random, true), `take over by ${this.#agent.name}`, () => {
-        if (this.#agent.state === "dead") return;
-        const epoch = this.#disk.takeOver(above);
-        this.#tell("taken over", () => resolve(epoch));
-      });
-    });
-  }
-
-  commit(batch: CommitBatch): Promise<CommitOutcome> {
-    const { random } = this.#agent;
-    const { weather, controls } = this.#disk;
-    const closed: CommitOutcome = { status: "unknown", cause: new Error("the connection is closed") };
-    if (this.#isClosed) return Promise.resolve(closed);
-    // Copied now, as IndexedDB does: what the broker changes later is not written.
-    const copy: CommitBatch = {
-      epoch: batch.epoch,
-      ...(batch.remove && { remove: copyOf(batch.remove) }),
-      log: batch.log.map(({ position, bytes }) => ({ position, bytes: bytes.slice() })),
-      queue: batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })),
-      state: copyOf(batch.state),
-    };
-    const fate = random.next();
-    // Some transactions need the host's help to complete: they stop when it is frozen, and end when it dies.
-    const needsHost = random.chance(0.5);
-    return new Promise((resolve) => {
-      const run = (): void => {
-        if (this.#agent.state === "dead" && (needsHost || random.chance(0.3))) return;
-        const outcome = ((): CommitOutcome => {
-          if (this.#isClosed && random.chance(0.5)) return closed;
-          if (fate < weather.commitFails) return this.#fault("commit failed", { status: "unknown", cause: new Error("Internal error") });
-          if (weather.isFull && batch.log.length > 0) return this.#fault("quota used up", { status: "rejected", reason: "FULL" });
-          if (this.#disk.apply(copy) === "FENCED") return { status: "rejected", reason: "FENCED" };
-          if (fate < weather.commitFails + weather.commitMisreported) {
-            return this.#fault("commit misreported", { status: "unknown", cause: new Error("Internal error committing transaction") });
-          }
-          return { status: "committed" };
-        })();
-        this.#tell("commit answered", () => resolve(outcome));
-      };
-      const delay = this.#disk.delay(random, true);
-      if (needsHost) this.#scheduler.post(this.#agent, delay, "commit", run);
-      else this.#scheduler.after(delay, `commit of ${this.#agent.name}`, run);
-      if (controls.earlyAnswer) this.#tell("commit answered", () => resolve({ status: "committed" }));
-    });
-  }
-
-  readLog(position: number, count: number): Promise<LogRow[]> {
-    return this.#read(() => this.#reader.readLog(position, count));
-  }
-
-  readLogKeys(position: number, count: number): Promise<number[]> {
-    return this.#read(() => this.#reader.readLogKeys(position, count));
-  }
-
-  floorLog(position: number): Promise<number | undefined> {
-    return this.#read(() => this.#reader.floorLog(position));
-  }
-
-  readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#read(() => this.#reader.readPages(keys));
-  }
-
-  readState(prefix: string): Promise<[string, unknown][]> {
-    return this.#read(() => this.#reader.readState(prefix));
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#disk.close(this);
-  }
-
-  lose(): void {
-    this.close();
-    this.#tell("store lost", () => this.onLost("the browser closed the database"));
-  }
-
-  #read<T>(read: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(new DOMException("The database connection is closing.", "InvalidStateError"));
-      const { random } = this.#agent;
-      this.#scheduler.post(this.#agent, this.#disk.delay(random, false), "read", () => {
-        if (random.chance(this.#disk.weather.readFails)) reject(this.#fault("read failed", new DOMException("Internal error.", "UnknownError")));
-        else read().then(resolve, reject);
-      });
-    });
-  }
-
-  #tell(label: string, run: () => void): void {
-    this.#scheduler.post(this.#agent, this.#agent.random.between(0.05, 0.5), label, run);
-  }
-
-  #fault<T>(kind: "commit failed" | "commit misreported" | "quota used up" | "read failed", result: T): T {
-    this.#trace.add({ type: "fault", kind, agent: this.#agent.name });
-    return result;
-  }
-}
-
 function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
   const restore = <K, V>(map: Map<K, V>, keys: K[]): Undo => {
     const before = keys.map((key) => [key, map.get(key)] as const);
@@ -285,45 +164,4 @@ function undoOf({ log, queue, state }: MemoryDisk, batch: CommitBatch): Undo {
     restore(state, batch.state.map(([key]) => key)),
   ];
   return () => undo.forEach((one) => one());
-}
-
-const indexer = new TsIndexer();
-
-/** The records of whole rows, damaged ones left out. A decoder of its own: it shares nothing with the broker's recovery but the record's layout. */
-function messagesOf(rows: LogRow[]): MessageExt[] {
-  const messages: MessageExt[] = [];
-  let open: { end: number; parts: Uint8Array[] } | null = null;
-  for (const { position, bytes } of rows) {
-    const chunk = indexer.openChunk(bytes, position);
-    if (!chunk.ok) {
-      open = null;
-      continue;
-    }
-    if (chunk.starts) open = { end: position, parts: [] };
-    if (open === null || open.end !== position) continue;
-    open.parts.push(chunk.payload);
-    open.end += chunk.payload.byteLength;
-    if (!chunk.ends) continue;
-    messages.push(...decodeRecords(concat(open.parts, open.parts.reduce((sum, part) => sum + part.byteLength, 0)), "broker-a"));
-    open = null;
-  }
-  return messages;
-}
-
-export function storedOf(message: MessageExt): Stored {
-  const { topic, queueId, queueOffset, msgId, tags } = message;
-  return { topic, queueId, queueOffset, msgId, content: `${tags ?? ""} ${contentOf(message)}` };
-}
-
-const WEIGHT = 0x78;
-
-/** A body is what it is called, and weight behind it. */
-export function bodyOf(content: string, weight: number): string {
-  return `${content} ${String.fromCharCode(WEIGHT).repeat(weight)}`;
-}
-
-/** What a body is called; all of it, when it is not what `bodyOf` makes. */
-function contentOf(message: MessageExt): string {
-  const text = message.text();
-  return /^(\S+) x*$/.exec(text)?.[1] ?? text;
 }

@@ -7,7 +7,7 @@ import { GroupCommit } from "../../src/storage/group-commit.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { VerdictKind } from "./checkers.ts";
-import { SimStore } from "./disk.ts";
+import { SimStore } from "./sim-store.ts";
 import type { Plan } from "./plan.ts";
 import { describe } from "./report.ts";
 import { simulate, type SimulationOptions } from "./simulate.ts";

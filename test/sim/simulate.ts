@@ -1,7 +1,7 @@
 import type { Stored } from "../support/history.ts";
 import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
-import { storedOf } from "./disk.ts";
+import { storedOf } from "./records.ts";
 import type { At } from "./history.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Prng } from "./prng.ts";

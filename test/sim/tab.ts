@@ -9,7 +9,7 @@ import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../../src/mod
 import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
 import type { Acked } from "../support/history.ts";
-import { bodyOf, storedOf } from "./disk.ts";
+import { bodyOf, storedOf } from "./records.ts";
 import type { GroupPlan } from "./plan.ts";
 import type { Prng } from "./prng.ts";
 import type { Agent } from "./scheduler.ts";

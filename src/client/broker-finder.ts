@@ -41,6 +41,7 @@ interface Greeting {
 }
 
 const HELLO_TIMEOUT = 3000;
+const SECOND_HELLO_TIMEOUT = 6000;
 /** Whatever hangs each new broker must not fill the machine with hung workers. */
 const MAX_SUCCESSIONS = 3;
 
@@ -61,6 +62,8 @@ export class BrokerFinder {
   #generation = 0;
   /** Changes of the generation since a broker has proven good. */
   #successions = 0;
+  /** Whom we wait for to answer or to serve, and its generation. */
+  readonly #asked = new Map<Channel, number>();
 
   constructor(environment: ClientEnvironment, options: ConnectionOptions, witness: Witness, lifeSign: LifeSign) {
     this.#environment = environment;
@@ -89,11 +92,11 @@ export class BrokerFinder {
     try {
       return await this.#sayHello(generation, { timeout: HELLO_TIMEOUT });
     } catch (error) {
-      if (!(error instanceof MQError && error.code === "DEADLINE_EXCEEDED")) throw error;
+      if (!isSilence(error)) throw error;
     }
     // Hung, or slow: both are asked, and whoever is slow and answers now is good.
     let hasAnswered = false;
-    const again = this.#sayHello(generation, { timeout: SUCCESSION_TIMEOUT, onAnswer: () => (hasAnswered = true) });
+    const again = this.#insist(generation, { onAnswer: () => (hasAnswered = true) });
     const seeking = this.seekSuccessor(() => hasAnswered);
     const found = await Promise.race([again.catch(() => seeking), seeking.then((life) => life ?? again)]);
     for (const other of [again, seeking]) {
@@ -118,7 +121,7 @@ export class BrokerFinder {
     const cancel = timers.after(SUCCESSION_TIMEOUT, () => (isLate = true));
     this.isSeekingSuccessor = true;
     try {
-      const life = await this.#sayHello(next, { timeout: SUCCESSION_TIMEOUT, isOver: () => isLate || isOver() });
+      const life = await this.#insist(next, { isOver: () => isLate || isOver() });
       this.#moveTo(next);
       generation?.write(String(next));
       return life;
@@ -130,6 +133,16 @@ export class BrokerFinder {
     }
   }
 
+  /** When no answer comes, once more through another port: the worker behind the first may have died, and nothing tells. */
+  async #insist(generation: number, greeting: Omit<Greeting, "timeout">): Promise<Life> {
+    try {
+      return await this.#sayHello(generation, { ...greeting, timeout: SECOND_HELLO_TIMEOUT });
+    } catch (error) {
+      if (!isSilence(error)) throw error;
+      return this.#sayHello(generation, { ...greeting, timeout: SUCCESSION_TIMEOUT - SECOND_HELLO_TIMEOUT });
+    }
+  }
+
   /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
   async #sayHello(generation: number, { timeout, onAnswer, isOver = () => false }: Greeting): Promise<Life> {
     const { namespace, clientId, storage, settings, encryptionKey } = this.#options;
@@ -137,6 +150,7 @@ export class BrokerFinder {
     const opened = this.#environment.openBroker(generation);
     const channel = new Channel(opened.port, (epoch, durable) => this.#witness.saw(epoch, durable));
     opened.onError = (error) => channel.fail(error);
+    this.#asked.set(channel, generation);
     const request = {
       namespace, clientId, lockName, protocol: PROTOCOL_RANGE, lib: LIBRARY_VERSION, storage, settings, witness: this.#witness.recall(),
       // Left out, because a broker of an older version knows no such key.
@@ -145,6 +159,7 @@ export class BrokerFinder {
     try {
       for (;;) {
         if (this.closed !== null) throw this.closed;
+        if (generation < this.#generation) throw laterServes();
         const deadline = new Deadline(this.#environment.timers, timeout, "The broker's greeting");
         const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
         onAnswer?.();
@@ -153,12 +168,13 @@ export class BrokerFinder {
           return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
         }
         this.lastStatus = reply.status;
-        if (generation < this.#generation) throw new BrokerGone("A later worker serves.");
         if (reply.status === "waiting" && isOver()) throw new BrokerGone("This worker only waits.");
       }
     } catch (error) {
       channel.fail(error instanceof MQError ? error : new BrokerGone());
       throw error;
+    } finally {
+      this.#asked.delete(channel);
     }
   }
 
@@ -170,5 +186,14 @@ export class BrokerFinder {
   #moveTo(generation: number): void {
     this.#generation = generation;
     this.#successions++;
+    for (const [channel, asked] of this.#asked) if (asked < generation) channel.fail(laterServes());
   }
+}
+
+function laterServes(): BrokerGone {
+  return new BrokerGone("A later worker serves.");
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof MQError && error.code === "DEADLINE_EXCEEDED";
 }

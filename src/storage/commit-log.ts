@@ -18,6 +18,7 @@ interface Chunk {
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
 const READ_AHEAD_ROWS = 8;
 const READ_AHEAD_BYTES = 512 * 1024;
+const WALK_ROWS = 1024;
 
 /**
  * The log of all records of all topics, in the order of their arrival. Writing goes through the indexer's open log;
@@ -139,17 +140,19 @@ export class CommitLog {
     return count === 1 && fault === null ? record : null;
   }
 
-  /** Stored rows from a position on, in order, a handful at a time. */
+  /** Stored rows from a position on, in order; as many at a time as are worth a read, which for rows of lone messages is many. */
   async *rows(position: number): AsyncGenerator<LogRow> {
     this.#walks++;
     try {
       await this.#rewriting;
-      for (let next = position; ; ) {
-        const rows = await this.#store.readLog(next, READ_AHEAD_ROWS);
+      for (let next = position, count = READ_AHEAD_ROWS; ; ) {
+        const rows = await this.#store.readLog(next, count);
         yield* rows;
         const last = rows.at(-1);
         if (last === undefined) return;
         next = last.position + 1;
+        const bytes = rows.reduce((sum, row) => sum + row.bytes.byteLength, 1);
+        count = Math.min(WALK_ROWS, Math.max(1, Math.floor((READ_AHEAD_BYTES / bytes) * rows.length)));
       }
     } finally {
       this.#walks--;

@@ -1,9 +1,10 @@
 import type { BlockStore, CommitBatch, CommitOutcome, IndexChange, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
 import { EPOCH_KEY, KEY_CHECK } from "./block-store.ts";
+import { MemoryRows } from "./memory-rows.ts";
 
 /** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
 export class MemoryDisk {
-  readonly log = new Map<number, Uint8Array>();
+  readonly log = new MemoryRows();
   readonly queue = new Map<string, Uint8Array>();
   /** Keys: "name/page". */
   readonly index = new Map<string, Uint8Array>();
@@ -40,16 +41,16 @@ export class MemoryStore implements BlockStore {
   }
 
   readLog(position: number, count: number): Promise<LogRow[]> {
-    const keys = this.#logKeys().filter((key) => key >= position);
-    return Promise.resolve(keys.slice(0, count).map((key) => ({ position: key, bytes: this.#disk.log.get(key)!.slice() })));
+    const { log } = this.#disk;
+    return Promise.resolve(log.from(position, count).map((at) => ({ position: at, bytes: log.get(at)!.slice() })));
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {
-    return Promise.resolve(this.#logKeys().filter((key) => key >= position).slice(0, count));
+    return Promise.resolve(this.#disk.log.from(position, count));
   }
 
   floorLog(position: number): Promise<number | undefined> {
-    return Promise.resolve(this.#logKeys().findLast((key) => key <= position));
+    return Promise.resolve(this.#disk.log.floor(position));
   }
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
@@ -68,14 +69,10 @@ export class MemoryStore implements BlockStore {
   close(): void {}
 
   #remove({ log: [start, end] = [0, 0], queue = [] }: Removal = {}): void {
-    for (const position of this.#disk.log.keys()) if (position >= start && position < end) this.#disk.log.delete(position);
+    for (const position of this.#disk.log.between(start, end)) this.#disk.log.delete(position);
     for (const { topic, queueId, pages: [from, to] } of queue) {
       for (let page = from; page < to; page++) this.#disk.queue.delete(pageName([topic, queueId, page]));
     }
-  }
-
-  #logKeys(): number[] {
-    return [...this.#disk.log.keys()].sort((a, b) => a - b);
   }
 }
 

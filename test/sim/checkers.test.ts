@@ -120,11 +120,13 @@ describe("duplicates", () => {
     const later = delivered("c", 1);
     expect(check(history(...both, one, later, consumed(later), consumed(one, false), { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, delivered("d", 1)))).toEqual([]);
     expect(check(history(...both, one, { type: "left", consumer: "c" }, consumed(one), two))).toEqual([]);
+    expect(check(history(...both, one, { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, { type: "left", consumer: "c" }, two))).toEqual([]);
     expect(check(history(joined("c", "pull"), joined("d"), one, { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, consumed(one), two))).toEqual([]);
   });
   test("bad: for no reason; while the first still works at it; because of a fault elsewhere; after its offset was stored", () => {
     expect(kinds(check(history(...both, one, consumed(one), two)))).toEqual(["duplicate without cause"]);
     expect(kinds(check(history(...both, one, two)))).toEqual(["duplicate without cause"]);
+    expect(kinds(check(history(...both, one, { type: "rebalanced", consumer: "c", assigned: [], revoked: ["t:0"] }, two)))).toEqual(["duplicate without cause"]);
     expect(kinds(check(history(...both, one, consumed(one), fault("tab crashed", "tab of x"), two)))).toEqual(["duplicate without cause"]);
     const calm = Array.from({ length: 20 }, () => fault("clock jumped", "w"));
     const late = history(...both, one, consumed(one, false), offset(1), ...calm, two);

@@ -1,5 +1,7 @@
 import { disordered, lost } from "../support/history.ts";
-import { type At, type Entry, entriesOf, type FaultKind, placeOf } from "./history.ts";
+import { Consumers } from "./consumers.ts";
+import { Disturbances } from "./disturbances.ts";
+import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
 import type { Plan } from "./plan.ts";
 
 /** What breaks a promise. */
@@ -12,9 +14,6 @@ export interface Verdict {
   kind: VerdictKind;
   text: string;
 }
-
-type History = readonly At[];
-type Of<T extends Entry["type"]> = At<Extract<Entry, { type: T }>>;
 
 /** All checks over one history. Each is a pure function of its own; an empty list is good. */
 export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
@@ -278,105 +277,4 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
       return isWanted && !got.has(`${group} ${placeOf(record)}`) ? [{ kind: "undelivered", text: `${group} never consumed ${placeOf(record)} ${record.content}` }] : [];
     }),
   );
-}
-
-/** How long a disturbance is felt after it has ended: until everybody has noticed, found the next host and drained what was under way, ms. */
-const AFTERMATH = 10_000;
-
-/** When the world was disturbed, and who by. */
-class Disturbances {
-  readonly #faults: Of<"fault">[];
-
-  constructor(history: History) {
-    this.#faults = entriesOf(history, "fault");
-  }
-
-  /** Was one of these going on, or still felt, between the two moments? `agent`: only faults of this one. */
-  any(from: number, to: number, kinds: readonly FaultKind[], agent?: string): boolean {
-    return this.#faults.some(
-      ({ at, until = at, kind, agent: whose }) => at <= to && until + AFTERMATH >= from && kinds.includes(kind) && (agent === undefined || agent === whose),
-    );
-  }
-}
-
-/** What is known of the consumers while a history is read from front to back. */
-class Consumers {
-  readonly #tabs = new Map<string, string>();
-  readonly #pulls = new Set<string>();
-  readonly #left = new Set<string>();
-  readonly #ends = new Map<number, boolean>();
-  /** Left undone by those who left, or behind what was. */
-  readonly #abandoned = new Set<number>();
-  /** Delivered from a queue that was taken away since -> how far its consumer had come there. */
-  readonly #revoked = new Map<number, ReadonlyMap<number, number>>();
-  /** consumer and queue -> offset -> its last delivery */
-  readonly #progress = new Map<string, Map<number, number>>();
-
-  hear(entry: At): void {
-    if (entry.type === "joined") {
-      this.#tabs.set(entry.consumer, entry.tab);
-      this.#left.delete(entry.consumer);
-      if (entry.kind === "pull") this.#pulls.add(entry.consumer);
-    }
-    if (entry.type === "left") {
-      this.#left.add(entry.consumer);
-      for (const [line, offsets] of this.#progress) if (line.startsWith(`${entry.consumer} `)) this.#abandon(offsets);
-    }
-    if (entry.type === "rebalanced") {
-      for (const queue of entry.revoked) {
-        const line = `${entry.consumer} ${queue}`;
-        const offsets = this.#progress.get(line) ?? new Map();
-        this.#progress.delete(line);
-        // A pull consumer has no way to take back what it has given: what the application holds may go to the next owner.
-        if (this.#pulls.has(entry.consumer)) this.#abandon(offsets);
-        else for (const delivery of offsets.values()) this.#revoked.set(delivery, offsets);
-      }
-    }
-    if (entry.type === "consumed") this.#ends.set(entry.delivery, entry.isOk);
-    if (entry.type === "delivered") {
-      const key = lineOf(entry);
-      const offsets = this.#progress.get(key) ?? new Map<number, number>();
-      this.#progress.set(key, offsets.set(entry.message.queueOffset, entry.delivery));
-    }
-  }
-
-  tabOf(consumer: string): string {
-    return this.#tabs.get(consumer) ?? consumer;
-  }
-
-  isPull(consumer: string): boolean {
-    return this.#pulls.has(consumer);
-  }
-
-  hasLeft(consumer: string): boolean {
-    return this.#left.has(consumer);
-  }
-
-  /** Its consumer has left while the listener was still at it, or at a message before it. */
-  wasAbandoned({ delivery }: Of<"delivered">): boolean {
-    return this.#abandoned.has(delivery);
-  }
-
-  #abandon(offsets: ReadonlyMap<number, number>): void {
-    const unfinished = [...offsets].filter(([, delivery]) => this.#ends.get(delivery) !== true).map(([offset]) => offset);
-    const first = Math.min(...unfinished);
-    for (const [offset, delivery] of offsets) if (offset >= first) this.#abandoned.add(delivery);
-  }
-
-  endOf({ delivery }: Of<"delivered">): "ok" | "failed" | "open" {
-    const isOk = this.#ends.get(delivery);
-    return isOk === undefined ? "open" : isOk ? "ok" : "failed";
-  }
-
-  /** An earlier message of the queue that this consumer has not finished holds the offset, and all behind it comes again elsewhere. */
-  mayHoldBack(delivered: Of<"delivered">): boolean {
-    for (const [offset, delivery] of this.#revoked.get(delivered.delivery) ?? this.#progress.get(lineOf(delivered)) ?? []) {
-      if (offset < delivered.message.queueOffset && this.#ends.get(delivery) !== true) return true;
-    }
-    return false;
-  }
-}
-
-function lineOf({ consumer, message: { topic, queueId } }: Of<"delivered">): string {
-  return `${consumer} ${topic}:${queueId}`;
 }

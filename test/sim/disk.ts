@@ -1,13 +1,11 @@
-import { type MessageExt } from "../../src/model/message.ts";
-import { decodeRecords } from "../../src/model/record-codec.ts";
-import { concat } from "../../src/platform/bytes.ts";
-import { type BlockStore, type CommitBatch, type CommitOutcome, EPOCH_KEY, type IndexRange, type LogRow, type PageKey } from "../../src/storage/block-store.ts";
-import { changeIndex, MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { TsIndexer } from "../../src/storage/ts-indexer.ts";
-import type { Stored } from "../support/history.ts";
+import type { MessageExt } from "../../src/model/message.ts";
+import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
+import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
 import type { Prng } from "./prng.ts";
+import { messagesOf, storedOf, WEIGHT } from "./records.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
+import { SimStore } from "./sim-store.ts";
 
 export interface DiskWeather {
   /** From the request to the device, ms; a transaction waits for those before it besides. */
@@ -37,14 +35,14 @@ const STEP = 0.001;
 /** One origin's database, on a device that the seed makes slow and unreliable. Transactions are atomic and run one after the other. */
 export class SimDisk {
   readonly rows = new MemoryDisk();
-  /** Positions of the log's rows, ascending. */
-  #positions: number[] = [];
   readonly weather: DiskWeather;
   readonly controls: DiskControls;
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
   readonly #journal: Undo[] = [];
   readonly #stores = new Set<SimStore>();
+  /** Rows that have become part of others, and how many others. */
+  readonly merges = { rows: 0, blocks: 0 };
   /** When the last transaction that has been asked for will be done. */
   #busyUntil = 0;
 
@@ -88,16 +86,15 @@ export class SimDisk {
     if (this.#journal.length > JOURNAL) this.#journal.shift();
     const [start, end] = batch.remove?.log ?? [0, 0];
     if (end > start) {
-      for (const position of this.#positions.splice(this.#rowsBefore(start), this.#rowsBefore(end) - this.#rowsBefore(start))) log.delete(position);
+      const gone = log.between(start, end);
+      for (const position of gone) log.delete(position);
+      this.merges.rows += gone.length;
+      this.merges.blocks += batch.log.length;
     }
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
     }
-    for (const { position, bytes } of batch.log) {
-      if (position > (this.#positions.at(-1) ?? -1)) this.#positions.push(position);
-      else if (!log.has(position)) this.#positions = [...this.#positions, position].sort((a, b) => a - b);
-      log.set(position, bytes);
-    }
+    for (const { position, bytes } of batch.log) log.set(position, bytes);
     for (const { key, bytes } of batch.queue) queue.set(key.join("/"), bytes);
     if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
@@ -113,27 +110,6 @@ export class SimDisk {
     return "applied";
   }
 
-  floorLog(position: number): number | undefined {
-    return this.#positions[this.#rowsBefore(position + 1) - 1];
-  }
-
-  /** How many rows of the log begin before `position`. */
-  #rowsBefore(position: number): number {
-    let low = 0;
-    let high = this.#positions.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#positions[middle]! < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  readLog(position: number, count: number): LogRow[] {
-    const first = this.#rowsBefore(position);
-    return this.#positions.slice(first, first + count).map((at) => ({ position: at, bytes: this.rows.log.get(at)!.slice() }));
-  }
-
   /** The browser closes every connection, as when the user clears its data or the database process dies. */
   forceClose(): void {
     for (const store of [...this.#stores]) store.lose();
@@ -142,7 +118,6 @@ export class SimDisk {
   /** The newest transactions are gone, and nothing says so: what browsers were seen to do after a crash of the system. */
   loseTail(transactions: number): void {
     for (let i = 0; i < transactions; i++) this.#journal.pop()?.();
-    this.#positions = [...this.rows.log.keys()].sort((a, b) => a - b);
   }
 
   /** One bit of a stored body is not what was written. False when there is none yet. */
@@ -159,7 +134,7 @@ export class SimDisk {
 
   /** All that the log holds, read past every index. */
   messages(): MessageExt[] {
-    return messagesOf([...this.rows.log].sort(([a], [b]) => a - b).map(([position, bytes]) => ({ position, bytes })));
+    return messagesOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
   }
 
   #traceOffsets(epoch: number, key: string, offsets: Record<number, number>): void {
@@ -168,129 +143,6 @@ export class SimDisk {
     for (const [queueId, offset] of Object.entries(offsets)) {
       if (before[Number(queueId)] !== offset) this.#trace.add({ type: "offset stored", epoch, group, topic, queueId: Number(queueId), offset });
     }
-  }
-}
-
-/** One host's connection to the database. */
-export class SimStore implements BlockStore {
-  readonly kind = "indexeddb";
-  onLost: (reason: string) => void = () => {};
-  readonly #disk: SimDisk;
-  readonly #scheduler: Scheduler;
-  readonly #trace: Trace;
-  readonly #agent: Agent;
-  readonly #reader: MemoryStore;
-  #isClosed = false;
-
-  constructor(disk: SimDisk, scheduler: Scheduler, trace: Trace, agent: Agent) {
-    this.#disk = disk;
-    this.#scheduler = scheduler;
-    this.#trace = trace;
-    this.#agent = agent;
-    this.#reader = new MemoryStore(disk.rows);
-  }
-
-  takeOver(above = 0): Promise<number> {
-    return new Promise((resolve) => {
-      this.#scheduler.after(this.#disk.delay(this.#agent.random, true), `take over by ${this.#agent.name}`, () => {
-        if (this.#agent.state === "dead") return;
-        const epoch = this.#disk.takeOver(above);
-        this.#tell("taken over", () => resolve(epoch));
-      });
-    });
-  }
-
-  commit(batch: CommitBatch): Promise<CommitOutcome> {
-    const { random } = this.#agent;
-    const { weather, controls } = this.#disk;
-    const closed: CommitOutcome = { status: "unknown", cause: new Error("the connection is closed") };
-    if (this.#isClosed) return Promise.resolve(closed);
-    // Copied now, as IndexedDB does: what the broker changes later is not written.
-    const copy: CommitBatch = {
-      epoch: batch.epoch,
-      ...(batch.remove && { remove: structuredClone(batch.remove) }),
-      log: batch.log.map(({ position, bytes }) => ({ position, bytes: bytes.slice() })),
-      queue: batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })),
-      ...(batch.index === undefined ? {} : { index: structuredClone(batch.index) }),
-      state: structuredClone(batch.state),
-    };
-    const fate = random.next();
-    // Some transactions need the host's help to complete: they stop when it is frozen, and end when it dies.
-    const needsHost = random.chance(0.5);
-    return new Promise((resolve) => {
-      const run = (): void => {
-        if (this.#agent.state === "dead" && (needsHost || random.chance(0.3))) return;
-        const outcome = ((): CommitOutcome => {
-          if (this.#isClosed && random.chance(0.5)) return closed;
-          if (fate < weather.commitFails) return this.#fault("commit failed", { status: "unknown", cause: new Error("Internal error") });
-          if (weather.isFull && batch.log.length > 0) return this.#fault("quota used up", { status: "rejected", reason: "FULL" });
-          if (this.#disk.apply(copy) === "FENCED") return { status: "rejected", reason: "FENCED" };
-          if (fate < weather.commitFails + weather.commitMisreported) {
-            return this.#fault("commit misreported", { status: "unknown", cause: new Error("Internal error committing transaction") });
-          }
-          return { status: "committed" };
-        })();
-        this.#tell("commit answered", () => resolve(outcome));
-      };
-      const delay = this.#disk.delay(random, true);
-      if (needsHost) this.#scheduler.post(this.#agent, delay, "commit", run);
-      else this.#scheduler.after(delay, `commit of ${this.#agent.name}`, run);
-      if (controls.earlyAnswer) this.#tell("commit answered", () => resolve({ status: "committed" }));
-    });
-  }
-
-  readLog(position: number, count: number): Promise<LogRow[]> {
-    return this.#read(() => Promise.resolve(this.#disk.readLog(position, count)));
-  }
-
-  readLogKeys(position: number, count: number): Promise<number[]> {
-    return this.#read(() => this.#reader.readLogKeys(position, count));
-  }
-
-  floorLog(position: number): Promise<number | undefined> {
-    return this.#read(() => Promise.resolve(this.#disk.floorLog(position)));
-  }
-
-  readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#read(() => this.#reader.readPages(keys));
-  }
-
-  readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
-    return this.#read(() => this.#reader.readIndex(ranges));
-  }
-
-  readState(prefix: string): Promise<[string, unknown][]> {
-    return this.#read(() => this.#reader.readState(prefix));
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#disk.close(this);
-  }
-
-  lose(): void {
-    this.close();
-    this.#tell("store lost", () => this.onLost("the browser closed the database"));
-  }
-
-  #read<T>(read: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(new DOMException("The database connection is closing.", "InvalidStateError"));
-      const { random } = this.#agent;
-      this.#scheduler.post(this.#agent, this.#disk.delay(random, false), "read", () => {
-        if (random.chance(this.#disk.weather.readFails)) reject(this.#fault("read failed", new DOMException("Internal error.", "UnknownError")));
-        else read().then(resolve, reject);
-      });
-    });
-  }
-
-  #tell(label: string, run: () => void): void {
-    this.#scheduler.post(this.#agent, this.#agent.random.between(0.05, 0.5), label, run);
-  }
-
-  #fault<T>(kind: "commit failed" | "commit misreported" | "quota used up" | "read failed", result: T): T {
-    this.#trace.add({ type: "fault", kind, agent: this.#agent.name });
-    return result;
   }
 }
 
@@ -305,7 +157,7 @@ function undoOf({ log, queue, index, state }: MemoryDisk, batch: CommitBatch): U
     };
   };
   const [start, end] = batch.remove?.log ?? [0, 0];
-  const removed = [...log.keys()].filter((position) => position >= start && position < end);
+  const removed = log.between(start, end);
   const pages = (batch.remove?.queue ?? []).flatMap(({ topic, queueId, pages: [from, to] }) => Array.from({ length: to - from }, (_, at) => `${topic}/${queueId}/${from + at}`));
   const undo = [
     restore(log, [...new Set([...removed, ...batch.log.map(({ position }) => position)])]),
@@ -321,45 +173,4 @@ function undoOf({ log, queue, index, state }: MemoryDisk, batch: CommitBatch): U
     });
   }
   return () => undo.forEach((one) => one());
-}
-
-const indexer = new TsIndexer();
-
-/** The records of whole rows, damaged ones left out. A decoder of its own: it shares nothing with the broker's recovery but the record's layout. */
-function messagesOf(rows: LogRow[]): MessageExt[] {
-  const messages: MessageExt[] = [];
-  let open: { end: number; parts: Uint8Array[] } | null = null;
-  for (const { position, bytes } of rows) {
-    const chunk = indexer.openChunk(bytes, position);
-    if (!chunk.ok) {
-      open = null;
-      continue;
-    }
-    if (chunk.starts) open = { end: position, parts: [] };
-    if (open === null || open.end !== position) continue;
-    open.parts.push(chunk.payload);
-    open.end += chunk.payload.byteLength;
-    if (!chunk.ends) continue;
-    messages.push(...decodeRecords(concat(open.parts, open.parts.reduce((sum, part) => sum + part.byteLength, 0)), "broker-a"));
-    open = null;
-  }
-  return messages;
-}
-
-export function storedOf(message: MessageExt): Stored {
-  const { topic, queueId, queueOffset, msgId, tags } = message;
-  return { topic, queueId, queueOffset, msgId, content: `${tags ?? ""} ${contentOf(message)}` };
-}
-
-const WEIGHT = 0x78;
-
-/** A body is what it is called, and weight behind it. */
-export function bodyOf(content: string, weight: number): string {
-  return `${content} ${String.fromCharCode(WEIGHT).repeat(weight)}`;
-}
-
-/** What a body is called; all of it, when it is not what `bodyOf` makes. */
-function contentOf(message: MessageExt): string {
-  const text = message.text();
-  return /^(\S+) x*$/.exec(text)?.[1] ?? text;
 }

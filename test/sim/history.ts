@@ -36,6 +36,8 @@ export type Entry =
   | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[] };
 
 export type At<E = Entry> = E & { at: number };
+export type Of<T extends Entry["type"]> = At<Extract<Entry, { type: T }>>;
+export type History = readonly At[];
 
 export class Trace {
   readonly entries: At[] = [];
@@ -59,8 +61,8 @@ export class Trace {
   }
 }
 
-export function entriesOf<T extends Entry["type"]>(history: readonly At[], type: T): At<Extract<Entry, { type: T }>>[] {
-  return history.filter((entry): entry is At<Extract<Entry, { type: T }>> => entry.type === type);
+export function entriesOf<T extends Entry["type"]>(history: History, type: T): Of<T>[] {
+  return history.filter((entry): entry is Of<T> => entry.type === type);
 }
 
 export function placeOf({ topic, queueId, queueOffset }: Stored): string {

@@ -98,13 +98,23 @@ function labelOf(data: unknown): string {
 
 /** What structured clone does to the values that cross our ports: everything is copied, what is transferred is gone here. */
 function clone(message: unknown, transfer: Transferable[]): unknown {
-  const copied = copy(message, new Map());
+  const copied = copyOf(message);
   // Not until all is copied: a message that cannot be cloned leaves its buffers alone.
   for (const buffer of transfer) structuredClone(buffer, { transfer: [buffer] });
   return copied;
 }
 
-function copy(value: unknown, buffers: Map<ArrayBufferLike, ArrayBufferLike>): unknown {
+/** As structuredClone, and faster. */
+export function copyOf<T>(value: T): T {
+  return copy(value, { map: null }) as T;
+}
+
+/** What has become of each buffer: most messages have none. */
+interface Buffers {
+  map: Map<ArrayBufferLike, ArrayBufferLike> | null;
+}
+
+function copy(value: unknown, buffers: Buffers): unknown {
   if (typeof value === "function" || typeof value === "symbol") throw new DOMException(`${String(value)} could not be cloned.`, "DataCloneError");
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => copy(item, buffers));
@@ -126,8 +136,9 @@ function copy(value: unknown, buffers: Map<ArrayBufferLike, ArrayBufferLike>): u
   return result;
 }
 
-function copyBuffer(buffer: ArrayBufferLike, buffers: Map<ArrayBufferLike, ArrayBufferLike>): ArrayBufferLike {
-  let copied = buffers.get(buffer);
-  if (copied === undefined) buffers.set(buffer, (copied = buffer.slice(0)));
+function copyBuffer(buffer: ArrayBufferLike, buffers: Buffers): ArrayBufferLike {
+  const map = (buffers.map ??= new Map());
+  let copied = map.get(buffer);
+  if (copied === undefined) map.set(buffer, (copied = buffer.slice(0)));
   return copied;
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other, or one alone, and tells what it finds.
- * `--seed N` without `--minutes` replays that seed; with `--events T` it prints every event from virtual ms T on,
+ * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other and tells what it finds;
+ * `--seeds 70` as many as that. `--seed N` alone replays that seed; with `--events T` it prints every event from virtual ms T on,
  * with `--hash` nothing but what the history comes to.
  */
 import { spawn } from "node:child_process";
@@ -18,6 +18,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: "string" },
     seed: { type: "string" },
+    seeds: { type: "string", default: "1" },
     jobs: { type: "string", default: "1" },
     events: { type: "string" },
     hash: { type: "boolean", default: false },
@@ -48,7 +49,7 @@ try {
  * @returns {Promise<number>}
  */
 function run(first, step) {
-  const args = [String(first), String(step), values.minutes ?? "", values.events ?? "", values.hash ? "hash" : ""];
+  const args = [String(first), String(step), values.seeds, values.minutes ?? "", values.events ?? "", values.hash ? "hash" : ""];
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--enable-source-maps", join(folder, "cli.js"), ...args], { stdio: "inherit" });
     child.on("close", (code) => resolve(code ?? 1));

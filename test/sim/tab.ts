@@ -1,33 +1,18 @@
 import { connectWith } from "../../src/client/connect.ts";
-import type { Producer, SendResult } from "../../src/client/producer.ts";
 import type { PullConsumer } from "../../src/client/pull-consumer.ts";
 import type { ConsumeContext } from "../../src/client/push-consumer.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
-import type { Message, MessageExt } from "../../src/model/message.ts";
+import type { MessageExt } from "../../src/model/message.ts";
 import { asMQError, type MQError } from "../../src/model/errors.ts";
-import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
-import type { Acked } from "../support/history.ts";
-import { bodyOf, storedOf } from "./disk.ts";
+import { storedOf } from "./records.ts";
+import { GRACE, LIMITS } from "./call-limits.ts";
 import type { GroupPlan } from "./plan.ts";
 import type { Prng } from "./prng.ts";
 import type { Agent } from "./scheduler.ts";
+import { Sender } from "./sender.ts";
 import { NAMESPACE, type World } from "./world.ts";
-
-/** By when a call has to have settled, by its kind: what API.md promises, and some time for slow timers. */
-const GRACE = 2500;
-const SEND_TIMEOUT = 3000;
-const LIMITS = {
-  connect: CONNECT_TIMEOUT + SUCCESSION_TIMEOUT + GRACE,
-  send: SEND_TIMEOUT + GRACE,
-  admin: CALL_TIMEOUT + GRACE,
-  /** Joining is up to three calls and three fetches. */
-  join: 3 * (CALL_TIMEOUT + 5_000) + 2_000 + GRACE,
-  /** A consumer waits five seconds for its listeners and two for the broker, a connection for its sends and its leave. */
-  close: 5_000 + 2_000 + SEND_TIMEOUT + CALL_TIMEOUT + 1_000 + GRACE,
-};
-const RESENDS = 3;
 
 export interface Roles {
   producers: number;
@@ -48,6 +33,7 @@ export class Tab {
   /** What pull consumers do before they are shut down. */
   readonly #onClose = new Set<() => void>();
   #isClosing = false;
+  #openCalls = 0;
   #nextNumber = 1;
 
   constructor(world: World, name: string, build: number, roles: Roles) {
@@ -64,6 +50,11 @@ export class Tab {
 
   get isAlive(): boolean {
     return this.agent.state !== "dead" && !this.#isClosing;
+  }
+
+  /** Something it has asked for is neither answered nor refused yet. */
+  get isWaiting(): boolean {
+    return this.agent.state !== "dead" && this.#openCalls > 0;
   }
 
   /** The page is loaded. */
@@ -86,18 +77,25 @@ export class Tab {
   /** A call of the public API: its beginning and its end are noted. Undefined when it failed. */
   async call<T>(what: string, limit: number, work: () => T | Promise<T>, onError: (error: MQError) => void = () => {}): Promise<T | undefined> {
     const call = this.#world.nextCall();
-    return this.#track(call, what, limit, work, onError);
+    return this.track(call, what, limit, work, onError);
+  }
+
+  /** Orders what this tab sends. */
+  nextNumber(): number {
+    return this.#nextNumber++;
   }
 
   sleep(ms: number): Promise<void> {
     return sleep(this.agent.timers, ms);
   }
 
-  async #track<T>(call: number, what: string, limit: number, work: () => T | Promise<T>, onError: (error: MQError) => void): Promise<T | undefined> {
+  /** The same, with a number that was drawn before. */
+  async track<T>(call: number, what: string, limit: number, work: () => T | Promise<T>, onError: (error: MQError) => void): Promise<T | undefined> {
     const { trace } = this.#world;
     const frozenBefore = this.agent.frozenTime;
     const frozen = (): number => this.agent.frozenTime - frozenBefore;
     trace.add({ type: "call", call, tab: this.agent.name, what, limit });
+    this.#openCalls++;
     try {
       const value = await work();
       trace.add({ type: "settled", call, frozen: frozen() });
@@ -109,6 +107,8 @@ export class Tab {
       if (error.code === "INTERNAL_ERROR" && !/Internal error\.|connection is closing/.test(error.message)) throw thrown;
       onError(error);
       return undefined;
+    } finally {
+      this.#openCalls--;
     }
   }
 
@@ -117,7 +117,7 @@ export class Tab {
     if (mq === null) return;
     this.#mq = mq;
     const { producers, groups, admin, seeker } = this.#roles;
-    for (let i = 1; i <= producers; i++) void this.#produce(`${this.agent.name}p${i}`);
+    for (let i = 1; i <= producers; i++) void new Sender(this.#world, this, this.#random, `${this.agent.name}p${i}`).run(mq);
     for (const group of groups) void (group.kind === "push" ? this.#push(group) : this.#pull(group));
     if (admin) void this.#administer();
     if (seeker) void this.#seek();
@@ -145,52 +145,9 @@ export class Tab {
   }
 
   /** Waits for its next act; false when there is none. */
-  async #mayGoOn(gap = this.#world.plan.gap): Promise<boolean> {
+  async mayGoOn(gap = this.#world.plan.gap): Promise<boolean> {
     await this.sleep(this.#random.exponential(gap));
     return this.isAlive && !this.#world.isHealed;
-  }
-
-  async #produce(name: string): Promise<void> {
-    const producer = await this.#mq!.createProducer({ producerGroup: "producers", sendMsgTimeout: SEND_TIMEOUT });
-    while (await this.#mayGoOn()) {
-      const kind = this.#random.next();
-      // Several in one task, none awaited: their order is what counts.
-      const count = kind < 0.2 ? this.#random.integer(2, 12) : 1;
-      const sends = Array.from({ length: count }, () => this.#send(producer, name, kind));
-      if (this.#random.chance(0.5)) await Promise.all(sends);
-    }
-  }
-
-  async #send(producer: Producer, name: string, kind: number): Promise<void> {
-    const { plan, trace } = this.#world;
-    const { topic } = this.#random.pick(plan.topics);
-    const number = this.#nextNumber++;
-    const isBatch = kind > 0.9;
-    const messageGroup = kind > 0.7 && kind < 0.9 ? `order-${this.#random.integer(1, 3)}` : undefined;
-    const contents = Array.from({ length: isBatch ? this.#random.integer(1, 5) : 1 }, (_, i) => `${name}-${number}.${i}`);
-    const messages = contents.map((content): Message => {
-      const tags = this.#random.pick(["a", "b", "c"]);
-      const body = bodyOf(content, this.#random.integer(0, this.#random.chance(0.05) ? plan.weight : 100));
-      return { topic, body, tags, ...(messageGroup === undefined ? {} : { messageGroup }) };
-    });
-    const named = messages.map((message, i) => `${message.tags} ${contents[i]}`);
-    const given = isBatch ? messages : messages[0]!;
-    let sentAs = number;
-    for (let tries = 0; tries < RESENDS; tries++) {
-      const call = this.#world.nextCall();
-      trace.add({ type: "sent", call, tab: this.agent.name, producer: name, topic, number: sentAs, contents: named, again: tries > 0 });
-      if (kind > 0.65 && kind < 0.7) {
-        // Nobody hears of a oneway message's end; it must not throw because the broker is away.
-        await this.#track(call, "sendOneway", GRACE, () => producer.sendOneway(messages[0]!), () => {});
-        return;
-      }
-      let isUnknown = false;
-      const result = await this.#track(call, "send", LIMITS.send, () => producer.send(given), ({ outcome }) => (isUnknown = outcome === "unknown"));
-      // FLUSH_DISK_TIMEOUT is no promise.
-      if (result?.sendStatus === "SEND_OK") trace.add({ type: "acked", call, messages: acked(result, named, name, sentAs) });
-      if (!isUnknown || !this.isAlive || this.#random.chance(0.3)) return;
-      sentAs = this.#nextNumber++;
-    }
   }
 
   async #push({ group, subscriptions }: GroupPlan): Promise<void> {
@@ -221,11 +178,11 @@ export class Tab {
         this.#noteRebalances(consumer, joined);
         // Some consumers come and go while their tab stays.
         if (!this.#random.chance(0.2)) return;
-        while (await this.#mayGoOn(this.#world.plan.gap * 20)) if (this.#random.chance(0.3)) break;
-        if (!this.isAlive) return;
+        while (await this.mayGoOn(this.#world.plan.gap * 20)) if (this.#random.chance(0.3)) break;
+        // In the end somebody has to be left to consume.
+        if (!this.isAlive || this.#world.isHealed) return;
         await this.call("shutdown", 5_000 + 2_000 + GRACE, () => joined.shutdown());
         trace.add({ type: "left", consumer });
-        if (this.#world.isHealed) return;
       }
       isOpen = this.isAlive;
       await this.sleep(1000);
@@ -288,7 +245,7 @@ export class Tab {
     const pull = await this.#mq!.createPullConsumer({ consumerGroup: group, autoCommit: false });
     pull.subscribe(topic);
     trace.add({ type: "joined", consumer, tab: this.agent.name, group, kind: "pull" });
-    while (await this.#mayGoOn(plan.gap * 3)) {
+    while (await this.mayGoOn(plan.gap * 3)) {
       const messages = await this.call("poll", LIMITS.join + 1000, () => pull.poll({ timeout: 1000 }));
       for (const message of messages ?? []) {
         trace.add({ type: "consumed", delivery: this.#delivered(consumer, group, message, 1), isOk: true });
@@ -306,7 +263,7 @@ export class Tab {
   async #administer(): Promise<void> {
     const { plan } = this.#world;
     const { admin } = this.#mq!;
-    while (await this.#mayGoOn(plan.gap * 5)) {
+    while (await this.mayGoOn(plan.gap * 5)) {
       const { topic, queues } = this.#random.pick(plan.topics);
       const asks: (() => Promise<unknown>)[] = [
         () => admin.topics(),
@@ -318,11 +275,4 @@ export class Tab {
       await this.call("admin", LIMITS.admin, this.#random.pick(asks));
     }
   }
-}
-
-function acked(result: SendResult, contents: string[], producer: string, number: number): (Acked & { number: number })[] {
-  const { msgId, messageQueue: { topic, queueId }, queueOffset } = result;
-  return msgId.split(",").map((id, i) => ({
-    producer, topic, queueId, queueOffset: queueOffset + i, msgId: id, content: contents[i]!, number: number + i / 1000,
-  }));
 }

@@ -1,0 +1,20 @@
+import { entriesOf, type FaultKind, type History, type Of } from "./history.ts";
+
+/** How long a disturbance is felt after it has ended: until everybody has noticed, found the next host and drained what was under way, ms. */
+const AFTERMATH = 10_000;
+
+/** When the world was disturbed, and who by. */
+export class Disturbances {
+  readonly #faults: Of<"fault">[];
+
+  constructor(history: History) {
+    this.#faults = entriesOf(history, "fault");
+  }
+
+  /** Was one of these going on, or still felt, between the two moments? `agent`: only faults of this one. */
+  any(from: number, to: number, kinds: readonly FaultKind[], agent?: string): boolean {
+    return this.#faults.some(
+      ({ at, until = at, kind, agent: whose }) => at <= to && until + AFTERMATH >= from && kinds.includes(kind) && (agent === undefined || agent === whose),
+    );
+  }
+}

@@ -5,15 +5,13 @@ import { draftMessage } from "../model/message.ts";
 import { MessageIdGenerator, offsetMsgId } from "../model/message-id.ts";
 import { checkGroup, RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { MessageQueue, MessageQueueSelector } from "../model/queue.ts";
-import { queueOfMessageGroup, RoundRobin } from "../model/queue.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
-import { randomUint32 } from "../platform/random.ts";
 import type { Cancel } from "../platform/timers.ts";
-import type { TopicConfig } from "../protocol/api.ts";
 import { callable, instance, integer, named, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { refuseNotBuilt } from "./not-built.ts";
 import type { Outbox, SendRules } from "./outbox.ts";
+import { QueueChooser } from "./queue-chooser.ts";
 import type { Route, Routes } from "./routes.ts";
 
 export interface ProducerOptions {
@@ -98,8 +96,7 @@ export class Producer {
   readonly #routes: Routes;
   readonly #rules: Omit<SendRules, "waits">;
   readonly #ids: MessageIdGenerator;
-  /** One per topic: a shared counter would starve queues of topics that take turns. */
-  readonly #roundRobins = new Map<string, RoundRobin>();
+  readonly #queues: QueueChooser;
   /** Ids of messages that may be stored: sent again, the same object keeps its id. */
   readonly #doubtful = new WeakMap<Message, string>();
   readonly #onShutdown: (producer: Producer) => void;
@@ -123,6 +120,7 @@ export class Producer {
     this.#routes = parts.routes;
     this.#onShutdown = parts.onShutdown;
     this.#rules = { timeout: checked.sendMsgTimeout ?? 3000, deadline: null, retries: checked.retryTimesWhenSendFailed ?? 2 };
+    this.#queues = new QueueChooser(random);
     this.#ids = new MessageIdGenerator((count) => random.bytes(count), () => clock.now());
   }
 
@@ -250,7 +248,7 @@ export class Producer {
   #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
     const { drafts, options } = parcel;
     try {
-      const messageQueue = this.#chooseQueue(parcel, route.config);
+      const messageQueue = this.#queues.choose(route.config, { message: parcel.messages[0]!, messageGroup: drafts[0]!.messageGroup, options });
       const last = drafts.length - 1;
       let queueOffset = -1;
       let offsetMsgIds = "";
@@ -284,44 +282,6 @@ export class Producer {
       reject(error);
     }
   }
-
-  #chooseQueue({ drafts, messages, options }: Parcel, { topic, brokerName, writeQueueNums }: TopicConfig): MessageQueue {
-    const { queue, selector, arg } = options;
-    const group = drafts[0]!.messageGroup;
-    if (queue !== undefined) {
-      if (queue.topic !== topic || queue.brokerName !== brokerName || queue.queueId >= writeQueueNums) throw noSuchQueue(queue, "send.queue", topic, writeQueueNums);
-      return { topic, brokerName, queueId: queue.queueId };
-    }
-    if (selector !== undefined) {
-      const queues = Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId }));
-      try {
-        const chosen: MessageQueue | undefined = selector(queues, messages[0]!, arg);
-        const queueId = chosen?.queueId;
-        const isKnown = chosen?.topic === topic && Number.isInteger(queueId) && queueId! >= 0 && queueId! < writeQueueNums;
-        if (!isKnown) throw noSuchQueue(chosen, "send.selector", topic, writeQueueNums);
-        return { topic, brokerName, queueId: queueId! };
-      } catch (cause) {
-        if (cause instanceof MQError) throw cause;
-        throw new MQError("INVALID_PARAMETER", `send.selector failed: ${textOf(cause)}`, { field: "send.selector", cause });
-      }
-    }
-    const queueId = group === undefined ? this.#nextQueue(topic, writeQueueNums) : queueOfMessageGroup(group, writeQueueNums);
-    return { topic, brokerName, queueId };
-  }
-
-  #nextQueue(topic: string, count: number): number {
-    let roundRobin = this.#roundRobins.get(topic);
-    if (roundRobin === undefined) {
-      roundRobin = new RoundRobin(randomUint32(this.#connection.environment.random));
-      this.#roundRobins.set(topic, roundRobin);
-    }
-    return roundRobin.next(count);
-  }
-}
-
-function noSuchQueue(queue: MessageQueue | undefined, field: string, topic: string, count: number): MQError {
-  const shown = queue instanceof Promise ? "a Promise" : typeof queue !== "object" || queue === null ? "nothing" : `queue ${queue.queueId} of "${queue.topic}" at "${queue.brokerName}"`;
-  return new MQError("INVALID_PARAMETER", `${field}: topic "${topic}" has the queues 0 to ${count - 1}; ${shown} is none of them.`, { field });
 }
 
 /** RocketMQ's rules for a batch. */

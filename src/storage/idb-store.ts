@@ -2,9 +2,10 @@ import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
-import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
 import { EPOCH_KEY, KEY_CHECK } from "./block-store.ts";
 import { plainLength } from "./cipher.ts";
+import { keyRange, scopeOf, writeBatch } from "./idb-batch.ts";
 import { Reserve } from "./idb-reserve.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { beginNewLevelDbLog } from "./leveldb-log.ts";
@@ -159,7 +160,7 @@ export class IdbStore implements BlockStore {
       tx.onabort = () => void this.#explain(batch.epoch, tx.error).then(resolve);
       try {
         const epoch = reliesOnFence ? null : tx.objectStore("state").get(EPOCH_KEY);
-        this.#write(tx, batch);
+        writeBatch(tx, batch, this.#fence);
         if (epoch === null) return this.#hasten(tx);
         // The rows wait in the same transaction while the epoch is read: nobody can raise it in between.
         epoch.onsuccess = () => (epoch.result === batch.epoch ? this.#hasten(tx) : tx.abort());
@@ -172,24 +173,6 @@ export class IdbStore implements BlockStore {
 
   #hasten(tx: IDBTransaction): void {
     if (this.#mayCommit) tx.commit();
-  }
-
-  #write(tx: IDBTransaction, batch: CommitBatch): void {
-    if (batch.remove !== undefined) remove(tx, batch.remove);
-    for (const { bytes, position } of batch.log) {
-      const log = tx.objectStore("log");
-      if (position === this.#fence) log.put(bytes, position);
-      else log.add(bytes, position);
-    }
-    for (const { bytes, key } of batch.queue) tx.objectStore("queue").put(bytes, [...key]);
-    if (batch.index !== undefined) {
-      const index = tx.objectStore("index");
-      // Under the empty name stands the reserve.
-      if (batch.index.delete === "all") index.delete(IDBKeyRange.lowerBound(["", Number.POSITIVE_INFINITY]));
-      else for (const range of batch.index.delete) index.delete(keyRange(range));
-      for (const { bytes, key } of batch.index.put) index.put(bytes, [...key]);
-    }
-    for (const [key, value] of batch.state) tx.objectStore("state").put(value, key);
   }
 
   /** The transaction was aborted: why? */
@@ -293,10 +276,6 @@ function commitIsAtomic(db: IDBDatabase): Promise<boolean> {
   });
 }
 
-function keyRange({ name, from, to }: IndexRange): IDBKeyRange {
-  return IDBKeyRange.bound([name, from], [name, to]);
-}
-
 function isFull(error: unknown): boolean {
   return error instanceof DOMException && error.name === "QuotaExceededError";
 }
@@ -306,21 +285,4 @@ const FENCE = new Uint8Array(0);
 /** A fence takes no room. A damaged row keeps its place, however little is left of it: it has to be reported. */
 function endOfRow(position: number, bytes: Uint8Array): number {
   return bytes.byteLength === 0 ? position : position + Math.max(1, plainLength(bytes) - CHUNK_HEADER_BYTES);
-}
-
-function remove(tx: IDBTransaction, { log, queue = [] }: Removal): void {
-  if (log !== undefined) tx.objectStore("log").delete(IDBKeyRange.bound(...log, false, true));
-  for (const { topic, queueId, pages: [from, to] } of queue) {
-    tx.objectStore("queue").delete(IDBKeyRange.bound([topic, queueId, from], [topic, queueId, to], false, true));
-  }
-}
-
-/** The narrower a transaction, the cheaper. */
-function scopeOf(batch: CommitBatch, reliesOnFence: boolean): string[] {
-  const scope = [];
-  if (batch.log.length > 0 || batch.remove?.log !== undefined) scope.push("log");
-  if (batch.queue.length > 0 || batch.remove?.queue !== undefined) scope.push("queue");
-  if (batch.index !== undefined) scope.push("index");
-  if (batch.state.length > 0 || !reliesOnFence) scope.push("state");
-  return scope;
 }

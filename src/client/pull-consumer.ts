@@ -21,6 +21,8 @@ export interface PullConsumerOptions {
   /** What an earlier `poll` gave counts as consumed when the next one is called. Default true. */
   autoCommit?: boolean;
   consumeFromWhere?: ConsumeFromWhere;
+  /** Messages of one queue that are fetched at once, ahead of `poll`; more is faster and takes more memory. Default 32, at most 1024. */
+  pullBatchSize?: number;
 }
 
 export interface PollOptions {
@@ -42,6 +44,7 @@ const optionsCheck = record({
   consumerGroup: named(checkGroup),
   autoCommit: optional(boolean),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+  pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
 });
 const pollCheck = record({ timeout: optional(integer(0, 2 ** 31 - 1)), max: optional(integer(1, MAX_PULL_BATCH)) });
 const topicCheck = named(checkClientTopic);
@@ -60,6 +63,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #connection: Connection;
   readonly #autoCommit: boolean;
   readonly #consumeFromWhere: ConsumeFromWhere;
+  readonly #pullBatchSize: number;
   readonly #subscriptions = new Map<string, MessageSelector>();
   readonly #onShutdown: (consumer: PullConsumer) => void;
   #member: GroupMember | null = null;
@@ -79,6 +83,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#connection = connection;
     this.#autoCommit = checked.autoCommit ?? true;
     this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
+    this.#pullBatchSize = checked.pullBatchSize ?? DEFAULT_PULL_BATCH;
     this.#onShutdown = onShutdown;
   }
 
@@ -233,7 +238,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       subscriptions: this.#subscriptions,
       queues,
       consumeFromWhere: this.#consumeFromWhere,
-      pullBatchSize: DEFAULT_PULL_BATCH,
+      pullBatchSize: this.#pullBatchSize,
       thresholdForQueue: DEFAULT_THRESHOLD_FOR_QUEUE,
       thresholdSizeForQueue: DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
       maxSpan: Infinity,

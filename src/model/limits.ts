@@ -69,7 +69,7 @@ export const DEFAULT_THRESHOLD_SIZE_FOR_QUEUE = 16 * 1024 * 1024;
 /** RocketMQ's consumeConcurrentlyMaxSpan: how far a queue may run ahead of its oldest unfinished message. */
 export const CONSUME_MAX_SPAN = 2000;
 /** Records in one answer to a fetch or pull end after this many bytes (at least one record is always given). */
-export const FETCH_TARGET_BYTES = 256 * 1024;
+export const FETCH_TARGET_BYTES = 1024 * 1024;
 /** Queue entries one read looks at before it answers "nothing matched so far". */
 export const MAX_SCANNED_ENTRIES = 8192;
 

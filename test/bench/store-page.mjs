@@ -87,7 +87,7 @@ export const bench = {
   /** Time to consume `count` messages from the first on, ms. @param {{ namespace: string, count: number, group: string }} options */
   async consume({ namespace, count, group }) {
     const { mq } = await opened(namespace);
-    const consumer = await mq.createPullConsumer({ consumerGroup: group, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    const consumer = await mq.createPullConsumer({ consumerGroup: group, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", pullBatchSize: POLL_MAX });
     consumer.subscribe(TOPIC);
     const began = performance.now();
     for (let got = 0; got < count; ) {

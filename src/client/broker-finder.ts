@@ -123,7 +123,8 @@ export class BrokerFinder {
     try {
       const life = await this.#insist(next, { isOver: () => isLate || isOver() });
       this.#moveTo(next);
-      generation?.write(String(next));
+      // Others may be further by now: who comes after them must not be sent back.
+      if (this.#noted() < next) generation?.write(String(next));
       return life;
     } catch {
       return null;
@@ -186,6 +187,7 @@ export class BrokerFinder {
   #moveTo(generation: number): void {
     this.#generation = generation;
     this.#successions++;
+    this.#lifeSign.moveTo(generation);
     for (const [channel, asked] of this.#asked) if (asked < generation) channel.fail(laterServes());
   }
 }

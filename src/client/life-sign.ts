@@ -27,6 +27,15 @@ export class LifeSign {
     return name;
   }
 
+  /** Gone to this generation: a worker of an earlier one, if it is not hung after all, must not take us for its client. */
+  moveTo(generation: number): void {
+    for (const [earlier, held] of this.#held) {
+      if (earlier >= generation) continue;
+      this.#held.delete(earlier);
+      void held.then((lock) => lock?.release());
+    }
+  }
+
   /** For good. */
   end(): void {
     this.#isOver = true;

@@ -173,6 +173,9 @@ describe("a hostile script on a port of the real worker", () => {
           for (const value of values) {
             // Names that are good for these.
             if ((method === "route" || method === "topicStats" || method === "consumeStats") && (value === "__proto__" || value === "constructor" || value === "%RETRY%g")) continue;
+            // Nothing to change, and positions of the log, are good for these.
+            if (method === "updateBrokerConfig" && typeof value === "object" && value !== null && Object.keys(value).length === 0) continue;
+            if ((method === "messageAt" || method === "flush") && Number.isSafeInteger(value)) continue;
             port.postMessage({ id: id(), type: "APPLY", path: [method], argumentList: [{ type: "RAW", value }, { type: "RAW", value: 7 }] });
           }
         }
@@ -226,7 +229,8 @@ describe("a hostile script on a port of the real worker", () => {
   const rounds = engineName() === "chromium" || process.env.TABMQ_LONG ? 50 : 10;
   test(`${rounds * 200} messages of the raw-port fuzzer (a hundred thousand meet the same code in test/fuzz): each has its answer, none surprises the broker`, async () => {
     const { violations } = await besieged("default", async (hostile) => {
-      await hostile.page.evaluate((url) => import(url).then(() => null), "/fuzzer.js");
+      // Not by a script element: in one engine this runs where there is no document.
+      await hostile.page.evaluate((url) => fetch(url).then((response) => response.text()).then((code) => void new Function(code)()), "/fuzzer.js");
       const codes = await hostile.run(async ({ box }, given) => {
         const { port, id, asked, answers } = box as { port: MessagePort; id: () => string; asked: Set<string>; answers: Map<string, { ok: boolean; error?: { code: string } }> };
         const { hostileMessages, goodHello } = globalThis as unknown as { hostileMessages(seed: number, count: number, id: () => string): unknown[]; goodHello: object };

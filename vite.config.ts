@@ -7,6 +7,7 @@
  *     vite build --mode worker  dist/worker.js, the broker
  *     vitest                    the test projects
  *     vitest --mode long        the same, with many more rounds
+ *     vitest --mode engines     the same, every test in every engine
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
@@ -34,6 +35,7 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   };
   // As TABMQ_LONG=1 in the environment, which is not written alike on every system.
   if (mode === "long") process.env.TABMQ_LONG = "1";
+  if (mode === "engines") process.env.TABMQ_EVERYWHERE = "1";
   if (process.env.VITEST) return { ...shared, ...(await tests()) };
   if (mode === "lib") return { ...shared, ...library() };
   if (mode === "worker") return { ...shared, ...worker() };
@@ -116,14 +118,15 @@ async function tests(): Promise<UserConfig> {
                 instances: [{ browser: engine }],
               },
             }),
-            // Real browsers with several tabs, some of them killed: slow, and in Chromium alone on the machine so that timings mean something.
+            // Real browsers with several tabs, some of them killed: slow.
             project(`tabs${suffix}`, ["tabs", "fault"], {
               environment: "node",
               env: { TABMQ_ENGINE: engine },
               runner: "test/support/engines/runner.ts",
               globalSetup: "test/support/profiles.mjs",
               sequence: { groupOrder: isChromium ? 2 : 4 },
-              fileParallelism: false,
+              // Most of the time they wait for a browser: two at once take little more than one.
+              maxWorkers: 2,
               testTimeout: 120_000,
               hookTimeout: 120_000,
               retry: 0,

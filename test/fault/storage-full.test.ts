@@ -148,7 +148,7 @@ test.each<[string, TabConnect, string]>([
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const tab = await killAndStart();
   // Somewhat less than there is: the browser refuses every write.
-  await limit(tab, (await settledUsage(tab)) - 100 * 1024);
+  await limit(tab, Math.max(1, (await settledUsage(tab)) - 100 * 1024));
   expect(await tab.tryConnect({ namespace: "full", ...options })).toMatchObject({ code: expected });
   if (expected === "connected") expect(await consume(tab)).toBe(WAITING);
 });

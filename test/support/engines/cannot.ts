@@ -64,6 +64,12 @@ export const CANNOT: Limit[] = [
   { engine: "webkit", reason: "WebKit passes no CryptoKey to a SharedWorker", tests: { "test/tabs/encryption.test.ts": [""] } },
 ];
 
+/** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
+const ELSEWHERE: Limit["tests"] = Object.fromEntries(
+  ["fault/damage", "fault/hostile-port", "tabs/csp", "tabs/namespaces", "tabs/environments"].map((name) => [`test/${name}.test.ts`, [""]]),
+);
+
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {
-  return CANNOT.filter((limit) => limit.engine === engine).flatMap(({ reason, tests }) => (tests[file] ?? []).map((beginning) => ({ reason, beginning })));
+  const all = process.env.TABMQ_LONG || process.env.TABMQ_EVERYWHERE ? CANNOT : [...CANNOT, ...(["firefox", "webkit"] as const).map((one) => ({ engine: one, reason: "left to `npm run test:engines`", tests: ELSEWHERE }))];
+  return all.filter((limit) => limit.engine === engine).flatMap(({ reason, tests }) => (tests[file] ?? []).map((beginning) => ({ reason, beginning })));
 }

@@ -6,7 +6,7 @@
  * Longer than 64 KiB, so that Chromium keeps each in a file of its own, whose room is free at once; random, so that
  * nothing compresses them. An offset takes some hundred bytes of LevelDB's log, so that a row lasts for hundreds of commits.
  */
-const RESERVE_ROWS = 4;
+const RESERVE_ROWS = 24;
 const ROW_BYTES = 256 * 1024;
 /** In the store `index`, where no topic is called "". */
 const STORE = "index";

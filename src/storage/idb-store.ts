@@ -29,7 +29,7 @@ const FENCE_TRUST = 10_000;
 /** How long after a try the next one to put the reserve back, ms. */
 const RESTORE_PAUSE = 1000;
 /** Rows of the reserve that are kept for the next host, which cannot begin without writing its epoch. */
-const KEPT_FOR_TAKE_OVER = 1;
+const KEPT_FOR_TAKE_OVER = 12;
 
 /**
  * Who has been replaced must not write. Two things see to it:

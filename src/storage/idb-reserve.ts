@@ -4,7 +4,8 @@
  * must not be lost (consumers' offsets, a new host's epoch).
  *
  * Longer than 64 KiB, so that Chromium keeps each in a file of its own, whose room is free at once; random, so that
- * nothing compresses them. An offset takes some hundred bytes of LevelDB's log, so that a row lasts for hundreds of commits.
+ * nothing compresses them. An offset takes some hundred bytes of LevelDB's log, so that a row lasts for hundreds of commits. As many as this,
+ * because LevelDB itself takes and gives back some megabytes when it tidies up.
  */
 const RESERVE_ROWS = 24;
 const ROW_BYTES = 256 * 1024;

@@ -116,7 +116,7 @@ describe("IdbStore", () => {
     expect(await reserveBytes(disk.namespace)).toEqual([]);
     const row = (position: number): { position: number; bytes: Uint8Array } => ({ position, bytes: new Uint8Array(CHUNK_HEADER_BYTES + 1) });
     await store.commit({ epoch, log: [row(0)], queue: [], state: [] });
-    const whole = [1, 2, 3, 4].map(() => 256 * 1024);
+    const whole = Array.from({ length: 24 }, () => 256 * 1024);
     await expect.poll(() => reserveBytes(disk.namespace)).toEqual(whole);
     const heir = disk.open();
     let made = 0;

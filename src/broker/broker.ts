@@ -120,7 +120,7 @@ export class Broker {
       merger: this.#merger,
       timers,
       epoch,
-      durability: () => (settings.flushDiskType === "async" ? "relaxed" : "strict"),
+      durability: () => this.#durability,
       onRoom: () => this.send.takeIn(),
       onFatal: this.#end.resolve,
     });
@@ -157,6 +157,11 @@ export class Broker {
     return this.#end.promise;
   }
 
+  /** Of commits; an admin may change it. */
+  get #durability(): "strict" | "relaxed" {
+    return this.settings.flushDiskType === "async" ? "relaxed" : "strict";
+  }
+
   endSession(session: Session): void {
     session.closed = true;
     session.onEnd();
@@ -174,13 +179,13 @@ export class Broker {
   }
 
   diagnostics(): Omit<BrokerDiagnostics, "calls"> {
-    const { store, indexer, settings } = this.#environment;
+    const { store, indexer } = this.#environment;
     return {
       lib: LIBRARY_VERSION,
       incarnation: this.incarnation,
       epoch: this.epoch,
       storage: store.kind,
-      durability: store.kind === "memory" ? "memory" : settings.flushDiskType === "async" ? "relaxed" : "strict",
+      durability: store.kind === "memory" ? "memory" : this.#durability,
       encrypted: store.isEncrypted ?? false,
       indexer: indexer.kind,
       sessions: this.sessions.size,

@@ -4,6 +4,7 @@ import { LOSS_GAP_BYTES, MAX_WITNESS_POSITION } from "../../src/model/limits.ts"
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { copyOf } from "../support/memory-disk.ts";
 
 let origins: NodeOrigin[] = [];
 afterEach(async () => {
@@ -17,14 +18,6 @@ function start(disk: MemoryDisk, note: string | null = null): NodeOrigin {
   origin.memo.text = note;
   origins.push(origin);
   return origin;
-}
-
-function copyOf(disk: MemoryDisk): MemoryDisk {
-  const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "index", "state"] as const) {
-    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
-  }
-  return copy;
 }
 
 async function send(mq: TabMQ, bodies: string[]): Promise<number[]> {

@@ -6,6 +6,7 @@ import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { checkStore } from "../support/store-check.ts";
 import { GatedStore } from "../support/gated-store.ts";
+import { copyOf } from "../support/memory-disk.ts";
 
 let origins: NodeOrigin[] = [];
 beforeEach(() => void (origins = []));
@@ -15,14 +16,6 @@ function start(disk: MemoryDisk): NodeOrigin {
   const origin = new NodeOrigin(disk);
   origins.push(origin);
   return origin;
-}
-
-function copyOf(disk: MemoryDisk): MemoryDisk {
-  const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "index", "state"] as const) {
-    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
-  }
-  return copy;
 }
 
 const bodies = (messages: MessageExt[]): string[] => messages.map((message) => message.text());

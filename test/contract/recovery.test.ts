@@ -8,6 +8,7 @@ import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { copyOf } from "../support/memory-disk.ts";
 
 let origins: NodeOrigin[] = [];
 beforeEach(() => void (origins = []));
@@ -46,14 +47,6 @@ async function readAll(mq: TabMQ): Promise<MessageExt[]> {
 
 const summary = (messages: MessageExt[]): unknown[] =>
   messages.map((m) => [m.topic, m.queueId, m.queueOffset, m.commitLogOffset, m.msgId, m.tags, m.body.length]);
-
-function copyOf(disk: MemoryDisk): MemoryDisk {
-  const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "index", "state"] as const) {
-    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
-  }
-  return copy;
-}
 
 describe("queue pages that are whole, but not the ones that were stored", () => {
   const position = (disk: MemoryDisk): number => (disk.state.get("checkpoint") as { position: number } | undefined)?.position ?? 0;

@@ -7,6 +7,7 @@ import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { type Fault, FaultPlan, FAULTS, FaultyStore } from "../support/faulty-store.ts";
 import { checkStore } from "../support/store-check.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
+import { copyOf } from "../support/memory-disk.ts";
 
 const HOUR = 3_600_000;
 const MIB = 1024 * 1024;
@@ -166,12 +167,6 @@ describe("maxStoreBytes", () => {
 });
 
 describe("a fault while the log is trimmed", () => {
-  const copyOf = (disk: MemoryDisk): MemoryDisk => {
-    const copy = new MemoryDisk();
-    for (const part of ["log", "queue", "index", "state"] as const) for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
-    return copy;
-  };
-
   /** A broker that trims, with a fault at its N-th operation; returns how many operations there were. */
   async function trimWith(disk: MemoryDisk, faults: Fault[], broken: (store: BlockStore) => BlockStore = (store) => store): Promise<number> {
     const plan = new FaultPlan(faults);

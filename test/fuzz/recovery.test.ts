@@ -9,6 +9,7 @@ import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { mutations, oddValue, type Mutation } from "./arbitraries.ts";
 import { fuzz, samples } from "./fuzz.ts";
+import { copyOf } from "../support/memory-disk.ts";
 
 const QUEUES = 2;
 const TOPICS = ["a", "b"];
@@ -41,14 +42,6 @@ beforeAll(async () => {
   disks = [copyOf(disk), bare];
   await origin.close();
 });
-
-function copyOf(disk: MemoryDisk): MemoryDisk {
-  const copy = new MemoryDisk();
-  for (const part of ["log", "queue", "index", "state"] as const) {
-    for (const [key, value] of disk[part]) (copy[part] as Map<unknown, unknown>).set(key, structuredClone(value));
-  }
-  return copy;
-}
 
 async function readAll(origin: NodeOrigin): Promise<{ messages: MessageExt[]; damaged: number }> {
   const mq = await origin.connect({ broker: { defaultTopicQueueNums: QUEUES } });

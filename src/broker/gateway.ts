@@ -1,4 +1,4 @@
-import { expose } from "comlink";
+import { expose, transfer } from "comlink";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
@@ -90,7 +90,7 @@ export function serve(port: PortLike, connection: Connection): void {
     connection.calls.open++;
     try {
       const value = await work();
-      return { ok: true, epoch: connection.epoch(), durable: connection.durable(), value };
+      return handedOver({ ok: true, epoch: connection.epoch(), durable: connection.durable(), value });
     } catch (error) {
       return { ok: false, epoch: connection.epoch(), error: errorToData(error) };
     } finally {
@@ -153,4 +153,14 @@ export function serve(port: PortLike, connection: Connection): void {
     epoch: () => connection.epoch(),
   });
   expose(facade, endpoint);
+}
+
+/** Smaller ones are copied faster than transferred. */
+const TRANSFER_MIN_BYTES = 16 * 1024;
+
+/** Records were copied out of the log for this answer alone: their memory goes over the port with it. */
+function handedOver<T extends Answer<unknown>>(answer: T): T {
+  const records = answer.ok ? (answer.value as { records?: unknown } | null)?.records : undefined;
+  if (!(records instanceof Uint8Array) || records.byteLength < TRANSFER_MIN_BYTES || records.byteLength < records.buffer.byteLength) return answer;
+  return transfer(answer, [records.buffer]);
 }

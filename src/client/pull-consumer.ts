@@ -71,6 +71,8 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   /** Why the queues of `assign` were refused. */
   #refusal: unknown;
   #ready: Held[] = [];
+  /** Of paused queues. */
+  #parked: Held[] = [];
   #given: Held[] = [];
   /** Polls that wait for a message. */
   readonly #sleepers = new Set<() => void>();
@@ -113,9 +115,8 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     const { timeout = 5000, max: most = 10 } = pollCheck(options, "poll");
     if (this.#autoCommit) this.#finishGiven();
     await this.#started();
-    if (this.#open().length === 0 && timeout > 0) await this.#arrival(timeout);
-    const taken = this.#open().slice(0, most);
-    this.#ready = this.#ready.filter((held) => !taken.includes(held));
+    if (this.#ready.length === 0 && timeout > 0) await this.#arrival(timeout);
+    const taken = this.#ready.splice(0, most);
     for (const { processQueue } of taken) this.#member!.began(processQueue);
     this.#given.push(...taken);
     return taken.map(({ message }) => message);
@@ -169,11 +170,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     // Before the first poll there is no member yet: this makes one.
     this.#started().catch(() => {});
     for (const queue of checked) this.#member!.pause(queue);
+    this.#sort(this.#ready.splice(0));
   }
 
   resume(queues: MessageQueue[]): void {
     for (const queue of this.#queueRefs(queues, "resume")) this.#member?.resume(queue);
-    this.#wake();
+    this.#sort(this.#parked.splice(0));
   }
 
   assignment(): MessageQueue[] {
@@ -244,11 +246,11 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       maxSpan: Infinity,
     });
     member.events.on("messages", ({ processQueue, messages }) => {
-      for (const message of messages) this.#ready.push({ processQueue, message });
-      this.#wake();
+      this.#sort(messages.map((message) => ({ processQueue, message })));
     });
     member.events.on("dropped", (processQueue) => {
       this.#ready = this.#ready.filter((held) => held.processQueue !== processQueue);
+      this.#parked = this.#parked.filter((held) => held.processQueue !== processQueue);
       // What was given stays with the application, but its offset is another's business now.
       const lost = this.#given.filter((held) => held.processQueue === processQueue);
       this.#given = this.#given.filter((held) => held.processQueue !== processQueue);
@@ -268,9 +270,10 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#starting.catch(() => {});
   }
 
-  /** What `poll` may give now. */
-  #open(): Held[] {
-    return this.#ready.filter(({ processQueue }) => !this.#member!.isPaused(processQueue.queue));
+  /** What `poll` may give now, and what has to wait for `resume`. */
+  #sort(messages: Held[]): void {
+    for (const held of messages) (this.#member?.isPaused(held.processQueue.queue) ? this.#parked : this.#ready).push(held);
+    if (this.#ready.length > 0) this.#wake();
   }
 
   #finishGiven(): void {

@@ -16,8 +16,10 @@ interface Chunk {
 }
 
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
-const READ_AHEAD_ROWS = 8;
-const READ_AHEAD_BYTES = 512 * 1024;
+const READ_AHEAD_ROWS = 32;
+const READ_AHEAD_BYTES = 1024 * 1024;
+/** Readers at different places of the log for whom the next rows are fetched before they ask. */
+const MAX_READERS_AHEAD = 4;
 const WALK_ROWS = 1024;
 
 /**
@@ -39,6 +41,8 @@ export class CommitLog {
   #rewriting: Promise<unknown> = Promise.resolve();
   /** How many rows a miss reads ahead: large ones are enough alone. */
   #readAhead = 1;
+  /** Rows on their way for those who read on, by the position they begin at. */
+  readonly #ahead = new Map<number, Promise<LogRow[]>>();
 
   constructor(indexer: Indexer, store: BlockStore, onDamage: (range: DamagedRange) => void) {
     this.#indexer = indexer;
@@ -223,7 +227,9 @@ export class CommitLog {
   }
 
   async #load(position: number, isCertain: boolean, count = this.#readAhead): Promise<Chunk | undefined> {
-    const rows = await this.#rowsAt(position, count);
+    // Whoever has read up to here goes on where the next row begins.
+    const readsOn = isCertain && this.#lookUp(position - 1)?.end === position;
+    const rows = (readsOn && (await this.#nextRows(position, count))) || (await this.#rowsAt(position, count));
     const size = rows.at(-1)?.bytes.byteLength ?? 0;
     this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: Chunk | undefined;
@@ -235,8 +241,32 @@ export class CommitLog {
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
     }
+    if (readsOn) this.#fetchAhead(rows);
     if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
+  }
+
+  /** Rows from one that begins at `position`; false when none does (any more). */
+  async #nextRows(position: number, count: number): Promise<LogRow[] | false> {
+    const ahead = this.#ahead.get(position);
+    this.#ahead.delete(position);
+    const rows = await (ahead ?? this.#store.readLog(position, count));
+    return rows[0]?.position === position && rows;
+  }
+
+  /** While what was read is worked on, the store reads what comes behind it. */
+  #fetchAhead(rows: LogRow[]): void {
+    const last = rows.at(-1);
+    const next = last === undefined ? this.#durablePosition : last.position + last.bytes.byteLength - CHUNK_HEADER_BYTES;
+    if (next >= this.#durablePosition || this.#ahead.has(next) || this.#lookUp(next) !== undefined) return;
+    for (const oldest of this.#ahead.keys()) {
+      if (this.#ahead.size < MAX_READERS_AHEAD) break;
+      this.#ahead.delete(oldest);
+    }
+    const fetched = this.#store.readLog(next, this.#readAhead);
+    // Whoever comes for them is told; it may be that nobody does.
+    fetched.catch(() => {});
+    this.#ahead.set(next, fetched);
   }
 
   /** The row that holds a position, and some behind it. */

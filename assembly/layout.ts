@@ -59,7 +59,7 @@ export const CHUNK_MAGIC: i32 = 0x544d5142;
 export const CHUNK_VERSION: i32 = 1;
 export const CHUNK_HEADER_BYTES: i32 = 32;
 export const CHUNK_MAX_PAYLOAD: i32 = 60 * 1024 - CHUNK_HEADER_BYTES;
-/** A row that merging has made of many. */
+/** A row of a commit that fills it, or that merging has made of many. */
 export const BLOCK_MAX_PAYLOAD: i32 = 1024 * 1024 - CHUNK_HEADER_BYTES;
 export const CHUNK_STARTS: i32 = 1;
 export const CHUNK_ENDS: i32 = 2;

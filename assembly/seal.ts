@@ -28,19 +28,21 @@ export function cut(): usize {
   if (cutAt == end) return 0;
 
   const payload = cutAt;
+  // What is left goes into blocks as long as it fills them.
+  const most = <i32>(end - payload) >= BLOCK_MAX_PAYLOAD ? BLOCK_MAX_PAYLOAD : CHUNK_MAX_PAYLOAD;
   let length: i32 = 0;
   let flags: i32 = 0;
   if (cutAt == longEnd) {
     flags = CHUNK_STARTS;
     while (payload + length < end) {
       const size = readI32(payload + length, TOTAL_SIZE);
-      if (length + size > CHUNK_MAX_PAYLOAD) break;
+      if (length + size > most) break;
       length += size;
     }
     longEnd = payload + (length ? length : readI32(payload, TOTAL_SIZE));
   }
-  // A record that fits no chunk starts one of its own, and what comes after it starts another.
-  if (!length) length = <i32>min<usize>(longEnd - payload, CHUNK_MAX_PAYLOAD);
+  // A record that fits no row starts one of its own, and what comes after it starts another.
+  if (!length) length = <i32>min<usize>(longEnd - payload, most);
   cutAt = payload + length;
   if (cutAt == longEnd) flags |= CHUNK_ENDS;
 

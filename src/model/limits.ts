@@ -89,7 +89,7 @@ export const MAX_SEGMENTS_PER_QUERY = 128;
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
 export const CHUNK_MAX_BYTES = 60 * 1024;
-/** What many small rows become; between 64 KiB and 1 MiB Chromium is slowest. */
+/** A row of a commit that fills it, and what many small rows become; between 64 KiB and 1 MiB Chromium is slowest. */
 export const BLOCK_MAX_BYTES = 1024 * 1024;
 /** Rows smaller than this are merged in the background, when there are many of them. */
 export const SMALL_ROW_BYTES = 32 * 1024;

@@ -136,8 +136,8 @@ export interface Indexer {
   append(stamps: AppendStamps): Appended;
 
   /**
-   * Cuts everything appended so far into chunks of at most CHUNK_MAX_BYTES (header included) on record boundaries;
-   * a longer record spans several chunks. The open log is empty afterwards and goes on at the same position.
+   * Cuts everything appended so far into rows on record boundaries: of BLOCK_MAX_BYTES (header included) as long as there is
+   * that much left, then of CHUNK_MAX_BYTES. A longer record spans several rows. The open log is empty afterwards and goes on at the same position.
    */
   seal(epoch: number): SealedChunk[];
 

@@ -42,34 +42,39 @@ function chunkCrc(row: Uint8Array): number {
   return crc32(row.subarray(CHUNK_HEADER_BYTES), crc32(row.subarray(0, CRC_AT)));
 }
 
-/** Cuts whole records, the first of which stands at `position`. A record that fits no chunk shares none. */
+/** What is left of a commit goes into blocks as long as it fills them. */
+function limitOf(left: number): number {
+  return left >= MAX_BLOCK_PAYLOAD ? MAX_BLOCK_PAYLOAD : MAX_PAYLOAD;
+}
+
+/** Cuts whole records, the first of which stands at `position`. A record that fits no row shares none. */
 export function cutChunks(records: Uint8Array[], epoch: number, position: number): SealedChunk[] {
   const chunks: SealedChunk[] = [];
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  const close = () => {
-    if (gatheredBytes === 0) return;
-    chunks.push(makeChunk(gathered, CHUNK_STARTS | CHUNK_ENDS, epoch, position));
-    position += gatheredBytes;
-    gathered = [];
-    gatheredBytes = 0;
+  let left = records.reduce((sum, record) => sum + record.length, 0);
+  const cut = (parts: Uint8Array[], bytes: number, flags: number): void => {
+    chunks.push(makeChunk(parts, flags, epoch, position));
+    position += bytes;
+    left -= bytes;
   };
 
-  for (const record of records) {
-    if (gatheredBytes + record.length > MAX_PAYLOAD) close();
-    if (record.length <= MAX_PAYLOAD) {
-      gathered.push(record);
-      gatheredBytes += record.length;
+  for (let next = 0; next < records.length; ) {
+    const limit = limitOf(left);
+    let end = next;
+    let bytes = 0;
+    for (; end < records.length && bytes + records[end]!.length <= limit; end++) bytes += records[end]!.length;
+    if (end > next) {
+      cut(records.slice(next, end), bytes, CHUNK_STARTS | CHUNK_ENDS);
+      next = end;
       continue;
     }
-    for (let from = 0; from < record.length; from += MAX_PAYLOAD) {
-      const piece = record.subarray(from, from + MAX_PAYLOAD);
+    const record = records[next++]!;
+    for (let from = 0; from < record.length; ) {
+      const piece = record.subarray(from, from + limitOf(left));
       const flags = (from === 0 ? CHUNK_STARTS : 0) | (from + piece.length === record.length ? CHUNK_ENDS : 0);
-      chunks.push(makeChunk([piece], flags, epoch, position));
-      position += piece.length;
+      cut([piece], piece.length, flags);
+      from += piece.length;
     }
   }
-  close();
   return chunks;
 }
 

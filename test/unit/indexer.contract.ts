@@ -3,11 +3,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { keySegmentContract } from "./key-segment.contract.ts";
 import { concat, decodeEntries, encodeEntry, encodeRecord, filler, plainCrc32, tags } from "./records.ts";
 import type { RecordParts } from "./records.ts";
-import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_TOPIC_LENGTH, CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
+import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_TOPIC_LENGTH, BLOCK_MAX_BYTES, CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import type { Indexer, RecordFault, SealedChunk } from "../../src/storage/indexer.ts";
 
 const MAX_PAYLOAD = CHUNK_MAX_BYTES - CHUNK_HEADER_BYTES;
+const BLOCK_PAYLOAD = BLOCK_MAX_BYTES - CHUNK_HEADER_BYTES;
 const ascii = (text: string) => new TextEncoder().encode(text);
 const hex = (text: string) => Uint8Array.from(text.match(/[0-9a-f]{2}/g)!, (byte) => parseInt(byte, 16));
 
@@ -436,6 +437,26 @@ export function indexerContract(name: string, make: () => Promise<Indexer>): voi
           [MAX_PAYLOAD, 1], [MAX_PAYLOAD, 2],
         ]);
         expect(indexer.scan(payloadOf(chunks), 0)).toMatchObject({ count: 5, fault: null });
+      });
+
+      it("fills blocks as long as there is enough for one", () => {
+        const eighth = BLOCK_PAYLOAD / 8;
+        appendAll(indexer, Array.from({ length: 17 }, (_, row) => sized(eighth, row)));
+        const chunks = indexer.seal(1);
+        expect(chunks.map((chunk) => [chunk.bytes.length - CHUNK_HEADER_BYTES, flagsOf(chunk)])).toEqual([
+          [BLOCK_PAYLOAD, 3], [BLOCK_PAYLOAD, 3], [MAX_PAYLOAD, 1], [MAX_PAYLOAD, 0], [eighth - 2 * MAX_PAYLOAD, 2],
+        ]);
+        expect(indexer.scan(payloadOf(chunks), 0)).toMatchObject({ count: 17, fault: null });
+      });
+
+      it("spreads a record longer than a block over blocks, and its end over chunks", () => {
+        const sizes = [92, BLOCK_PAYLOAD * 2 + MAX_PAYLOAD + 1, 92];
+        appendAll(indexer, sizes.map((size, row) => sized(size, row)));
+        const chunks = indexer.seal(1);
+        expect(chunks.map((chunk) => [chunk.bytes.length - CHUNK_HEADER_BYTES, flagsOf(chunk)])).toEqual([
+          [92, 3], [BLOCK_PAYLOAD, 1], [BLOCK_PAYLOAD, 0], [MAX_PAYLOAD, 0], [1, 2], [92, 3],
+        ]);
+        expect(indexer.scan(payloadOf(chunks), 0)).toMatchObject({ count: 3, fault: null });
       });
 
       it("gives every chunk a buffer of its own, which later calls leave alone", () => {

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { encodeRow } from "./key-segment.contract.ts";
 import { concat, encodeEntry, encodeRecord, filler } from "./records.ts";
-import { CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
+import { BLOCK_MAX_BYTES, CHUNK_MAX_BYTES } from "../../src/model/limits.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import type { Indexer, SealedChunk } from "../../src/storage/indexer.ts";
 import type { KeySegment } from "../../src/storage/key-segment.ts";
@@ -161,7 +161,7 @@ describe("the WASM indexer and its twin", () => {
         let at = start;
         for (const chunk of chunks) {
           expect(chunk.position).toBe(at);
-          expect(chunk.bytes.length).toBeLessThanOrEqual(CHUNK_MAX_BYTES);
+          expect(chunk.bytes.length).toBeLessThanOrEqual(BLOCK_MAX_BYTES);
           const opened = both((indexer) => indexer.openChunk(chunk.bytes, chunk.position));
           expect(opened).toMatchObject({ ok: true, epoch: writer, position: at });
           at += chunk.bytes.length - CHUNK_HEADER_BYTES;
@@ -172,6 +172,28 @@ describe("the WASM indexer and its twin", () => {
         expect(table.fault).toBeNull();
       }),
       { numRuns: 150 },
+    );
+  });
+
+  it("cut a commit that fills blocks alike", () => {
+    const size = fc.oneof(fc.integer({ min: 92, max: 3000 }), fc.integer({ min: 92, max: 300_000 }), fc.integer({ min: 92, max: 2 * BLOCK_MAX_BYTES + 99_999 }));
+    fc.assert(
+      fc.property(fc.array(size, { minLength: 1, maxLength: 16 }), fc.integer(), position, (sizes, seed, start) => {
+        openBoth(start);
+        const bytes = concat(sizes.map((length, row) => encodeRecord({ body: filler(length - 92, seed + row) })));
+        both((indexer) => indexer.check(bytes));
+        both((indexer) => append(indexer, { keep: undefined, firstOffset: 0, storeTimestamp: 1, storeIp: 1, storePort: 1 }));
+        const chunks = both((indexer) => indexer.seal(1));
+        let left = bytes.length;
+        for (const chunk of chunks) {
+          const payload = chunk.bytes.length - CHUNK_HEADER_BYTES;
+          expect(chunk.bytes.length).toBeLessThanOrEqual(left + CHUNK_HEADER_BYTES >= BLOCK_MAX_BYTES ? BLOCK_MAX_BYTES : CHUNK_MAX_BYTES);
+          left -= payload;
+        }
+        expect(left).toBe(0);
+        expect(both((indexer) => indexer.scan(payloadOf(chunks), start)).fault).toBeNull();
+      }),
+      { numRuns: 30 },
     );
   });
 

@@ -1,16 +1,16 @@
-import { inDoubt, MQError, textOf } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 import { BATCH_MEMBER_OVERHEAD, MAX_BODY_BYTES } from "../model/limits.ts";
 import type { Message, MessageDraft } from "../model/message.ts";
 import { draftMessage } from "../model/message.ts";
-import { MessageIdGenerator, offsetMsgId } from "../model/message-id.ts";
+import { MessageIdGenerator } from "../model/message-id.ts";
 import { checkGroup, RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { MessageQueue, MessageQueueSelector } from "../model/queue.ts";
-import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import type { Cancel } from "../platform/timers.ts";
 import { callable, instance, integer, named, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { refuseNotBuilt } from "./not-built.ts";
 import type { Outbox, SendRules } from "./outbox.ts";
+import { Parcel, type ParcelOwner } from "./parcel.ts";
 import { QueueChooser } from "./queue-chooser.ts";
 import type { Route, Routes } from "./routes.ts";
 
@@ -72,22 +72,6 @@ const sendOptions = record({
   signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
 });
 
-interface Parcel {
-  drafts: MessageDraft[];
-  messages: Message[];
-  options: SendOptions;
-  /** When the whole send has to be over, on the monotonic clock. */
-  deadline: number;
-  /** Its time was up before it could be handed over. */
-  isLate: boolean;
-  /** Where to send it had to be asked: that time counts too, so the outbox gets what is left. */
-  hasAsked: boolean;
-  /** The broker did not know its topic, and was asked for it once more. */
-  isSecondTry: boolean;
-  /** An earlier try may have been stored. */
-  isDoubtful: boolean;
-}
-
 /** Sends messages. Made by `mq.createProducer`. */
 export class Producer {
   readonly producerGroup: string;
@@ -95,10 +79,22 @@ export class Producer {
   readonly #outbox: Outbox;
   readonly #routes: Routes;
   readonly #rules: Omit<SendRules, "waits">;
+  #lastRules: SendRules | null = null;
   readonly #ids: MessageIdGenerator;
   readonly #queues: QueueChooser;
   /** Ids of messages that may be stored: sent again, the same object keeps its id. */
   readonly #doubtful = new WeakMap<Message, string>();
+  readonly #owner: ParcelOwner = {
+    stored: ({ messages }) => {
+      for (const message of messages) this.#doubtful.delete(message);
+    },
+    settled: (parcel, error) => {
+      if (error instanceof MQError && error.outcome === "unknown") this.#remember(parcel);
+      if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
+    },
+    forgetRoute: (topic) => this.#routes.forget(topic),
+    sendAgain: (parcel) => this.#findRoute(parcel),
+  };
   readonly #onShutdown: (producer: Producer) => void;
   #pending = 0;
   #idle: (() => void)[] = [];
@@ -125,27 +121,26 @@ export class Producer {
   }
 
   /** Sends one message, or several as a batch (one topic, one queue); resolves when they are durable, or as their `waitStoreMsgOK` says. */
-  async send(message: Message | Message[], options?: SendOptions): Promise<SendResult> {
-    this.#checkOpen();
-    const parcel = this.#pack(message, options);
-    const { signal } = parcel.options;
-    if (signal?.aborted) throw aborted(signal, "rejected");
-    const sent = this.#dispatch(parcel);
-    if (signal === undefined) return sent;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#remember(parcel);
-        reject(aborted(signal, "unknown"));
-      };
-      signal.addEventListener("abort", onAbort);
-      sent.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    });
+  send(message: Message | Message[], options?: SendOptions): Promise<SendResult> {
+    // Not an async function: of each message that is sent without being awaited one promise is kept, and no more.
+    try {
+      this.#checkOpen();
+      const parcel = this.#pack(message, options);
+      const { signal } = parcel.options;
+      if (signal?.aborted) throw aborted(signal, "rejected");
+      this.#dispatch(parcel);
+      return signal === undefined ? parcel.outcome : this.#abortable(parcel, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Sends and forgets. Throws at once when the message is illegal; what happens later is not told. */
   sendOneway(message: Message, options?: SendOptions): void {
     this.#checkOpen();
-    this.#dispatch(this.#pack(message, options)).catch(() => {});
+    const parcel = this.#pack(message, options);
+    parcel.outcome.catch(() => {});
+    this.#dispatch(parcel);
   }
 
   /** Waits for what was sent, then ends. */
@@ -161,6 +156,17 @@ export class Producer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
+  }
+
+  #abortable(parcel: Parcel, signal: AbortSignal): Promise<SendResult> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#remember(parcel);
+        reject(aborted(signal, "unknown"));
+      };
+      signal.addEventListener("abort", onAbort);
+      parcel.outcome.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
   }
 
   #checkOpen(): void {
@@ -181,7 +187,7 @@ export class Producer {
       throw new MQError("INVALID_PARAMETER", "queue says where the message goes; a selector would have nothing to choose.", { field: "send.selector" });
     }
     const timeout = checked.timeout ?? this.#rules.timeout;
-    return { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout, isLate: false, hasAsked: false, isSecondTry: false, isDoubtful: false };
+    return new Parcel(this.#owner, { drafts, messages, options: checked, deadline: this.#connection.environment.clock.monotonic() + timeout });
   }
 
   #draft(message: Message, index: number | null): MessageDraft {
@@ -205,82 +211,59 @@ export class Producer {
     for (const [at, message] of messages.entries()) this.#doubtful.set(message, drafts[at]!.msgId);
   }
 
-  #dispatch(parcel: Parcel): Promise<SendResult> {
+  #dispatch(parcel: Parcel): void {
     this.#pending++;
-    const sent = new Promise<SendResult>((resolve, reject) => this.#findRoute(parcel, resolve, reject));
-    const settled = (): void => {
-      if (--this.#pending === 0) for (const idle of this.#idle.splice(0)) idle();
-    };
-    sent.then(settled, (error: unknown) => {
-      if (error instanceof MQError && error.outcome === "unknown") this.#remember(parcel);
-      settled();
-    });
-    return sent;
+    this.#findRoute(parcel);
   }
 
-  #findRoute(parcel: Parcel, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
+  #findRoute(parcel: Parcel): void {
     const { topic } = parcel.drafts[0]!;
+    const known = this.#routes.known(topic);
+    if (known !== undefined) return this.#enqueue(parcel, known);
     // The route has to be asked for: until then the caller may change the bytes it gave us.
-    const mustAsk = !this.#routes.isKnown(topic);
-    if (mustAsk) for (const draft of parcel.drafts) draft.body = draft.body.slice();
-    parcel.hasAsked ||= mustAsk;
-    const cancel = mustAsk ? this.#limitAsking(parcel, reject) : () => {};
-    const run = (route: Route): void => {
-      cancel();
-      if (!parcel.isLate) this.#enqueue(parcel, route, resolve, reject);
-    };
-    this.#routes.with(topic, run, (error) => {
-      cancel();
-      reject(error);
-    });
+    for (const draft of parcel.drafts) draft.body = draft.body.slice();
+    parcel.hasAsked = true;
+    const cancel = this.#limitAsking(parcel);
+    this.#routes.ask(
+      topic,
+      (route) => {
+        cancel();
+        if (!parcel.isLate) this.#enqueue(parcel, route);
+      },
+      (error) => {
+        cancel();
+        parcel.fail(error);
+      },
+    );
   }
 
-  #limitAsking(parcel: Parcel, reject: (error: MQError) => void): Cancel {
+  #limitAsking(parcel: Parcel): Cancel {
     const { timers, clock } = this.#connection.environment;
     return timers.after(Math.max(0, parcel.deadline - clock.monotonic()), () => {
       parcel.isLate = true;
       const timeout = parcel.options.timeout ?? this.#rules.timeout;
-      const error = new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`);
-      reject(parcel.isDoubtful ? inDoubt(error) : error);
+      parcel.fail(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
     });
   }
 
-  #enqueue(parcel: Parcel, route: Route, resolve: (result: SendResult) => void, reject: (error: unknown) => void): void {
+  #enqueue(parcel: Parcel, route: Route): void {
     const { drafts, options } = parcel;
+    const [first] = drafts;
     try {
-      const messageQueue = this.#queues.choose(route.config, { message: parcel.messages[0]!, messageGroup: drafts[0]!.messageGroup, options });
-      const last = drafts.length - 1;
-      let queueOffset = -1;
-      let offsetMsgIds = "";
-      const entries = drafts.map((draft, at) => ({
-        draft,
-        topic: route.topicBytes,
-        queueId: messageQueue.queueId,
-        stored: (offset: number, position: number, unflushed: boolean) => {
-          if (at === 0) queueOffset = offset;
-          offsetMsgIds += (at === 0 ? "" : ",") + offsetMsgId(BROKER_ADDRESS.ip, BROKER_ADDRESS.port, position);
-          if (at < last) return;
-          for (const message of parcel.messages) this.#doubtful.delete(message);
-          const msgId = last === 0 ? draft.msgId : drafts.map((member) => member.msgId).join(",");
-          const sendStatus = unflushed && draft.waitStoreMsgOK ? "FLUSH_DISK_TIMEOUT" : "SEND_OK";
-          resolve({ sendStatus, msgId, offsetMsgId: offsetMsgIds, messageQueue, queueOffset });
-        },
-        refused: (error: MQError) => {
-          if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#routes.forget(draft.topic);
-          // The topic is gone with a store that was lost while this was on its way: what may be made on the fly is made again.
-          parcel.isDoubtful ||= error.outcome === "unknown";
-          if (error.code !== "TOPIC_NOT_EXIST" || parcel.isSecondTry || !isOurs(parcel)) return reject(parcel.isDoubtful ? inDoubt(error) : error);
-          if (at < last) return;
-          parcel.isSecondTry = true;
-          this.#findRoute(parcel, resolve, reject);
-        },
-      }));
-      const { timeout = this.#rules.timeout } = options;
-      // Sends with the same rules share a frame: whole milliseconds, or nearly none would.
-      this.#outbox.add(entries, { ...this.#rules, timeout, waits: drafts[0]!.waitStoreMsgOK, deadline: parcel.hasAsked ? Math.floor(parcel.deadline) : null });
+      const queue = this.#queues.choose(route.config, { message: parcel.messages[0]!, messageGroup: first!.messageGroup, options });
+      this.#outbox.add(parcel.entries(queue, route), this.#rulesFor(parcel, first!.waitStoreMsgOK));
     } catch (error) {
-      reject(error);
+      parcel.fail(error);
     }
+  }
+
+  /** Sends with the same rules share a frame: whole milliseconds, or nearly none would. Mostly they are those of the last send. */
+  #rulesFor({ options, hasAsked, deadline }: Parcel, waits: boolean): SendRules {
+    const timeout = options.timeout ?? this.#rules.timeout;
+    const until = hasAsked ? Math.floor(deadline) : null;
+    const last = this.#lastRules;
+    if (last !== null && last.timeout === timeout && last.deadline === until && last.waits === waits) return last;
+    return (this.#lastRules = { ...this.#rules, timeout, waits, deadline: until });
   }
 }
 
@@ -294,17 +277,12 @@ function checkBatch(drafts: MessageDraft[]): void {
     if (draft.topic !== first!.topic) throw differs("topic");
     if (draft.waitStoreMsgOK !== first!.waitStoreMsgOK) throw differs("waitStoreMsgOK");
     if (draft.messageGroup !== first!.messageGroup) throw differs("messageGroup");
-    bytes += BATCH_MEMBER_OVERHEAD + draft.body.byteLength + draft.properties.byteLength;
+    bytes += BATCH_MEMBER_OVERHEAD + draft.body.byteLength + draft.propertiesBytes;
   }
   if (first!.topic.startsWith(RETRY_TOPIC_PREFIX)) throw new MQError("MESSAGE_ILLEGAL", "A batch cannot go to a retry topic.", { field: "messages[0].topic" });
   if (bytes > MAX_BODY_BYTES) {
     throw new MQError("MESSAGE_ILLEGAL", `The batch has ${bytes} bytes; the limit is ${MAX_BODY_BYTES}.`, { field: "messages" });
   }
-}
-
-/** Are the bytes ours? Those that the caller gave may be others by now. */
-function isOurs({ messages, hasAsked }: Parcel): boolean {
-  return hasAsked || messages.every(({ body }) => !(body instanceof ArrayBuffer) && !ArrayBuffer.isView(body));
 }
 
 function pick(queue: unknown): unknown {

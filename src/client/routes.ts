@@ -27,25 +27,23 @@ export class Routes {
     connection.lifecycle.on("lost", () => this.#known.clear());
   }
 
-  isKnown(topic: string): boolean {
-    return this.#known.has(topic) && !this.#waiting.has(topic);
+  /** The topic's route, unless it has to be asked for, or others wait for it already: their turn comes first. */
+  known(topic: string): Route | undefined {
+    const route = this.#known.get(topic);
+    if (route === undefined || this.#waiting.has(topic)) return undefined;
+    if (this.#connection.environment.clock.monotonic() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
+    return route;
   }
 
   /**
-   * Runs with the topic's route, now if it is known. Callbacks and not promises: whoever asked first runs first,
+   * Runs with the route of a topic that is not known. Callbacks and not promises: whoever asked first runs first,
    * and a later caller cannot slip in between, so a tab's sends to one topic keep their order.
    */
-  with(topic: string, run: Waiter["run"], fail: Waiter["fail"]): void {
+  ask(topic: string, run: Waiter["run"], fail: Waiter["fail"]): void {
     const waiting = this.#waiting.get(topic);
     if (waiting !== undefined) return void waiting.push({ run, fail });
-    const route = this.#known.get(topic);
-    if (route === undefined) {
-      this.#waiting.set(topic, [{ run, fail }]);
-      this.#asking.set(topic, this.#ask(topic).finally(() => this.#asking.delete(topic)));
-      return;
-    }
-    if (this.#connection.environment.clock.monotonic() - route.fetchedAt > ROUTE_MAX_AGE) void this.#refresh(topic);
-    run(route);
+    this.#waiting.set(topic, [{ run, fail }]);
+    this.#asking.set(topic, this.#ask(topic).finally(() => this.#asking.delete(topic)));
   }
 
   get isAsking(): boolean {

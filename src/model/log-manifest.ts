@@ -2,6 +2,7 @@ import { crc32 } from "./crc32.ts";
 import { encodeProperties, PROPERTY } from "./properties.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, RECORD_MIN_BYTES, writeInt64 } from "./record.ts";
 import { BROKER_ADDRESS, encodeTopic, recordBytes, writeRecord } from "./record-codec.ts";
+import { utf8Length } from "./text.ts";
 
 /**
  * An exported log is commit-log records and nothing else, back to back, so that whatever reads RocketMQ's records reads
@@ -39,8 +40,9 @@ const topicBytes = encodeTopic(MANIFEST_TOPIC);
 export function writeManifest({ index, position, time, body, crc }: ManifestRecord): Uint8Array {
   const properties: [string, string][] = [[PROPERTY.TAGS, body.part], [PROPERTY.BODY_KIND, "json"]];
   if (crc !== undefined) properties.push([CRC_PROPERTY, crcText(0).slice(0, -1)]);
+  const text = encodeProperties(properties);
   const draft = {
-    topic: MANIFEST_TOPIC, body: encoder.encode(JSON.stringify(body)), flag: 0, properties: encoder.encode(encodeProperties(properties)), msgId: "",
+    topic: MANIFEST_TOPIC, body: encoder.encode(JSON.stringify(body)), flag: 0, properties: text, propertiesBytes: utf8Length(text), msgId: "",
     messageGroup: undefined, waitStoreMsgOK: true,
   };
   const bytes = new Uint8Array(recordBytes(draft, topicBytes.byteLength));

@@ -2,7 +2,7 @@ import { MQError } from "./errors.ts";
 import { MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
 import { checkClientTopic, checkSendable } from "./names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
-import { isWellFormed } from "./text.ts";
+import { isWellFormed, utf8Length } from "./text.ts";
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
@@ -73,7 +73,9 @@ export interface MessageDraft {
   topic: string;
   body: Uint8Array;
   flag: number;
-  properties: Uint8Array;
+  /** As a record holds them, and how many bytes that takes. */
+  properties: string;
+  propertiesBytes: number;
   msgId: string;
   messageGroup: string | undefined;
   waitStoreMsgOK: boolean;
@@ -108,18 +110,20 @@ export function draftMessage(given: Message, msgId: string, maxBodyBytes: number
   if (typeof flag !== "number" || flag !== (flag | 0)) throw illegal("message.flag", `flag is a 32-bit integer, not ${describe(flag)}.`);
   const waitStoreMsgOK = message.waitStoreMsgOK ?? true;
   if (typeof waitStoreMsgOK !== "boolean") throw illegal("message.waitStoreMsgOK", "waitStoreMsgOK is true or false.");
+  const properties = draftProperties(message, msgId, kind, waitStoreMsgOK);
   return {
     topic,
     body: bytes,
     flag,
-    properties: draftProperties(message, msgId, kind, waitStoreMsgOK),
+    properties,
+    propertiesBytes: checkProperties(properties),
     msgId,
     messageGroup: message.messageGroup,
     waitStoreMsgOK,
   };
 }
 
-function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean): Uint8Array {
+function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean): string {
   const all: [string, string][] = [];
   if (message.properties !== undefined) {
     if (!isPlain(message.properties)) {
@@ -152,14 +156,13 @@ function draftProperties(message: Message, msgId: string, kind: BodyKind, waitSt
   }
   all.push([PROPERTY.UNIQ_KEY, msgId], [PROPERTY.WAIT, String(waitStoreMsgOK)]);
   if (kind !== "bytes") all.push([PROPERTY.BODY_KIND, kind]);
-  const bytes = encoder.encode(encodeProperties(all));
-  if (bytes.byteLength > MAX_PROPERTIES_BYTES) {
-    throw illegal(
-      "message.properties",
-      `Properties, tags and keys take ${bytes.byteLength} bytes together; a record holds at most ${MAX_PROPERTIES_BYTES}.`,
-    );
-  }
-  return bytes;
+  return encodeProperties(all);
+}
+
+function checkProperties(properties: string): number {
+  const bytes = utf8Length(properties);
+  if (bytes <= MAX_PROPERTIES_BYTES) return bytes;
+  throw illegal("message.properties", `Properties, tags and keys take ${bytes} bytes together; a record holds at most ${MAX_PROPERTIES_BYTES}.`);
 }
 
 function draftKeys(keys: Message["keys"]): string {

@@ -3,6 +3,7 @@ import type { BodyKind, JsonValue, MessageDraft, MessageExt } from "./message.ts
 import { offsetMsgId } from "./message-id.ts";
 import { PROPERTY, decodeProperties } from "./properties.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, readInt64, writeInt64 } from "./record.ts";
+import { writeUtf8 } from "./text.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -20,7 +21,7 @@ export const CLIENT_ADDRESS: HostAddress = { ip: LOOPBACK, port: 0 };
 
 /** Bytes of the record that `writeRecord` makes of this message. */
 export function recordBytes(draft: MessageDraft, topicBytes: number): number {
-  return RECORD_FIXED_BYTES + draft.body.byteLength + topicBytes + draft.properties.byteLength;
+  return RECORD_FIXED_BYTES + draft.body.byteLength + topicBytes + draft.propertiesBytes;
 }
 
 /** Writes the record at `at` (which must have room) and leaves the broker's fields zero. Returns its end. */
@@ -33,7 +34,7 @@ export function writeRecord(
   bornTimestamp: number,
 ): number {
   const { bytes, view } = target;
-  const { body, properties } = draft;
+  const { body, properties, propertiesBytes } = draft;
   const size = recordBytes(draft, topic.byteLength);
   view.setInt32(at + RECORD.totalSize, size);
   view.setInt32(at + RECORD.magic, RECORD_MAGIC);
@@ -50,9 +51,8 @@ export function writeRecord(
   view.setUint8(end, topic.byteLength);
   bytes.set(topic, end + 1);
   end += 1 + topic.byteLength;
-  view.setUint16(end, properties.byteLength);
-  bytes.set(properties, end + 2);
-  return end + 2 + properties.byteLength;
+  view.setUint16(end, propertiesBytes);
+  return writeUtf8(properties, bytes, end + 2, propertiesBytes);
 }
 
 export function encodeTopic(topic: string): Uint8Array {

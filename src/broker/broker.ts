@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { MAX_DAMAGE_REPORTS } from "../model/limits.ts";
+import { CACHE_BYTES, MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
 import type { Timers } from "../platform/timers.ts";
@@ -7,6 +7,7 @@ import type { BrokerDiagnostics, DamagedRange, RecoveryReport, WitnessMark } fro
 import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { LIBRARY_VERSION } from "../protocol/api.ts";
 import type { BlockStore } from "../storage/block-store.ts";
+import { CacheBudget } from "../storage/cache-budget.ts";
 import { CHECKPOINT_KEY, Checkpoint, readCheckpoint } from "../storage/checkpoint.ts";
 import { CommitLog } from "../storage/commit-log.ts";
 import { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
@@ -77,6 +78,7 @@ export class Broker {
   readonly #end = deferred<MQError>();
   readonly #damaged: DamagedRange[] = [];
   readonly #state = new DurableState();
+  readonly #budget = new CacheBudget(CACHE_BYTES);
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
   readonly #keys: KeyIndex;
@@ -105,9 +107,9 @@ export class Broker {
     this.settings = settings;
     this.incarnation = incarnation;
     this.epoch = epoch;
-    this.#log = new CommitLog(indexer, store, (range) => this.#reportDamage(range));
-    this.#queues = new ConsumeQueueStore(store, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
-    this.#keys = new KeyIndex({ store, indexer, scan: (from) => scanLog(this.#log.rowsAt(from), indexer, from) });
+    this.#log = new CommitLog(indexer, store, this.#budget, (range) => this.#reportDamage(range));
+    this.#queues = new ConsumeQueueStore(store, this.#budget, () => scanLog(this.#log.rows(this.#log.minPosition), indexer, this.#log.minPosition));
+    this.#keys = new KeyIndex({ store, indexer, budget: this.#budget, scan: (from) => scanLog(this.#log.rowsAt(from), indexer, from) });
     this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
     this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, keys: this.#keys, checkpoint: this.#checkpoint, indexer, epoch });
@@ -192,6 +194,7 @@ export class Broker {
       position: this.#log.position,
       durablePosition: this.#log.durablePosition,
       commits: this.#commit.commits,
+      cacheBytes: this.#budget.bytes,
       lostSends: this.flushes.lostSends,
       recovery: this.recovery,
       damaged: this.#damaged,

@@ -102,11 +102,11 @@ export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
 export const QUEUE_PAGE_ENTRIES = 1024;
 /** Entries of a page of the key index: 20 KiB. */
 export const INDEX_PAGE_ENTRIES = 1024;
-export const INDEX_CACHE_BYTES = 8 * 1024 * 1024;
 /** A segment of the key index is sealed behind so much of the log, full or not: what is read to make it again, at most. */
 export const MAX_SEGMENT_LOG_BYTES = 256 * 1024 * 1024;
 /** Sealed segments of the key index that wait in memory to be stored, 1.3 MiB each; beyond, the log is read again for them. */
 export const MAX_UNSTORED_SEGMENTS = 8;
+/** Rows of the log, queue pages and index pages that a broker keeps in memory for reading, all together. */
 export const CACHE_BYTES = 64 * 1024 * 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;

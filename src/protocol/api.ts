@@ -375,6 +375,8 @@ export interface BrokerDiagnostics {
   position: number;
   durablePosition: number;
   commits: number;
+  /** What is kept in memory of the log, queue pages and index pages for reading, bytes; at most about 64 MiB. */
+  cacheBytes: number;
   /** Messages that were answered before their commit, which then failed. */
   lostSends: number;
   recovery: RecoveryReport;

@@ -1,43 +1,50 @@
-/** Keeps the most recently used values within a byte budget. */
-export class ByteCache<Key, Value> {
-  readonly #values = new Map<Key, { value: Value; bytes: number }>();
-  readonly #budget: number;
-  readonly #onEvict: (key: Key) => void;
-  #bytes = 0;
+import { type CacheBudget, Kept } from "./cache-budget.ts";
 
-  constructor(budget: number, onEvict: (key: Key) => void = () => {}) {
+/** Each entry is charged a little more than its value, for its place in the cache. */
+export const ENTRY_COST = 256;
+
+class Entry<Value> extends Kept {
+  readonly value: Value;
+
+  constructor(value: Value, bytes: number, evicted: () => void) {
+    super(bytes + ENTRY_COST, evicted);
+    this.value = value;
+  }
+}
+
+/** Keeps the most recently used values, as far as a budget reaches that it may share with others. */
+export class ByteCache<Key, Value> {
+  readonly #entries = new Map<Key, Entry<Value>>();
+  readonly #budget: CacheBudget;
+  readonly #onEvict: (key: Key) => void;
+
+  constructor(budget: CacheBudget, onEvict: (key: Key) => void = () => {}) {
     this.#budget = budget;
     this.#onEvict = onEvict;
   }
 
   get(key: Key): Value | undefined {
-    const entry = this.#values.get(key);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    // A Map iterates in insertion order: putting the entry back at the end makes it the youngest.
-    this.#values.delete(key);
-    this.#values.set(key, entry);
+    this.#budget.touch(entry);
     return entry.value;
   }
 
-  /** `bytes` is what the value costs; each entry is charged a little more for its place in the cache. */
+  /** `bytes` is what the value costs. */
   set(key: Key, value: Value, bytes: number): void {
     this.delete(key);
-    const cost = bytes + ENTRY_COST;
-    this.#values.set(key, { value, bytes: cost });
-    this.#bytes += cost;
-    for (const oldest of this.#values.keys()) {
-      if (this.#bytes <= this.#budget || oldest === key) break;
-      this.delete(oldest);
-      this.#onEvict(oldest);
-    }
+    const entry = new Entry(value, bytes, () => {
+      this.#entries.delete(key);
+      this.#onEvict(key);
+    });
+    this.#entries.set(key, entry);
+    this.#budget.charge(entry);
   }
 
   delete(key: Key): void {
-    const entry = this.#values.get(key);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    this.#values.delete(key);
-    this.#bytes -= entry.bytes;
+    this.#entries.delete(key);
+    this.#budget.release(entry);
   }
 }
-
-const ENTRY_COST = 256;

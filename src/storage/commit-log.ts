@@ -1,9 +1,10 @@
-import { CACHE_BYTES, MAX_RECORD_BYTES } from "../model/limits.ts";
+import { MAX_RECORD_BYTES } from "../model/limits.ts";
 import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
+import type { CacheBudget } from "./cache-budget.ts";
 import { ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
 import type { AppendStamps, Appended, Indexer, RecordTable, SealedChunk } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
@@ -44,11 +45,11 @@ export class CommitLog {
   /** Rows on their way for those who read on, by the position they begin at. */
   readonly #ahead = new Map<number, Promise<LogRow[]>>();
 
-  constructor(indexer: Indexer, store: BlockStore, onDamage: (range: DamagedRange) => void) {
+  constructor(indexer: Indexer, store: BlockStore, budget: CacheBudget, onDamage: (range: DamagedRange) => void) {
     this.#indexer = indexer;
     this.#store = store;
     this.#onDamage = onDamage;
-    this.#cache = new ByteCache(CACHE_BYTES, (position) => this.#cached.splice(this.#find(position), 1));
+    this.#cache = new ByteCache(budget, (position) => this.#cached.splice(this.#find(position), 1));
   }
 
   /** Position of the next record. */

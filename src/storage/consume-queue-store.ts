@@ -2,12 +2,11 @@ import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
 import type { BlockStore, PageKey } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
+import type { CacheBudget } from "./cache-budget.ts";
 import type { PageSource } from "./consume-queue.ts";
 import { ConsumeQueue, ENTRY_BYTES, decodePage } from "./consume-queue.ts";
 import type { RecordTable } from "./indexer.ts";
 import type { Scanned } from "./log-scanner.ts";
-
-const PAGE_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** All consume queues of the broker, and their pages that are stored but not in use. */
 export class ConsumeQueueStore implements PageSource {
@@ -16,11 +15,12 @@ export class ConsumeQueueStore implements PageSource {
   firstOffset = 0;
   readonly #store: BlockStore;
   readonly #scan: () => AsyncIterable<Scanned>;
-  readonly #cache = new ByteCache<string, Uint8Array>(PAGE_CACHE_BYTES);
+  readonly #cache: ByteCache<string, Uint8Array>;
 
   /** `scan` walks the whole log: what a damaged page is rebuilt from. */
-  constructor(store: BlockStore, scan: () => AsyncIterable<Scanned>) {
+  constructor(store: BlockStore, budget: CacheBudget, scan: () => AsyncIterable<Scanned>) {
     this.#store = store;
+    this.#cache = new ByteCache(budget);
     this.#scan = scan;
   }
 

@@ -1,8 +1,9 @@
-import { INDEX_CACHE_BYTES, INDEX_PAGE_ENTRIES, MAX_SEGMENT_LOG_BYTES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
+import { INDEX_PAGE_ENTRIES, MAX_SEGMENT_LOG_BYTES, MAX_SEGMENTS_PER_QUERY, MAX_UNSTORED_SEGMENTS } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { BlockStore, IndexChange } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
+import type { CacheBudget } from "./cache-budget.ts";
 import type { Indexer } from "./indexer.ts";
 import { KEY_ROW_BYTES, type KeyQuery, type KeySegment, rangeOf, SEGMENT_ENTRIES, SEGMENT_SLOTS } from "./key-segment.ts";
 import { type Crc32, decodeOpen, decodeRange, encodeOpenPage, encodeSegment, rangesOf, rowsOfOpen, rowsOfRange, segmentRange } from "./key-pages.ts";
@@ -34,6 +35,7 @@ export interface IndexTake {
 
 export interface KeyIndexOptions {
   store: BlockStore;
+  budget: CacheBudget;
   /** Holds the open segment. */
   indexer: Pick<Indexer, "segment" | "crc32">;
   /** Walks the log from a position on: what pages are rebuilt from. */
@@ -64,7 +66,7 @@ export class KeyIndex {
   readonly #options: KeyIndexOptions;
   readonly #segment: KeySegment;
   readonly #crc32: Crc32;
-  readonly #cache = new ByteCache<string, Uint8Array>(INDEX_CACHE_BYTES);
+  readonly #cache: ByteCache<string, Uint8Array>;
   readonly #rebuilding = new Map<Sealed, Promise<void>>();
   /** The oldest first. */
   #sealed: Sealed[] = [];
@@ -80,6 +82,7 @@ export class KeyIndex {
 
   constructor(options: KeyIndexOptions) {
     this.#options = options;
+    this.#cache = new ByteCache(options.budget);
     this.#segment = options.indexer.segment;
     this.#crc32 = (bytes, seed) => options.indexer.crc32(bytes, seed);
     this.#open(0);

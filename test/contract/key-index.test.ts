@@ -1,8 +1,9 @@
 /** The key index over a store and a log, without a broker: small segments, so that every border is met. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { keyHash } from "../../src/model/index-key.ts";
-import { MAX_SEGMENT_LOG_BYTES } from "../../src/model/limits.ts";
+import { CACHE_BYTES, MAX_SEGMENT_LOG_BYTES } from "../../src/model/limits.ts";
 import type { CommitOutcome } from "../../src/storage/block-store.ts";
+import { CacheBudget } from "../../src/storage/cache-budget.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import type { Indexer } from "../../src/storage/indexer.ts";
 import { KeyIndex, type SegmentRow } from "../../src/storage/key-index.ts";
@@ -51,8 +52,9 @@ class House {
     this.truth = new Map(before?.truth);
     this.time = before?.time ?? this.time;
     this.store = new WatchedStore(this.disk);
-    this.log = new CommitLog(indexer, this.store, () => {});
-    this.index = new KeyIndex({ store: this.store, indexer, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAt(rebuilds ? from : Infinity), indexer, from) });
+    const budget = new CacheBudget(CACHE_BYTES);
+    this.log = new CommitLog(indexer, this.store, budget, () => {});
+    this.index = new KeyIndex({ store: this.store, indexer, budget, maxEntries: SEGMENT, scan: (from) => scanLog(this.log.rowsAt(rebuilds ? from : Infinity), indexer, from) });
   }
 
   static async begin(indexer: Indexer): Promise<House> {

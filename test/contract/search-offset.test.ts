@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { TimeSearch } from "../../src/broker/time-search.ts";
 import type { Admin } from "../../src/index.ts";
-import { MAX_SCANNED_ENTRIES } from "../../src/model/limits.ts";
+import { CACHE_BYTES, MAX_SCANNED_ENTRIES } from "../../src/model/limits.ts";
+import { CacheBudget } from "../../src/storage/cache-budget.ts";
 import type { CommitLog } from "../../src/storage/commit-log.ts";
 import { ENTRY_BYTES } from "../../src/storage/consume-queue.ts";
 import { ConsumeQueueStore } from "../../src/storage/consume-queue-store.ts";
@@ -62,7 +63,7 @@ describe("holes", () => {
 
   test("a run of holes longer than one look: the answer is early, never past a message", async () => {
     origin = new NodeOrigin();
-    const queues = new ConsumeQueueStore(new MemoryStore(), async function* () {});
+    const queues = new ConsumeQueueStore(new MemoryStore(), new CacheBudget(CACHE_BYTES), async function* () {});
     const queue = queues.open("t", 0);
     const entry = (position: number, size: number): Uint8Array => {
       const bytes = new Uint8Array(ENTRY_BYTES);

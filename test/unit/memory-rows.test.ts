@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { CACHE_BYTES } from "../../src/model/limits.ts";
+import { CacheBudget } from "../../src/storage/cache-budget.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import { MemoryRows } from "../../src/storage/memory-rows.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
@@ -41,7 +43,7 @@ describe("a walk over the log", () => {
       }
     }
     let seen = 0;
-    for await (const row of new CommitLog(new TsIndexer(), new Counting(disk), () => {}).rows(0)) expect(row.position).toBe(seen++ * bytes);
+    for await (const row of new CommitLog(new TsIndexer(), new Counting(disk), new CacheBudget(CACHE_BYTES), () => {}).rows(0)) expect(row.position).toBe(seen++ * bytes);
     expect(seen).toBe(count);
     return reads;
   }

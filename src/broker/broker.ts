@@ -71,12 +71,12 @@ export class Broker {
   readonly exports: LogExport;
   readonly imports: LogImport;
   readonly queries: QueryService;
-  recovery: RecoveryReport = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   /** Messages on ports that were no legal calls. */
   violations = 0;
   readonly #environment: BrokerEnvironment;
   readonly #end = deferred<MQError>();
   readonly #damaged: DamagedRange[] = [];
+  #recovered: Omit<RecoveryReport, "rebuilt"> = { loss: "none", lastKnownPosition: null, replayed: 0, position: 0, damaged: [], tookMs: 0 };
   readonly #state = new DurableState();
   readonly #budget = new CacheBudget(CACHE_BYTES);
   readonly #log: CommitLog;
@@ -171,6 +171,10 @@ export class Broker {
     for (const member of session.members) this.groups.remove(session, member);
   }
 
+  get recovery(): RecoveryReport {
+    return { ...this.#recovered, rebuilt: this.#queues.rebuilt + this.#keys.rebuilt };
+  }
+
   get durablePosition(): number {
     return this.#log.durablePosition;
   }
@@ -257,7 +261,7 @@ export class Broker {
     this.#offsets.restore();
     this.topics.restore(this.#queues);
     this.topics.onChanged = (topic) => this.groups.topicChanged(topic);
-    this.recovery = { loss: newLoss?.kind ?? "none", lastKnownPosition: witness?.position ?? null, ...report, tookMs: clock.now() - began };
+    this.#recovered = { loss: newLoss?.kind ?? "none", lastKnownPosition: witness?.position ?? null, ...report, tookMs: clock.now() - began };
     for (const range of report.damaged) this.#reportDamage(range);
   }
 

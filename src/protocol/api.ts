@@ -109,6 +109,12 @@ export interface RecoveryReport {
   lastKnownPosition: number | null;
   /** Records read again from the log because no checkpoint covered them. */
   replayed: number;
+  /**
+   * Pages of consume queues and of the key index, 1024 entries each, that were made again from the log because stored ones
+   * were missing or damaged. A start looks at few of them; the others are found out when somebody reads them, so this
+   * counts up to now. Without a checkpoint no page is expected: then all is `replayed`.
+   */
+  rebuilt: number;
   /** Where the log goes on. */
   position: number;
   /** Rows that cannot be read: their records are skipped, never delivered. */

@@ -13,9 +13,12 @@ export class ConsumeQueueStore implements PageSource {
   readonly #queues = new Map<string, ConsumeQueue>();
   /** Where queues begin of which nothing is known: what they held may have been lost. */
   firstOffset = 0;
+  /** Pages made again from the log, since the start. */
+  rebuilt = 0;
   readonly #store: BlockStore;
   readonly #scan: () => AsyncIterable<Scanned>;
   readonly #cache: ByteCache<string, Uint8Array>;
+  readonly #rebuilding = new Map<string, Promise<Uint8Array>>();
 
   /** `scan` walks the whole log: what a damaged page is rebuilt from. */
   constructor(store: BlockStore, budget: CacheBudget, scan: () => AsyncIterable<Scanned>) {
@@ -54,23 +57,35 @@ export class ConsumeQueueStore implements PageSource {
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;
     const [bytes] = await this.#store.readPages([key]);
-    const entries = (bytes === undefined ? null : decodePage(bytes, key)) ?? (await this.#rebuild(key));
+    const entries = (bytes === undefined ? null : decodePage(bytes, key)) ?? (await this.#rebuild(name, key));
     this.#cache.set(name, entries, entries.byteLength);
     return entries;
   }
 
-  /** The log is the truth: a page that is missing or damaged is made again from it. */
-  async #rebuild([topic, queueId, page]: PageKey): Promise<Uint8Array> {
+  /** The log is the truth: a page that is missing or damaged is made again from it, once for all who wait. */
+  #rebuild(name: string, key: PageKey): Promise<Uint8Array> {
+    const running = this.#rebuilding.get(name);
+    if (running !== undefined) return running;
+    const rebuilt = this.#rebuildNow(key).finally(() => this.#rebuilding.delete(name));
+    this.#rebuilding.set(name, rebuilt);
+    return rebuilt;
+  }
+
+  async #rebuildNow([topic, queueId, page]: PageKey): Promise<Uint8Array> {
     const entries = new Uint8Array(QUEUE_PAGE_ENTRIES * ENTRY_BYTES);
     const first = page * QUEUE_PAGE_ENTRIES;
+    let isFound = false;
     for await (const scanned of this.#scan()) {
       if (scanned.kind !== "records") continue;
       for (const { index, offset } of recordsOf(scanned.table, topic, queueId)) {
         const at = offset - first;
         if (at < 0 || at >= QUEUE_PAGE_ENTRIES) continue;
         entries.set(entryOf(scanned.table, index), at * ENTRY_BYTES);
+        isFound = true;
       }
     }
+    // A page of which the log knows nothing has never been, or has been removed meanwhile.
+    if (isFound) this.rebuilt++;
     return entries;
   }
 }

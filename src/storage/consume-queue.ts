@@ -101,6 +101,11 @@ export class ConsumeQueue {
     this.#pages.set(this.lastPage, { entries, dirty: false });
   }
 
+  /** How many pages in memory begin before `offset`. */
+  pagesBefore(offset: number): number {
+    return [...this.#pages.keys()].filter((page) => page * QUEUE_PAGE_ENTRIES < offset).length;
+  }
+
   /** What was before has been removed. */
   beginAt(minOffset: number): void {
     this.minOffset = Math.max(this.minOffset, minOffset);

@@ -23,6 +23,8 @@ interface Sealed {
   count: number;
   /** Its entries by range of slots, until they are stored. */
   groups: Uint8Array[] | null;
+  /** Its pages should be in the store. */
+  isStored: boolean;
 }
 
 /** What of the key index goes into a commit; one of the two must be told. */
@@ -63,6 +65,8 @@ const MAX_SEGMENTS_PER_READ = 16;
  * The log is the truth: a page that is missing or damaged is made again from the segment's part of the log.
  */
 export class KeyIndex {
+  /** Pages made again from the log, since the start. */
+  rebuilt = 0;
   readonly #options: KeyIndexOptions;
   readonly #segment: KeySegment;
   readonly #crc32: Crc32;
@@ -99,7 +103,7 @@ export class KeyIndex {
   /** Takes over what a checkpoint says of the log before `position`. Reads the open segment's pages and no other. */
   async restore(segments: SegmentRow[], position: number): Promise<void> {
     const [begin, beginTime, endTime, count] = segments.at(-1)!;
-    this.#sealed = segments.slice(0, -1).map((row, at) => ({ begin: row[0], end: segments[at + 1]![0], beginTime: row[1], endTime: row[2], count: row[3], groups: null }));
+    this.#sealed = segments.slice(0, -1).map((row, at) => ({ begin: row[0], end: segments[at + 1]![0], beginTime: row[1], endTime: row[2], count: row[3], groups: null, isStored: true }));
     this.#garbage = [];
     this.#stored = { begin: -1, count: 0 };
     this.#open(begin);
@@ -111,6 +115,7 @@ export class KeyIndex {
     } else {
       this.#position = begin;
       for await (const keys of this.#scan(begin, position)) this.put(keys);
+      this.rebuilt += Math.ceil(this.#segment.count / INDEX_PAGE_ENTRIES);
     }
     this.#position = position;
   }
@@ -170,7 +175,10 @@ export class KeyIndex {
       change: { delete: garbage, put },
       committed: () => {
         // Rebuilt meanwhile, it has to be stored again.
-        for (const { sealed, groups } of written) if (sealed.groups === groups) sealed.groups = null;
+        for (const { sealed, groups } of written) {
+          if (sealed.groups === groups) sealed.groups = null;
+          sealed.isStored = true;
+        }
       },
       failed: () => {
         this.#stored = before.stored;
@@ -268,6 +276,8 @@ export class KeyIndex {
     // With nothing left of it, its times stay as they were.
     if (segment.count > 0) [sealed.beginTime, sealed.endTime] = [segment.beginTime, segment.endTime];
     sealed.groups = segment.group(rangesOf(segment.count));
+    // What had to give way before it was stored is no damage.
+    if (sealed.isStored && segment.count > 0) this.rebuilt += sealed.groups.length;
     this.#boundUnstored(sealed);
   }
 
@@ -282,7 +292,7 @@ export class KeyIndex {
 
   #seal(end: number): void {
     const { count, beginTime, endTime } = this.#segment;
-    const sealed = { begin: this.#begin, end, beginTime, endTime, count, groups: this.#segment.group(rangesOf(count)) };
+    const sealed = { begin: this.#begin, end, beginTime, endTime, count, groups: this.#segment.group(rangesOf(count)), isStored: false };
     this.#sealed.push(sealed);
     this.#boundUnstored(sealed);
     this.#open(end);

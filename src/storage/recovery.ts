@@ -43,7 +43,7 @@ export interface Recovered {
  */
 export async function recover(sources: RecoverySources): Promise<Recovered> {
   const { queues, indexer } = sources;
-  const start = await restoreCheckpoint(sources);
+  const { start, givenUp } = await restoreCheckpoint(sources);
   let replayed = 0;
   let end = start;
   const damaged: DamagedRange[] = [];
@@ -69,6 +69,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
     damaged.push(...publish(scanned.table, scanned.position, queues, losses));
     sources.keys.put(scanned.table.keys);
   }
+  for (const [topic, queueId, , max] of givenUp) queues.rebuilt += queues.find(topic, queueId)?.pagesBefore(max) ?? 0;
   const newLoss = sources.judge(Math.max(end, sources.loss?.position ?? 0));
   const goesOn = (newLoss ?? sources.loss)?.position ?? 0;
   if (end < goesOn) {
@@ -83,15 +84,22 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   return { replayed, position: end, damaged, newLoss };
 }
 
-/** Restores the queues as of the checkpoint and returns its position; where the log begins when all of it has to be read. */
-async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: RecoverySources): Promise<number> {
+interface Restored {
+  /** Where the replay begins. */
+  start: number;
+  /** What the checkpoint said of queues whose pages are made again. */
+  givenUp: CheckpointRow["queues"];
+}
+
+/** Restores the queues as of the checkpoint, from where the replay begins then; when their pages are not whole, all of the log is read. */
+async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: RecoverySources): Promise<Restored> {
   const begin = (): number => {
     for (const [topic, queueId, minOffset] of trim.queues) queues.open(topic, queueId).beginAt(minOffset);
     return trim.position;
   };
   if (checkpoint === null) {
     keys.reset();
-    return begin();
+    return { start: begin(), givenUp: [] };
   }
   const filled: { topic: string; queueId: number; page: number }[] = [];
   queues.firstOffset = checkpoint.firstOffset;
@@ -117,11 +125,11 @@ async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: Reco
     if (entries === null || entries.byteLength !== (queue.maxOffset - page * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES) {
       queues.clear();
       queues.firstOffset = 0;
-      return begin();
+      return { start: begin(), givenUp: checkpoint.queues };
     }
     queue.adoptLastPage(entries);
   }
-  return checkpoint.position;
+  return { start: checkpoint.position, givenUp: [] };
 }
 
 function publish(table: ScannedTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {

@@ -224,6 +224,8 @@ describe.each([["WASM", wasm], ["TypeScript", async () => new TsIndexer()]] as c
         damage(house.disk.index, key);
         const next = await house.restart(checkpoint);
         expect(await next.wrong()).toEqual([]);
+        // A segment of three pages is made again as a whole, and so are the two of the open one.
+        expect(next.index.rebuilt).toBe(key.startsWith("segment/") ? 3 : 2);
         const healed = await next.checkpoint();
         expect(healed).toEqual(checkpoint);
         expect(textOf(next.disk.index)).toBe(textOf(good));
@@ -235,7 +237,16 @@ describe.each([["WASM", wasm], ["TypeScript", async () => new TsIndexer()]] as c
       const checkpoint = await stored();
       house.disk.index.clear();
       const next = await house.restart(checkpoint);
+      expect(next.index.rebuilt).toBe(2);
       expect(await next.wrong()).toEqual([]);
+      expect(next.index.rebuilt).toBe(8);
+    });
+
+    test("of whole pages none is made again", async () => {
+      const checkpoint = await stored();
+      const next = await house.restart(checkpoint);
+      expect(await next.wrong()).toEqual([]);
+      expect([house.index.rebuilt, next.index.rebuilt]).toEqual([0, 0]);
     });
 
     test.each(damages)("control: without the log, it is missed: %s", { timeout: 120_000 }, async (_what, damage) => {
@@ -388,7 +399,9 @@ describe.each([["WASM", wasm], ["TypeScript", async () => new TsIndexer()]] as c
   test("a long replay keeps few segments in memory and still finds all", async () => {
     await house.fill(40_000, 3000);
     const checkpoint = await house.checkpoint();
-    // The oldest were given up before they could be stored.
+    expect(await house.find("k1")).toEqual(house.truth.get("k1"));
+    // The oldest were given up before they could be stored: that they are made again tells of no damage.
+    expect(house.index.rebuilt).toBe(0);
     expect(new Set([...house.disk.index.keys()].map((key) => key.slice(0, key.lastIndexOf("/")))).size).toBe(8 + 1);
     const next = await house.restart(checkpoint);
     for (const key of ["k0", "k1", "k2999", "k1234"]) expect(await next.find(key)).toEqual(house.truth.get(key));

@@ -123,6 +123,65 @@ describe("start-up", () => {
     }
   });
 
+  describe("pages made again are counted", () => {
+    /** Eight pages of one queue, the last a short one, and as many of the key index, which has all ids; all of them stored. */
+    async function stored(): Promise<MemoryDisk> {
+      const disk = new MemoryDisk();
+      const mq = await start(disk).connect({ broker: { defaultTopicQueueNums: 1 } });
+      const producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 30_000 });
+      await Promise.all(Array.from({ length: 7500 }, (_, at) => producer.send({ topic: "t", body: `m${at}`, ...(at < 10 && { keys: `k${at}` }) })));
+      const { durablePosition } = (await mq.diagnostics()).broker;
+      await until(() => (disk.state.get("checkpoint") as { position: number } | undefined)?.position === durablePosition);
+      expect(disk.queue.size).toBe(8);
+      return copyOf(disk);
+    }
+
+    const rebuilt = async (mq: TabMQ): Promise<number> => (await mq.diagnostics()).broker.recovery.rebuilt;
+    /** Records replayed; pages made again at the start, and when everything has been read. */
+    async function counts(disk: MemoryDisk): Promise<[replayed: number, atStart: number, later: number]> {
+      const mq = await start(disk).connect();
+      const atStart = await rebuilt(mq);
+      expect(await readAll(mq)).toHaveLength(7500);
+      expect(await mq.admin.queryMessages({ topic: "t", key: "k7" })).toHaveLength(1);
+      const { replayed, damaged, rebuilt: later } = (await mq.diagnostics()).broker.recovery;
+      expect(damaged).toEqual([]);
+      return [replayed, atStart, later];
+    }
+
+    test("none at a clean start; one that is read later, then; with the last page all are made again", { timeout: 60_000 }, async () => {
+      const disk = await stored();
+      const change = (spoil: (copy: MemoryDisk) => void): MemoryDisk => {
+        const copy = copyOf(disk);
+        spoil(copy);
+        return copy;
+      };
+      expect(await counts(copyOf(disk))).toEqual([0, 0, 0]);
+      expect(await counts(change(({ queue }) => queue.delete("t/0/3")))).toEqual([0, 0, 1]);
+      expect(await counts(change(({ queue }) => (queue.get("t/0/3")![40]! ^= 1)))).toEqual([0, 0, 1]);
+      expect(await counts(change(({ queue }) => [0, 1, 2].forEach((page) => queue.delete(`t/0/${page}`))))).toEqual([0, 0, 3]);
+      expect(await counts(change(({ queue }) => queue.delete("t/0/7")))).toEqual([7500, 8, 8]);
+      expect(await counts(change(({ queue }) => (queue.get("t/0/7")![40]! ^= 1)))).toEqual([7500, 8, 8]);
+      expect(await counts(change(({ index }) => index.clear()))).toEqual([0, 8, 8]);
+    });
+
+    test("readers of a page that is gone make it once", async () => {
+      const disk = await stored();
+      disk.queue.delete("t/0/3");
+      const mq = await start(disk).connect();
+      const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
+      const results = await Promise.all(Array.from({ length: 5 }, () => pull.pull({ topic: "t", brokerName: "broker-a", queueId: 0 }, "*", 3500, 1)));
+      expect(results.map(({ messages }) => messages[0]!.text())).toEqual(Array.from({ length: 5 }, () => "m3500"));
+      expect(await rebuilt(mq)).toBe(1);
+    });
+
+    test("without a checkpoint nobody knows of pages: all is replayed", async () => {
+      const disk = await stored();
+      disk.state.delete("checkpoint");
+      const { recovery } = (await (await start(disk).connect()).diagnostics()).broker;
+      expect(recovery).toMatchObject({ replayed: 7500, rebuilt: 0 });
+    });
+  });
+
   test("a damaged chunk is reported and skipped; everything else is delivered; its offsets are not used again", async () => {
     const disk = new MemoryDisk();
     const first = await start(disk).connect();

@@ -22,7 +22,7 @@ function Details({ report }: { report: Report }) {
     <>
       <dl class="diagnostics">
         <Item name="Last start">
-          {counted(recovery.replayed, "record")} replayed in {milliseconds(recovery.tookMs)}; the log went on at position {count(recovery.position)}
+          {counted(recovery.replayed, "record")} replayed in {milliseconds(recovery.tookMs)}{recovery.rebuilt > 0 && <>, {counted(recovery.rebuilt, "page")} rebuilt</>}; the log went on at position {count(recovery.position)}
         </Item>
         <Item name="Log">
           Durable up to position {count(broker.durablePosition)}

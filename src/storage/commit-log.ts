@@ -37,6 +37,8 @@ export class CommitLog {
   /** Where the log begins: what was before has been removed. */
   minPosition = 0;
   #durablePosition = 0;
+  /** Up to here rows are being removed; 0 = none are. */
+  #removing = 0;
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
   #rewriting: Promise<unknown> = Promise.resolve();
@@ -186,6 +188,18 @@ export class CommitLog {
     return done;
   }
 
+  /** A rewrite that removes what is before a position. Whoever misses one of those rows meanwhile waits until it is known whether it is gone. */
+  remove<T>(position: number, change: () => Promise<T>): Promise<T | null> {
+    return this.rewrite(async () => {
+      this.#removing = position;
+      try {
+        return await change();
+      } finally {
+        this.#removing = 0;
+      }
+    });
+  }
+
   /** Are these the bytes of the record at `position`? Reported when they are not. */
   #isGenuine(position: number, target: Uint8Array): boolean {
     const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
@@ -241,6 +255,10 @@ export class CommitLog {
       if (!opened.ok) this.#onDamage({ position: row.position, bytes: end - row.position, reason: opened.reason });
       this.#keep(chunk);
       if (row.position <= position && position < end) wanted = chunk;
+    }
+    if (wanted === undefined && position < this.#removing) {
+      await this.#rewriting;
+      return this.#load(position, isCertain, count);
     }
     if (readsOn) this.#fetchAhead(rows);
     if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });

@@ -52,11 +52,13 @@ export class ConsumeQueueStore implements PageSource {
   async load(key: PageKey): Promise<Uint8Array | undefined> {
     const [topic, queueId, page] = key;
     // It has been removed while somebody was on the way to it.
-    if (page < Math.floor((this.find(topic, queueId)?.minOffset ?? 0) / QUEUE_PAGE_ENTRIES)) return undefined;
+    const isRemoved = (): boolean => page < Math.floor((this.find(topic, queueId)?.minOffset ?? 0) / QUEUE_PAGE_ENTRIES);
+    if (isRemoved()) return undefined;
     const name = `${queueKey(topic, queueId)}/${page}`;
     const cached = this.#cache.get(name);
     if (cached !== undefined) return cached;
     const [bytes] = await this.#store.readPages([key]);
+    if (bytes === undefined && isRemoved()) return undefined;
     const entries = (bytes === undefined ? null : decodePage(bytes, key)) ?? (await this.#rebuild(name, key));
     this.#cache.set(name, entries, entries.byteLength);
     return entries;

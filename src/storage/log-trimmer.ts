@@ -4,6 +4,7 @@ import { readInt64, RECORD } from "../model/record.ts";
 import type { BlockStore, Removal } from "./block-store.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
+import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer } from "./indexer.ts";
 import type { KeyIndex } from "./key-index.ts";
@@ -43,6 +44,8 @@ export class LogTrimmer {
   readonly #indexer: Indexer;
   readonly #epoch: number;
   #row = UNTRIMMED;
+  /** A cut of which nobody knows whether it was made. */
+  #undecided: TrimRow | null = null;
 
   constructor(parts: { store: BlockStore; log: CommitLog; queues: ConsumeQueueStore; keys: KeyIndex; checkpoint: Checkpoint; indexer: Indexer; epoch: number }) {
     this.#store = parts.store;
@@ -79,40 +82,58 @@ export class LogTrimmer {
 
   /** Removes everything before a border. False = not now: somebody reads the whole log, or the store has no room or no heart for it. */
   async trim(position: number): Promise<boolean> {
-    const isDone = await this.#log.rewrite(async () => {
-      const begin = this.#log.minPosition;
-      const queues = [...this.#queues.all()];
-      const mins = await Promise.all(queues.map((queue) => queue.offsetAt(position)));
-      const moves = queues.map((queue, at) => ({ queue, from: queue.minOffset, to: Math.max(queue.minOffset, mins[at]!) }));
-      const row: TrimRow = {
-        version: 1,
-        position,
-        messages: this.#row.messages + moves.reduce((sum, { queue, from, to }) => sum + queue.backlogFrom(from) - queue.backlogFrom(to), 0),
-        bytes: this.#row.bytes + position - begin,
-        queues: moves.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
-      };
-      // From where the last cut ended that was made: one that failed has moved a queue's begin and removed nothing.
-      const cut = new Map(this.#row.queues.map(([topic, queueId, minOffset]) => [queueKey(topic, queueId), minOffset]));
-      const pages = moves.flatMap(({ queue: { topic, queueId }, to }): NonNullable<Removal["queue"]> => {
-        const range = [Math.floor((cut.get(queueKey(topic, queueId)) ?? 0) / QUEUE_PAGE_ENTRIES), Math.floor(to / QUEUE_PAGE_ENTRIES)] as const;
-        return range[0] < range[1] ? [{ topic, queueId, pages: range }] : [];
-      });
-      // From now on nobody looks there: a row that is not found any more is no damage.
-      this.#log.minPosition = position;
-      for (const { queue, to } of moves) queue.minOffset = to;
-      const remove: Removal = { log: [begin, position], ...(pages.length > 0 && { queue: pages }) };
-      const outcome = await this.#store.commit({ epoch: this.#epoch, remove, log: [], queue: [], state: [[TRIM_KEY, row]] });
-      if (outcome.status !== "committed") {
-        // Nothing depends on those rows; the next cut begins where this one did.
-        this.#log.minPosition = begin;
-        return false;
-      }
-      this.#row = row;
-      // Their pages go with the next checkpoint.
-      this.#keys.dropBefore(position);
-      return true;
+    await this.#decide();
+    // Before the rows are held: a page that has to be rebuilt is made from them.
+    const queues = await Promise.all([...this.#queues.all()].map(async (queue) => ({ queue, to: await queue.offsetAt(position) })));
+    const isDone = await this.#log.remove(position, async () => {
+      // Merged meanwhile, the row that ends here would take along what lies behind.
+      if ((await this.#store.floorLog(position)) !== position) return false;
+      return this.#cut(position, queues.map(({ queue, to }) => ({ queue, to: Math.max(queue.minOffset, to) })));
     });
     return isDone === true;
+  }
+
+  /** One transaction, and only when it is complete the queues begin anew: until then what they say is still there. */
+  async #cut(position: number, begins: { queue: ConsumeQueue; to: number }[]): Promise<boolean> {
+    const { position: begin, messages, bytes, queues } = this.#row;
+    const row: TrimRow = {
+      version: 1,
+      position,
+      messages: messages + begins.reduce((sum, { queue, to }) => sum + queue.backlogFrom(queue.minOffset) - queue.backlogFrom(to), 0),
+      bytes: bytes + position - begin,
+      queues: begins.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
+    };
+    // From where the last cut ended: a queue that was empty may have begun farther on since.
+    const left = new Map(queues.map(([topic, queueId, minOffset]) => [queueKey(topic, queueId), minOffset]));
+    const pages = begins.flatMap(({ queue: { topic, queueId }, to }): NonNullable<Removal["queue"]> => {
+      const range = [Math.floor((left.get(queueKey(topic, queueId)) ?? 0) / QUEUE_PAGE_ENTRIES), Math.floor(to / QUEUE_PAGE_ENTRIES)] as const;
+      return range[0] < range[1] ? [{ topic, queueId, pages: range }] : [];
+    });
+    const remove: Removal = { log: [begin, position], ...(pages.length > 0 && { queue: pages }) };
+    const outcome = await this.#store.commit({ epoch: this.#epoch, remove, log: [], queue: [], state: [[TRIM_KEY, row]] });
+    if (outcome.status === "committed") this.#adopt(row);
+    if (outcome.status === "unknown") {
+      this.#undecided = row;
+      await this.#decide();
+    }
+    return this.#row === row;
+  }
+
+  /** The store knows whether the last cut was made. */
+  async #decide(): Promise<void> {
+    const row = this.#undecided;
+    if (row === null) return;
+    const stored = new Map(await this.#store.readState(TRIM_KEY)).get(TRIM_KEY);
+    this.#undecided = null;
+    if (readTrim(stored).position === row.position) this.#adopt(row);
+  }
+
+  #adopt(row: TrimRow): void {
+    this.#row = row;
+    this.#log.minPosition = row.position;
+    for (const [topic, queueId, minOffset] of row.queues) this.#queues.open(topic, queueId).beginAt(minOffset);
+    // Their pages go with the next checkpoint.
+    this.#keys.dropBefore(row.position);
   }
 }
 

@@ -199,9 +199,11 @@ describe("a fault while the log is trimmed", () => {
   async function judge(disk: MemoryDisk, ids: string[]): Promise<string[]> {
     const findings = checkStore(disk).map(({ code, where }) => `${code} ${where}`);
     const left = await life(disk, async (mq) => {
-      const { recovery } = (await mq.diagnostics()).broker;
+      const { recovery, retention } = (await mq.diagnostics()).broker;
       if (recovery.damaged.length > 0) findings.push(`damaged ${JSON.stringify(recovery.damaged)}`);
-      return readAll(mq);
+      const all = await readAll(mq);
+      if (retention.removedMessages !== ids.length - all.length) findings.push(`counted ${retention.removedMessages} removed messages, ${ids.length - all.length} are`);
+      return all;
     });
     for (const queueId of [0, 1]) {
       const found = left.filter((message) => message.queueId === queueId).map(({ msgId }) => msgId);

@@ -1,0 +1,197 @@
+/** Cutting the log without a broker around it, so that everything can be asked at every moment of it. */
+import { describe, expect, test } from "vitest";
+import { QUEUE_PAGE_ENTRIES } from "../../src/model/limits.ts";
+import type { DamagedRange } from "../../src/protocol/api.ts";
+import type { CommitBatch, CommitOutcome } from "../../src/storage/block-store.ts";
+import { CacheBudget } from "../../src/storage/cache-budget.ts";
+import { Checkpoint } from "../../src/storage/checkpoint.ts";
+import { CommitLog } from "../../src/storage/commit-log.ts";
+import { ConsumeQueueStore, entryOf } from "../../src/storage/consume-queue-store.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
+import { KeyIndex } from "../../src/storage/key-index.ts";
+import { scanLog } from "../../src/storage/log-scanner.ts";
+import { LogTrimmer } from "../../src/storage/log-trimmer.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { makeBlock } from "../../src/storage/ts-chunks.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
+import { concat, encodeRecord } from "../unit/records.ts";
+
+/** What becomes of a commit that removes: done or not, and what is said of it. */
+interface Cut {
+  isDone: boolean;
+  outcome: CommitOutcome;
+}
+
+const COMMITTED: Cut = { isDone: true, outcome: { status: "committed" } };
+const FULL: Cut = { isDone: false, outcome: { status: "rejected", reason: "FULL" } };
+const FAILED: Cut = { isDone: false, outcome: { status: "unknown", cause: "test" } };
+const DONE: Cut = { isDone: true, outcome: { status: "unknown", cause: "test" } };
+
+class CutStore extends MemoryStore {
+  next = COMMITTED;
+  /** Called when the removal has been done or has failed, before that is told. */
+  between: () => Promise<void> = () => Promise.resolve();
+
+  override async commit(batch: CommitBatch): Promise<CommitOutcome> {
+    if (batch.remove === undefined || batch.log.length > 0) return super.commit(batch);
+    const { isDone, outcome } = this.next;
+    if (isDone) await super.commit(batch);
+    await this.between();
+    return outcome;
+  }
+}
+
+const FRAME = 64;
+const FRAMES = 40;
+const RECORDS = FRAME * FRAMES;
+
+/** One queue of messages, a frame a row, all of it stored; nothing in memory but what was last. */
+async function house(Log: typeof CommitLog = CommitLog) {
+  const disk = new MemoryDisk();
+  const store = new CutStore(disk);
+  const epoch = await store.takeOver();
+  const indexer = new TsIndexer();
+  const damaged: DamagedRange[] = [];
+  const budget = new CacheBudget(1);
+  const log = new Log(indexer, store, budget, (range) => damaged.push(range));
+  const queues = new ConsumeQueueStore(store, budget, () => scanLog(log.rows(log.minPosition), indexer, log.minPosition));
+  const keys = new KeyIndex({ store, indexer, budget, scan: (from) => scanLog(log.rowsAt(from), indexer, from) });
+  const checkpoint = new Checkpoint(queues, keys);
+  const trimmer = new LogTrimmer({ store, log, queues, keys, checkpoint, indexer, epoch });
+  const queue = queues.open("T", 0);
+  keys.reset();
+  log.open(0);
+  /** Where the frames begin. */
+  const frames: number[] = [];
+  for (let first = 0; first < RECORDS; first += FRAME) {
+    log.check(concat(Array.from({ length: FRAME }, () => encodeRecord({ topic: "T", body: new Uint8Array(20) }))));
+    const appended = log.append({ queueOffset: Float64Array.from({ length: FRAME }, (_, at) => first + at), storeTimestamp: 1000 + first, storeIp: 1, storePort: 1 });
+    const chunks = log.seal(epoch);
+    expect(await store.commit({ epoch, log: chunks, queue: [], state: [] })).toEqual({ status: "committed" });
+    log.committed(chunks);
+    for (let at = 0; at < FRAME; at++) queue.publish(first + at, entryOf(appended, at), 1000 + first);
+    keys.put(appended.keys);
+    frames.push(chunks[0]!.position);
+  }
+  const { pages, index, committed } = checkpoint.take(log.durablePosition);
+  expect(await store.commit({ epoch, log: [], queue: pages, index, state: [] })).toEqual({ status: "committed" });
+  committed();
+  /** How much of the message at an offset can be read, bytes. */
+  const read = async (offset: number): Promise<number> => (await log.read(await queue.read(offset, 1), Int32Array.of(0), 1)).records.byteLength;
+  const state = (): unknown => ({ begin: log.minPosition, minOffset: queue.minOffset, messages: trimmer.removed.messages, bytes: trimmer.removed.bytes });
+  return { disk, store, epoch, log, queues, trimmer, queue, frames, damaged, read, state };
+}
+
+const UNTOUCHED = { begin: 0, minOffset: 0, messages: 0, bytes: 0 };
+const behind = (frames: number[], count: number): unknown => ({ begin: frames[count]!, minOffset: count * FRAME, messages: count * FRAME, bytes: frames[count]! });
+
+describe("a cut", () => {
+  test("moves everything at once, after its transaction", async () => {
+    const { store, trimmer, frames, state, read, damaged } = await house();
+    let seen: unknown;
+    store.between = async () => void (seen = state());
+    expect(await trimmer.trim(frames[20]!)).toBe(true);
+    expect(seen).toEqual(UNTOUCHED);
+    expect(state()).toEqual(behind(frames, 20));
+    expect(await read(20 * FRAME)).toBeGreaterThan(0);
+    expect(damaged).toEqual([]);
+  });
+
+  test.each([["there is no room", FULL], ["it is not known, and was not made", FAILED]])("that fails moves nothing: %s; the next one counts all", async (_what, cut) => {
+    const { store, trimmer, frames, state, read, damaged, disk } = await house();
+    store.next = cut;
+    for (const count of [10, 20, 30]) expect(await trimmer.trim(frames[count]!)).toBe(false);
+    expect(state()).toEqual(UNTOUCHED);
+    for (let offset = 0; offset < RECORDS; offset += FRAME) expect(await read(offset)).toBeGreaterThan(0);
+    store.next = COMMITTED;
+    expect(await trimmer.trim(frames[20]!)).toBe(true);
+    expect(state()).toEqual(behind(frames, 20));
+    expect([...disk.queue.keys()]).toEqual(["T/0/1", "T/0/2"]);
+    expect([...disk.log.keys()]).toEqual(frames.slice(20));
+    expect(damaged).toEqual([]);
+  });
+
+  test("that was made and reported as failed is made", async () => {
+    const { store, trimmer, frames, state } = await house();
+    store.next = DONE;
+    expect(await trimmer.trim(frames[20]!)).toBe(true);
+    expect(state()).toEqual(behind(frames, 20));
+  });
+
+  test("that was made, reported as failed, and could not be looked for, is found before the next one", async () => {
+    const { store, trimmer, frames, state } = await house();
+    store.next = DONE;
+    const look = store.readState.bind(store);
+    store.readState = () => Promise.reject(new Error("test"));
+    await expect(trimmer.trim(frames[20]!)).rejects.toThrow("test");
+    expect(state()).toEqual(UNTOUCHED);
+    store.readState = look;
+    store.next = COMMITTED;
+    expect(await trimmer.trim(frames[30]!)).toBe(true);
+    expect(state()).toEqual(behind(frames, 30));
+  });
+
+  test("of rows that were merged meanwhile is not made: the new row would take along what lies behind", async () => {
+    const { store, trimmer, frames, state, read, log, disk, epoch, damaged } = await house();
+    const border = (await trimmer.border(frames[20]! - 1))!;
+    expect(border.position).toBe(frames[20]);
+    const merged = await log.rewrite(async () => {
+      const rows = await store.readLog(frames[19]!, 2);
+      const block = makeBlock(rows.map(({ bytes }) => bytes.subarray(CHUNK_HEADER_BYTES)), epoch, frames[19]!);
+      return store.commit({ epoch, remove: { log: [frames[19]!, frames[21]!] }, log: [block], queue: [], state: [] });
+    });
+    expect(merged).toEqual({ status: "committed" });
+    expect(await trimmer.trim(border.position)).toBe(false);
+    expect(state()).toEqual(UNTOUCHED);
+    expect(await read(20 * FRAME)).toBeGreaterThan(0);
+    expect(await trimmer.trim((await trimmer.border(frames[20]! - 1))!.position)).toBe(true);
+    expect(state()).toEqual(behind(frames, 21));
+    expect(disk.log.size).toBe(FRAMES - 21);
+    expect(damaged).toEqual([]);
+  });
+
+  test("ends although a queue page has to be made again from the log for it", async () => {
+    const { trimmer, frames, state, disk, queues } = await house();
+    disk.queue.delete(`T/0/${Math.floor((20 * FRAME) / QUEUE_PAGE_ENTRIES)}`);
+    expect(await trimmer.trim(frames[20]!)).toBe(true);
+    expect(state()).toEqual(behind(frames, 20));
+    expect(queues.rebuilt).toBe(1);
+  });
+});
+
+describe("who reads while the cut is made", () => {
+  /** Looks for a message that is being removed; what is found, when everything has ended. */
+  async function readBetween(cut: Cut, Log?: typeof CommitLog): Promise<{ bytes: number; damaged: DamagedRange[]; minOffset: number }> {
+    const { store, trimmer, frames, read, damaged, queue } = await house(Log);
+    let reading: Promise<number> = Promise.resolve(0);
+    store.next = cut;
+    store.between = async () => {
+      // Its queue page stays, because it holds the queue's new beginning too.
+      reading = read(18 * FRAME);
+      // It has missed the row before the cut is over.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await trimmer.trim(frames[20]!);
+    const bytes = await reading;
+    return { bytes, damaged, minOffset: queue.minOffset };
+  }
+
+  test.each([["made", COMMITTED], ["made and reported as failed", DONE]])("finds nothing and calls it no damage: %s", async (_what, cut) => {
+    expect(await readBetween(cut)).toEqual({ bytes: 0, damaged: [], minOffset: 20 * FRAME });
+  });
+
+  test.each([["no room", FULL], ["failed", FAILED]])("finds what stays: %s", async (_what, cut) => {
+    const { bytes, damaged, minOffset } = await readBetween(cut);
+    expect(bytes).toBeGreaterThan(0);
+    expect([damaged, minOffset]).toEqual([[], 0]);
+  });
+
+  test("control: does not wait for the end of the cut, and takes it for damage", async () => {
+    class Hasty extends CommitLog {
+      override remove<T>(_position: number, change: () => Promise<T>): Promise<T | null> {
+        return this.rewrite(change);
+      }
+    }
+    expect((await readBetween(COMMITTED, Hasty)).damaged).toMatchObject([{ reason: "MISSING" }]);
+  });
+});

@@ -9,7 +9,7 @@ import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
-import type { QueueReader } from "./queue-reader.ts";
+import type { QueueRead, QueueReader } from "./queue-reader.ts";
 import { checkReadable, type Topics } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -81,6 +81,8 @@ export class FetchService {
     if (at !== request.offset) return { status: "OFFSET_ILLEGAL", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
     if (at === maxOffset) return { status: "NO_NEW_MSG", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
     const { records, nextOffset } = await this.#reader.read(queue, at, filter, request.max, FETCH_TARGET_BYTES);
+    // Deleted under the reader, messages may be missing without a word.
+    if (queue.minOffset > at) return this.pull(request);
     const status = records.byteLength > 0 ? "FOUND" : "NO_MATCHED_MSG";
     return { status, nextBeginOffset: nextOffset, minOffset, maxOffset: queue.maxOffset, records };
   }
@@ -120,9 +122,14 @@ export class FetchService {
     for (const cursor of open) {
       const filter = member.subscriptions.get(cursor.topic) ?? EVERYTHING;
       const queue = this.#queues.open(cursor.topic, cursor.queueId);
-      const begin = Math.max(cursor.nextOffset, queue.minOffset);
+      let begin: number;
+      let read: QueueRead;
+      do {
+        begin = Math.max(cursor.nextOffset, queue.minOffset);
+        read = await this.#reader.read(queue, begin, filter, cursor.want, share);
+        // Deleted under the reader, messages may be missing without a word: it begins anew behind them.
+      } while (begin < queue.minOffset);
       if (begin > cursor.nextOffset) cursor.movedFrom = { from: cursor.nextOffset, to: begin };
-      const read = await this.#reader.read(queue, begin, filter, cursor.want, share);
       cursor.nextOffset = read.nextOffset;
       parts.push(read.records);
       bytes += read.records.byteLength;

@@ -150,6 +150,57 @@ describe("maxStoreBytes", () => {
     }, { maxStoreBytes: 4 * MIB });
   });
 
+  test("whoever reads what is being deleted hears of it", async () => {
+    const disk = new MemoryDisk();
+    await life(disk, async (mq) => {
+      const consumer = await mq.createPushConsumer({ consumerGroup: "g", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", subscriptions: { t: "*" }, messageListener: () => {} });
+      await consumer.shutdown();
+      await send(mq, 4000, 2000);
+    });
+    /** Runs between the first cut and the broker's hearing of it. */
+    let between: (() => Promise<void>) | null = null;
+    class Slow extends MemoryStore {
+      override async commit(batch: CommitBatch): Promise<CommitOutcome> {
+        const outcome = await super.commit(batch);
+        const run = batch.remove?.log === undefined || batch.log.length > 0 ? null : between;
+        if (run !== null) between = null;
+        await run?.();
+        return outcome;
+      }
+    }
+    const origin = new VirtualOrigin(() => new Slow(disk), { memo: null });
+    await origin.time.run(
+      (async () => {
+        const mq = await origin.connect({ broker: { maxStoreBytes: 4 * MIB } });
+        const pull = await mq.createPullConsumer({ consumerGroup: "p" });
+        const [queue] = (await pull.fetchQueues("t")) as [MessageQueue];
+        const moves: OffsetMoved[] = [];
+        const got: MessageExt[] = [];
+        let pulling: ReturnType<typeof pull.pull> | undefined;
+        between = async () => {
+          pulling = pull.pull(queue, "*", 0, 10);
+          const consumer = await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: (message) => void got.push(message) });
+          consumer.on("offsetMoved", (move) => moves.push(move));
+          await origin.time.sleep(100);
+          expect([got, moves]).toEqual([[], []]);
+        };
+        await origin.time.sleep(ROW_REST + CLEAN_INTERVAL);
+        expect(between).toBeNull();
+        expect(await pulling).toMatchObject({ status: "OFFSET_ILLEGAL", messages: [] });
+        for (const { queueId, queueOffset } of [0, 1].map((id) => got.find((message) => message.queueId === id)!)) {
+          expect(queueOffset).toBeGreaterThan(0);
+          // Every message before the first one has been said to be gone.
+          let next = 0;
+          for (const move of moves) if (move.queue.queueId === queueId && move.from === next) next = move.to;
+          expect(next).toBe(queueOffset);
+        }
+        expect((await mq.diagnostics()).broker.damaged).toEqual([]);
+        await mq.close();
+        await origin.stopWorker();
+      })(),
+    );
+  });
+
   test("may be changed while the broker runs, and stays changed", async () => {
     const disk = new MemoryDisk();
     await life(disk, async (mq, origin) => {

@@ -151,7 +151,11 @@ function assemblyscript(): Plugin {
       for (const source of sources) this.addWatchFile(source);
       return `export default "${(await compile(sources)).toString("base64")}";`;
     },
-    configureServer: (server) => void server.watcher.add(folder),
+    // Before anybody is served: the first page would wait for the compiler longer than for a broker.
+    async configureServer(server) {
+      server.watcher.add(folder);
+      await compile(await assemblySources(folder));
+    },
     hotUpdate({ file, modules }) {
       if (!file.endsWith(".ts") || relative(folder, file).startsWith("..")) return;
       const module = this.environment.moduleGraph.getModuleById(id);

@@ -175,11 +175,11 @@ export class Producer {
 
   #pack(message: Message | Message[], options: SendOptions | undefined): Parcel {
     const checked = options === undefined ? {} : (sendOptions(options, "send") as SendOptions);
-    // A copy without holes, which `map` would pass over.
-    const messages = Array.isArray(message) ? Array.from(message) : [message];
+    const batch = membersOf(message);
+    const messages = batch ?? [message as Message];
     if (messages.length === 0) throw new MQError("MESSAGE_ILLEGAL", "The batch is empty.", { field: "messages" });
-    const drafts = messages.map((member, at) => this.#draft(member, Array.isArray(message) ? at : null));
-    if (Array.isArray(message)) checkBatch(drafts);
+    const drafts = messages.map((member, at) => this.#draft(member, batch === null ? null : at));
+    if (batch !== null) checkBatch(drafts);
     if (drafts[0]!.messageGroup !== undefined && (checked.queue !== undefined || checked.selector !== undefined)) {
       throw new MQError("INVALID_PARAMETER", "A messageGroup decides the queue by itself; leave out queue and selector.", { field: checked.queue ? "send.queue" : "send.selector" });
     }
@@ -195,11 +195,7 @@ export class Producer {
       const known = typeof message === "object" && message !== null ? this.#doubtful.get(message) : undefined;
       return draftMessage(message, known ?? this.#ids.next(), this.#connection.serving.settings.maxMessageSize);
     } catch (error) {
-      if (!(error instanceof MQError)) {
-        // A getter or a proxy of the caller's has thrown.
-        const field = index === null ? "message" : `messages[${index}]`;
-        throw new MQError("MESSAGE_ILLEGAL", `${field} cannot be read: ${textOf(error)}`, { field, cause: error });
-      }
+      if (!(error instanceof MQError)) throw unreadable(index === null ? "message" : `messages[${index}]`, error);
       if (index === null) throw error;
       const field = (error.field ?? "message").replace(/^message/, `messages[${index}]`);
       throw new MQError(error.code, `Message ${index} of the batch: ${error.message}`, { field, cause: error });
@@ -265,6 +261,20 @@ export class Producer {
     if (last !== null && last.timeout === timeout && last.deadline === until && last.waits === waits) return last;
     return (this.#lastRules = { ...this.#rules, timeout, waits, deadline: until });
   }
+}
+
+/** A copy without holes, which `map` would pass over; null when it is one message. */
+function membersOf(message: Message | Message[]): Message[] | null {
+  try {
+    return Array.isArray(message) ? Array.from(message) : null;
+  } catch (error) {
+    throw unreadable("message", error);
+  }
+}
+
+/** A getter or a proxy of the caller's has thrown. */
+function unreadable(field: string, error: unknown): MQError {
+  return new MQError("MESSAGE_ILLEGAL", `${field} cannot be read: ${textOf(error)}`, { field, cause: error });
 }
 
 /** RocketMQ's rules for a batch. */

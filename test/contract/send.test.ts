@@ -324,6 +324,7 @@ describe("bad input is refused with a typed error that names the field", () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
     await expect(mq.createProducer(proxy as never)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "producer" });
+    await expect(producer.send(proxy as never)).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL", field: "message" });
   });
 
   test("a message is read once: what a getter says at the check is what is sent", async () => {

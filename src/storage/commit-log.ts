@@ -4,7 +4,7 @@ import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
-import { ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
+import { type ConsumeQueue, ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
 import type { AppendStamps, Appended, Indexer, RecordTable, SealedChunk } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 
@@ -14,6 +14,9 @@ interface Chunk {
   end: number;
   payload: Uint8Array | null;
 }
+
+/** Whose entries they are. */
+type Place = Pick<ConsumeQueue, "queueId" | "topicBytes">;
 
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
 const READ_AHEAD_ROWS = 32;
@@ -95,9 +98,10 @@ export class CommitLog {
 
   /**
    * The records that the chosen consume-queue entries point to, back to back, in at most about `maxBytes` (one record
-   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out.
+   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out,
+   * and so are those of another queue or offset: `first` is that of the first entry.
    */
-  async read(entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
+  async read(queue: Place, first: number, entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
     let taken = 0;
     let bytes = 0;
@@ -116,7 +120,7 @@ export class CommitLog {
       const target = records.subarray(end, end + size);
       // Most stand in a row that is in memory: waiting would cost more than the copy.
       const isThere = this.#copyCached(position, target) || (await this.#fill(position, target, true));
-      if (isThere && this.#isGenuine(position, target)) end += size;
+      if (isThere && this.#isGenuine(position, target, queue, first + chosen[i]!)) end += size;
     }
     return { records: end === bytes ? records : records.slice(0, end), taken };
   }
@@ -136,6 +140,8 @@ export class CommitLog {
    * damaged. Whoever asks may have made the position up, so that is no damage to report.
    */
   async readRecord(position: number): Promise<Uint8Array | null> {
+    // What has been removed may still be in memory.
+    if (position < this.minPosition) return null;
     const head = new Uint8Array(RECORD_MIN_BYTES);
     if (!(await this.#fill(position, head, false))) return null;
     const view = new DataView(head.buffer);
@@ -185,11 +191,13 @@ export class CommitLog {
     return done;
   }
 
-  /** Are these the bytes of the record at `position`? Reported when they are not. */
-  #isGenuine(position: number, target: Uint8Array): boolean {
+  /** Are these the bytes of the record at `position`, and does it stand at `offset` of this queue? Reported when not. */
+  #isGenuine(position: number, target: Uint8Array, { queueId, topicBytes }: Place, offset: number): boolean {
     const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
     const genuine =
-      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
+      target.byteLength >= RECORD_MIN_BYTES && view.getInt32(RECORD.totalSize) === target.byteLength &&
+      readInt64(view, RECORD.physicalOffset) === position && readInt64(view, RECORD.queueOffset) === offset &&
+      view.getInt32(RECORD.queueId) === queueId && isTopic(target, view.getInt32(RECORD.bodyLength), topicBytes);
     if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
     return genuine;
   }
@@ -233,13 +241,15 @@ export class CommitLog {
     const size = rows.at(-1)?.bytes.byteLength ?? 0;
     this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: Chunk | undefined;
-    for (const row of rows) {
+    for (const [at, row] of rows.entries()) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
-      const end = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+      const claimed = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+      // A damaged row may be longer now than it was: what is said of it must not hide the next one.
+      const end = opened.ok ? claimed : Math.min(claimed, rows[at + 1]?.position ?? row.position + 1);
       const chunk: Chunk = { position: row.position, end, payload: opened.ok ? opened.payload : null };
-      if (!opened.ok) this.#onDamage({ position: row.position, bytes: end - row.position, reason: opened.reason });
+      if (!opened.ok) this.#onDamage({ position: row.position, bytes: claimed - row.position, reason: opened.reason });
       this.#keep(chunk);
-      if (row.position <= position && position < end) wanted = chunk;
+      if (row.position <= position && position < claimed) wanted = chunk;
     }
     if (readsOn) this.#fetchAhead(rows);
     if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
@@ -302,4 +312,12 @@ export class CommitLog {
     }
     return low;
   }
+}
+
+/** Does this record, with a body of this length, say that it is of this topic? */
+function isTopic(record: Uint8Array, bodyLength: number, topic: Uint8Array): boolean {
+  const at = RECORD.body + bodyLength;
+  if (record[at] !== topic.byteLength) return false;
+  for (let index = 0; index < topic.byteLength; index++) if (record[at + 1 + index] !== topic[index]) return false;
+  return true;
 }

@@ -25,7 +25,8 @@ export class LogExport {
   async begin(): Promise<LogExtent> {
     const { log, topics, offsets } = this.#services;
     let first = Infinity;
-    for await (const row of log.rows(0)) {
+    // Rows before may have been left behind by whoever does not know that they were removed.
+    for await (const row of log.rows(log.minPosition)) {
       first = row.position;
       break;
     }

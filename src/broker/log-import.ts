@@ -153,7 +153,7 @@ export class LogImport {
   async #stands(queue: ConsumeQueue, offset: number, record: Uint8Array): Promise<boolean> {
     const entries = await queue.read(offset, 1);
     if (entries.byteLength < ENTRY_BYTES || entrySize(new DataView(entries.buffer, entries.byteOffset), 0) !== record.byteLength) return false;
-    const { records: stored } = await this.#services.log.read(entries, Int32Array.of(0), record.byteLength);
+    const { records: stored } = await this.#services.log.read(queue, offset, entries, Int32Array.of(0), record.byteLength);
     return stored.byteLength === record.byteLength && stored.every((byte, at) => byte === record[at] || isPosition(at));
   }
 

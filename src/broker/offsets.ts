@@ -24,7 +24,7 @@ export class Offsets {
     this.#bereft = new Set(readLoss(this.#state.get(LOSS_KEY))?.groups);
     for (const [key, value] of this.#state.startingWith(PREFIX)) {
       const [group = "", topic = ""] = key.split("/");
-      this.#topics(group).set(topic, { ...(value as Record<number, number>) });
+      this.#topics(group).set(topic, readOffsets(value));
       this.#pairs++;
     }
   }
@@ -100,4 +100,14 @@ export class Offsets {
     }
     return topics;
   }
+}
+
+/** What is no offset is left out: the group begins anew there. */
+function readOffsets(row: unknown): Record<number, number> {
+  if (typeof row !== "object" || row === null) return {};
+  return Object.fromEntries(Object.entries(row).filter(([queueId, offset]) => isCount(Number(queueId)) && isCount(offset))) as Record<number, number>;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -33,7 +33,7 @@ export class QueueReader {
       const entries = await queue.read(next, MAX_SCANNED_ENTRIES);
       if (entries.byteLength === 0) break;
       const { found, scanned } = this.#indexer.match(entries, filter.codes, max - count);
-      const { records, taken } = await this.#log.read(entries, found, maxBytes - bytes);
+      const { records, taken } = await this.#log.read(queue, next, entries, found, maxBytes - bytes);
       if (records.byteLength > 0) parts.push(records);
       bytes += records.byteLength;
       count += taken;

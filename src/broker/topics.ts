@@ -27,7 +27,7 @@ export class Topics {
 
   /** Topics as stored, and those of which only records are left. */
   restore(queues: ConsumeQueueStore): void {
-    for (const [topic, config] of this.#state.startingWith(PREFIX)) this.#topics.set(topic, config as TopicConfig);
+    for (const [topic, row] of this.#state.startingWith(PREFIX)) if (isConfigOf(topic, row)) this.#topics.set(topic, row);
     // What is half imported nobody may read.
     if (readImport(this.#state)?.isDone === false) return;
     for (const { topic, queueId } of queues.all()) {
@@ -115,6 +115,14 @@ export class Topics {
       messageType: spec.messageType ?? "MIXED",
     };
   }
+}
+
+/** Is this what Topics has written? What is damaged is left out, and made anew for the queues that there are. */
+function isConfigOf(name: string, row: unknown): row is TopicConfig {
+  if (typeof row !== "object" || row === null) return false;
+  const { topic, brokerName, readQueueNums, writeQueueNums, perm, messageType } = row as Partial<TopicConfig>;
+  const isQueues = (count: unknown, least: number): boolean => Number.isSafeInteger(count) && Number(count) >= least && Number(count) <= MAX_QUEUES_PER_TOPIC;
+  return topic === name && typeof brokerName === "string" && isQueues(readQueueNums, 1) && isQueues(writeQueueNums, 0) && [0, 2, 4, 6].includes(perm as number) && typeof messageType === "string";
 }
 
 /** Why a record for this queue is refused; undefined when it is welcome. */

@@ -107,5 +107,10 @@ export type CommitOutcome =
   | { status: "unknown"; cause: unknown };
 
 export const EPOCH_KEY = "epoch";
+/** The epoch that a store says it had; 0 when it has none, or something that is no epoch. */
+export function lastEpoch(row: unknown): number {
+  return Number.isSafeInteger(row) && Number(row) >= 0 ? Number(row) : 0;
+}
+
 /** Of the row that an encrypted store has and no other (key-check.ts). */
 export const KEY_CHECK = "encryption";

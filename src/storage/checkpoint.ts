@@ -1,8 +1,11 @@
+import { crc32 } from "../model/crc32.ts";
 import { CHECKPOINT_INTERVAL_BYTES } from "../model/limits.ts";
 import type { IndexChange, PageKey } from "./block-store.ts";
 import type { DirtyPage, Gap } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
 import { type KeyIndex, type SegmentRow, isSegmentRow } from "./key-index.ts";
+
+const encoder = new TextEncoder();
 
 export const CHECKPOINT_KEY = "checkpoint";
 
@@ -15,6 +18,8 @@ export interface CheckpointRow {
   queues: [topic: string, queueId: number, min: number, max: number, next: number, gaps: Gap[]][];
   /** The segments of the key index, the oldest first; the last is the open one. Builds before 0.2 wrote none: then the log is read. */
   index: SegmentRow[];
+  /** CRC-32 of all that: what is wrong here is believed without looking at the log. Builds before 0.2 wrote none. */
+  check?: number;
 }
 
 export interface CheckpointBatch {
@@ -64,6 +69,7 @@ export class Checkpoint {
       // nextOffset may be ahead because records are on their way; behind the checkpoint the log itself tells of those.
       row.queues.push([queue.topic, queue.queueId, queue.minOffset, queue.maxOffset, queue.maxOffset + queue.lostOffsets, [...queue.gaps]]);
     }
+    row.check = checkOf(row);
     const before = this.#position;
     this.#position = position;
     return {
@@ -87,7 +93,7 @@ export class Checkpoint {
 /** Null when the row is missing or not a checkpoint this version understands: then the whole log is read. */
 export function readCheckpoint(value: unknown): CheckpointRow | null {
   if (typeof value !== "object" || value === null) return null;
-  const { version, position, firstOffset, queues, index } = value as Partial<CheckpointRow>;
+  const { version, position, firstOffset, queues, index, check } = value as Partial<CheckpointRow>;
   if (version !== 1 || !isCount(position) || !isCount(firstOffset) || !Array.isArray(queues)) return null;
   const whole = queues.every((queue: unknown) => {
     if (!Array.isArray(queue) || queue.length !== 6) return false;
@@ -95,10 +101,15 @@ export function readCheckpoint(value: unknown): CheckpointRow | null {
     return typeof topic === "string" && isCount(queueId) && rise([min, max, next]) && Array.isArray(gaps) && gaps.every((gap) => Array.isArray(gap) && gap.length === 2 && rise(gap));
   });
   const isIndexed = Array.isArray(index) && index.length > 0 && index.every(isSegmentRow) && rise([...index.map(([begin]) => begin), position]);
-  return whole && isIndexed ? (value as CheckpointRow) : null;
+  const row = whole && isIndexed ? (value as CheckpointRow) : null;
+  return row !== null && (check === undefined || check === checkOf(row)) ? row : null;
 }
 
-function isCount(value: unknown): value is number {
+function checkOf({ position, firstOffset, queues, index }: CheckpointRow): number {
+  return crc32(encoder.encode(JSON.stringify([position, firstOffset, queues, index])));
+}
+
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 

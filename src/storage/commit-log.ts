@@ -3,18 +3,14 @@ import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/reco
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
-import { ByteCache } from "./byte-cache.ts";
 import type { CacheBudget } from "./cache-budget.ts";
-import { ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
+import { type ConsumeQueue, ENTRY_BYTES, entryPosition, entrySize } from "./consume-queue.ts";
 import type { AppendStamps, Appended, Indexer, RecordTable, SealedChunk } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
+import { type CachedRow, LogCache } from "./log-cache.ts";
 
-/** A row of the log in memory: its payload, or why it cannot be read. */
-interface Chunk {
-  position: number;
-  end: number;
-  payload: Uint8Array | null;
-}
+/** Whose entries they are. */
+type Place = Pick<ConsumeQueue, "queueId" | "topicBytes">;
 
 /** Rows fetched at once when a read misses the cache: consumers mostly read on. */
 const READ_AHEAD_ROWS = 32;
@@ -31,9 +27,7 @@ export class CommitLog {
   readonly #indexer: Indexer;
   readonly #store: BlockStore;
   readonly #onDamage: (range: DamagedRange) => void;
-  readonly #cache: ByteCache<number, Chunk>;
-  /** First positions of the cached chunks, ascending. */
-  readonly #cached: number[] = [];
+  readonly #cache: LogCache;
   /** Where the log begins: what was before has been removed. */
   minPosition = 0;
   #durablePosition = 0;
@@ -51,7 +45,7 @@ export class CommitLog {
     this.#indexer = indexer;
     this.#store = store;
     this.#onDamage = onDamage;
-    this.#cache = new ByteCache(budget, (position) => this.#cached.splice(this.#find(position), 1));
+    this.#cache = new LogCache(budget);
   }
 
   /** Position of the next record. */
@@ -91,16 +85,17 @@ export class CommitLog {
     for (const { position, bytes } of chunks) {
       assert(position >= this.#durablePosition, "chunks are committed in the order of their positions");
       const payload = bytes.subarray(CHUNK_HEADER_BYTES);
-      this.#keep({ position, end: position + payload.byteLength, payload });
+      this.#cache.keep({ position, end: position + payload.byteLength, payload });
       this.#durablePosition = position + payload.byteLength;
     }
   }
 
   /**
    * The records that the chosen consume-queue entries point to, back to back, in at most about `maxBytes` (one record
-   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out.
+   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out,
+   * and so are those of another queue or offset: `first` is that of the first entry.
    */
-  async read(entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
+  async read(queue: Place, first: number, entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
     let taken = 0;
     let bytes = 0;
@@ -119,7 +114,7 @@ export class CommitLog {
       const target = records.subarray(end, end + size);
       // Most stand in a row that is in memory: waiting would cost more than the copy.
       const isThere = this.#copyCached(position, target) || (await this.#fill(position, target, true));
-      if (isThere && this.#isGenuine(position, target)) end += size;
+      if (isThere && this.#isGenuine(position, target, queue, first + chosen[i]!)) end += size;
     }
     return { records: end === bytes ? records : records.slice(0, end), taken };
   }
@@ -127,7 +122,7 @@ export class CommitLog {
   /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
   async storeTime(position: number): Promise<number | null> {
     // A record's fixed part is never cut, and nobody reads on from here: one row is enough.
-    const chunk = this.#lookUp(position) ?? (await this.#load(position, false, 1));
+    const chunk = this.#cache.find(position) ?? (await this.#load(position, false, 1));
     const at = position - (chunk?.position ?? 0);
     if (chunk === undefined || chunk.payload === null || at + RECORD.body > chunk.payload.byteLength) return null;
     const view = new DataView(chunk.payload.buffer, chunk.payload.byteOffset + at, RECORD.body);
@@ -139,6 +134,8 @@ export class CommitLog {
    * damaged. Whoever asks may have made the position up, so that is no damage to report.
    */
   async readRecord(position: number): Promise<Uint8Array | null> {
+    // What has been removed may still be in memory.
+    if (position < this.minPosition) return null;
     const head = new Uint8Array(RECORD_MIN_BYTES);
     if (!(await this.#fill(position, head, false))) return null;
     const view = new DataView(head.buffer);
@@ -200,18 +197,20 @@ export class CommitLog {
     });
   }
 
-  /** Are these the bytes of the record at `position`? Reported when they are not. */
-  #isGenuine(position: number, target: Uint8Array): boolean {
+  /** Are these the bytes of the record at `position`, and does it stand at `offset` of this queue? Reported when not. */
+  #isGenuine(position: number, target: Uint8Array, { queueId, topicBytes }: Place, offset: number): boolean {
     const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
     const genuine =
-      view.getInt32(RECORD.totalSize) === target.byteLength && readInt64(view, RECORD.physicalOffset) === position;
+      target.byteLength >= RECORD_MIN_BYTES && view.getInt32(RECORD.totalSize) === target.byteLength &&
+      readInt64(view, RECORD.physicalOffset) === position && readInt64(view, RECORD.queueOffset) === offset &&
+      view.getInt32(RECORD.queueId) === queueId && isTopic(target, view.getInt32(RECORD.bodyLength), topicBytes);
     if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
     return genuine;
   }
 
   /** True when the whole of it stood in one row in memory. */
   #copyCached(position: number, target: Uint8Array): boolean {
-    const chunk = position < this.#durablePosition ? this.#lookUp(position) : undefined;
+    const chunk = position < this.#durablePosition ? this.#cache.find(position) : undefined;
     if (chunk === undefined || chunk.payload === null || position + target.byteLength > chunk.end) return false;
     const from = position - chunk.position;
     target.set(chunk.payload.subarray(from, from + target.byteLength));
@@ -223,7 +222,7 @@ export class CommitLog {
     for (let done = 0; done < target.byteLength; ) {
       const at = position + done;
       if (at >= this.#durablePosition) return false;
-      const chunk = this.#lookUp(at) ?? (await (isCertain ? this.#load(at, true) : this.#load(at, false, 1)));
+      const chunk = this.#cache.find(at) ?? (await (isCertain ? this.#load(at, true) : this.#load(at, false, 1)));
       if (chunk === undefined || chunk.payload === null) return false;
       const from = at - chunk.position;
       const part = chunk.payload.subarray(from, Math.min(chunk.payload.byteLength, from + target.byteLength - done));
@@ -233,28 +232,22 @@ export class CommitLog {
     return true;
   }
 
-  #lookUp(position: number): Chunk | undefined {
-    const at = this.#find(position + 1) - 1;
-    const first = this.#cached[at];
-    if (first === undefined) return undefined;
-    const chunk = this.#cache.get(first);
-    return chunk !== undefined && position < chunk.end ? chunk : undefined;
-  }
-
-  async #load(position: number, isCertain: boolean, count = this.#readAhead): Promise<Chunk | undefined> {
+  async #load(position: number, isCertain: boolean, count = this.#readAhead): Promise<CachedRow | undefined> {
     // Whoever has read up to here goes on where the next row begins.
-    const readsOn = isCertain && this.#lookUp(position - 1)?.end === position;
+    const readsOn = isCertain && this.#cache.find(position - 1)?.end === position;
     const rows = (readsOn && (await this.#nextRows(position, count))) || (await this.#rowsAt(position, count));
     const size = rows.at(-1)?.bytes.byteLength ?? 0;
     this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
-    let wanted: Chunk | undefined;
-    for (const row of rows) {
+    let wanted: CachedRow | undefined;
+    for (const [at, row] of rows.entries()) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
-      const end = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
-      const chunk: Chunk = { position: row.position, end, payload: opened.ok ? opened.payload : null };
-      if (!opened.ok) this.#onDamage({ position: row.position, bytes: end - row.position, reason: opened.reason });
-      this.#keep(chunk);
-      if (row.position <= position && position < end) wanted = chunk;
+      const claimed = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+      // A damaged row may be longer now than it was: what is said of it must not hide the next one.
+      const end = opened.ok ? claimed : Math.min(claimed, rows[at + 1]?.position ?? row.position + 1);
+      const chunk: CachedRow = { position: row.position, end, payload: opened.ok ? opened.payload : null };
+      if (!opened.ok) this.#onDamage({ position: row.position, bytes: claimed - row.position, reason: opened.reason });
+      this.#cache.keep(chunk);
+      if (row.position <= position && position < claimed) wanted = chunk;
     }
     if (wanted === undefined && position < this.#removing) {
       await this.#rewriting;
@@ -277,7 +270,7 @@ export class CommitLog {
   #fetchAhead(rows: LogRow[]): void {
     const last = rows.at(-1);
     const next = last === undefined ? this.#durablePosition : last.position + last.bytes.byteLength - CHUNK_HEADER_BYTES;
-    if (next >= this.#durablePosition || this.#ahead.has(next) || this.#lookUp(next) !== undefined) return;
+    if (next >= this.#durablePosition || this.#ahead.has(next) || this.#cache.find(next) !== undefined) return;
     for (const oldest of this.#ahead.keys()) {
       if (this.#ahead.size < MAX_READERS_AHEAD) break;
       this.#ahead.delete(oldest);
@@ -298,27 +291,12 @@ export class CommitLog {
       if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
     }
   }
+}
 
-  #keep(chunk: Chunk): void {
-    const at = this.#find(chunk.position);
-    if (this.#cached[at] !== chunk.position) this.#cached.splice(at, 0, chunk.position);
-    // What has become part of it.
-    for (let inside = this.#cached[at + 1]; inside !== undefined && inside < chunk.end; inside = this.#cached[at + 1]) {
-      this.#cached.splice(at + 1, 1);
-      this.#cache.delete(inside);
-    }
-    this.#cache.set(chunk.position, chunk, chunk.payload?.byteLength ?? 0);
-  }
-
-  /** Index of the first cached chunk at or after `position`. */
-  #find(position: number): number {
-    let low = 0;
-    let high = this.#cached.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#cached[middle]! < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
+/** Does this record, with a body of this length, say that it is of this topic? */
+function isTopic(record: Uint8Array, bodyLength: number, topic: Uint8Array): boolean {
+  const at = RECORD.body + bodyLength;
+  if (record[at] !== topic.byteLength) return false;
+  for (let index = 0; index < topic.byteLength; index++) if (record[at + 1 + index] !== topic[index]) return false;
+  return true;
 }

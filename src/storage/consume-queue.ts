@@ -43,6 +43,8 @@ interface Page {
 export class ConsumeQueue {
   readonly topic: string;
   readonly queueId: number;
+  /** As they stand in a record. */
+  readonly topicBytes: Uint8Array;
   minOffset = 0;
   /** The offset that the next appended message gets. */
   nextOffset = 0;
@@ -60,6 +62,7 @@ export class ConsumeQueue {
   constructor(topic: string, queueId: number, source: PageSource, firstOffset = 0) {
     this.topic = topic;
     this.queueId = queueId;
+    this.topicBytes = encoder.encode(topic);
     this.#source = source;
     this.minOffset = this.nextOffset = this.maxOffset = firstOffset;
   }

@@ -3,7 +3,7 @@ import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
-import { EPOCH_KEY, KEY_CHECK } from "./block-store.ts";
+import { EPOCH_KEY, KEY_CHECK, lastEpoch } from "./block-store.ts";
 import { plainLength } from "./cipher.ts";
 import { keyRange, scopeOf, writeBatch } from "./idb-batch.ts";
 import { Reserve } from "./idb-reserve.ts";
@@ -85,7 +85,7 @@ export class IdbStore implements BlockStore {
       tx.objectStore("state").get(EPOCH_KEY), tx.objectStore("state").get(KEY_CHECK), tx.objectStore("log").openCursor(null, "prev"),
     ]);
     inspect(keyCheck);
-    const epoch = Math.max(typeof last === "number" ? last : 0, above) + 1;
+    const epoch = Math.max(lastEpoch(last), above) + 1;
     void tx.objectStore("state").put(epoch, EPOCH_KEY);
     this.#fence = cursor === null ? 0 : endOfRow(cursor.key, cursor.value);
     void tx.objectStore("log").put(FENCE, this.#fence);

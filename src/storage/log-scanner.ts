@@ -23,13 +23,21 @@ interface Span {
  */
 export async function* scanLog(rows: AsyncIterable<LogRow>, indexer: Indexer, position: number): AsyncGenerator<Scanned> {
   let expected = position;
+  /** Where a row ends of which it is certain. */
+  let covered = 0;
   let span: Span | null = null;
 
   for await (const row of rows) {
-    if (row.position > expected) yield damage(expected, row.position, "MISSING");
     const end = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+    if (row.position < covered) {
+      // It has become part of the one before, and should have gone: what it holds was told already.
+      yield damage(row.position, Math.min(end, covered), "OVERLAP");
+      continue;
+    }
+    if (row.position > expected) yield damage(expected, row.position, "MISSING");
     expected = end;
     const chunk = indexer.openChunk(row.bytes, row.position);
+    if (chunk.ok) covered = end;
     if (!chunk.ok) {
       if (span !== null) yield torn(span);
       span = null;

@@ -2,7 +2,7 @@ import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import type { BlockStore, Removal } from "./block-store.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { type Checkpoint, isCount } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
@@ -142,7 +142,7 @@ export function readTrim(value: unknown): TrimRow {
   if (typeof value !== "object" || value === null) return UNTRIMMED;
   const { version, position, messages, bytes, queues } = value as Partial<TrimRow>;
   const whole =
-    version === 1 && [position, messages, bytes].every(Number.isSafeInteger) && Array.isArray(queues) &&
-    queues.every((queue) => Array.isArray(queue) && typeof queue[0] === "string" && Number.isSafeInteger(queue[1]) && Number.isSafeInteger(queue[2]));
+    version === 1 && [position, messages, bytes].every(isCount) && Array.isArray(queues) &&
+    queues.every((queue) => Array.isArray(queue) && queue.length === 3 && typeof queue[0] === "string" && isCount(queue[1]) && isCount(queue[2]));
   return whole ? (value as TrimRow) : UNTRIMMED;
 }

@@ -1,5 +1,5 @@
 import type { BlockStore, CommitBatch, CommitOutcome, IndexChange, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
-import { EPOCH_KEY, KEY_CHECK } from "./block-store.ts";
+import { EPOCH_KEY, KEY_CHECK, lastEpoch } from "./block-store.ts";
 import { MemoryRows } from "./memory-rows.ts";
 
 /** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
@@ -23,7 +23,7 @@ export class MemoryStore implements BlockStore {
 
   async takeOver(above = 0, inspect: (keyCheck: unknown) => void = () => {}): Promise<number> {
     inspect(this.#disk.state.get(KEY_CHECK));
-    const epoch = Math.max((this.#disk.state.get(EPOCH_KEY) as number | undefined) ?? 0, above) + 1;
+    const epoch = Math.max(lastEpoch(this.#disk.state.get(EPOCH_KEY)), above) + 1;
     this.#disk.state.set(EPOCH_KEY, epoch);
     return epoch;
   }

@@ -60,7 +60,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   for await (const scanned of scanLog(watched(), indexer, start)) {
     if (scanned.kind === "damage") {
       const { position, bytes, reason } = scanned.range;
-      losses.lost(bytes);
+      if (reason !== "OVERLAP") losses.lost(bytes);
       // What a loss has left out is no damage.
       if (reason !== "MISSING" || position + bytes !== sources.loss?.position) damaged.push(scanned.range);
       continue;

@@ -77,7 +77,7 @@ async function readThrough(budgets: { log: CacheBudget; queues: CacheBudget; key
     const count = entries.byteLength / ENTRY_BYTES;
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
     for (let at = 0; at < count; at++) positions.push(entryPosition(view, at * ENTRY_BYTES));
-    const { records } = await log.read(entries, Int32Array.from({ length: count }, (_, at) => at), Number.POSITIVE_INFINITY);
+    const { records } = await log.read(queue, offset, entries, Int32Array.from({ length: count }, (_, at) => at), Number.POSITIVE_INFINITY);
     expect(records.byteLength).toBeGreaterThan(count * 500);
     const key = `k${offset}`;
     const found = await keys.find({ text: keyHash(key), key: keyHash(`T#${key}`), begin: 0, end: Number.MAX_SAFE_INTEGER, before: Number.MAX_SAFE_INTEGER, max: 1 });

@@ -15,7 +15,7 @@ beforeEach(async () => {
   origin = new NodeOrigin();
   mq = await origin.connect();
 });
-afterEach(() => origin.close());
+afterEach(() => origin.end({ holes: true }));
 
 const service = () => origin.host.broker!.imports;
 

@@ -77,7 +77,7 @@ async function house(Log: typeof CommitLog = CommitLog) {
   expect(await store.commit({ epoch, log: [], queue: pages, index, state: [] })).toEqual({ status: "committed" });
   committed();
   /** How much of the message at an offset can be read, bytes. */
-  const read = async (offset: number): Promise<number> => (await log.read(await queue.read(offset, 1), Int32Array.of(0), 1)).records.byteLength;
+  const read = async (offset: number): Promise<number> => (await log.read(queue, offset, await queue.read(offset, 1), Int32Array.of(0), 1)).records.byteLength;
   const state = (): unknown => ({ begin: log.minPosition, minOffset: queue.minOffset, messages: trimmer.removed.messages, bytes: trimmer.removed.bytes });
   return { disk, store, epoch, log, queues, trimmer, queue, frames, damaged, read, state };
 }

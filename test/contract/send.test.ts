@@ -15,7 +15,7 @@ beforeEach(async () => {
   producer = await mq.createProducer({ producerGroup: "p" });
   await producer.send({ topic: "t", body: "warm-up" });
 });
-afterEach(() => origin.close());
+afterEach(() => origin.end({ holes: true }));
 
 const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
 

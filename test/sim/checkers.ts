@@ -8,6 +8,7 @@ import type { Plan } from "./plan.ts";
 export type VerdictKind =
   | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
+  | "skipped silently" | "removed too much" | "begin went back"
   | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -30,6 +31,7 @@ export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
     ...calls(history),
     ...restedWorld(history),
     ...undelivered(history, plan),
+    ...removals(history),
   ];
 }
 
@@ -49,7 +51,9 @@ export function acknowledgements(history: History): Verdict[] {
     }
   }
   const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages);
-  for (const rest of entriesOf(history, "rest")) verdicts.push(...lost(acked, rest.readable).map((text): Verdict => ({ kind: "lost", text })));
+  const isGone = removedFrom(history);
+  const kept = acked.filter((message) => !isGone(placeOf(message)));
+  for (const rest of entriesOf(history, "rest")) verdicts.push(...lost(kept, rest.readable).map((text): Verdict => ({ kind: "lost", text })));
   return verdicts;
 }
 
@@ -270,11 +274,53 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
   if (entriesOf(history, "rest").length === 0) return [];
   const done = new Set(entriesOf(history, "consumed").filter(({ isOk }) => isOk).map(({ delivery }) => delivery));
   const got = new Set(entriesOf(history, "delivered").filter(({ delivery }) => done.has(delivery)).map(({ group, message }) => `${group} ${placeOf(message)}`));
+  const isGone = removedFrom(history);
+  const moves = entriesOf(history, "moved");
+  // A group that never had an offset there begins where the queue begins.
+  const places = new Set(entriesOf(history, "offset stored").map((entry) => `${entry.group} ${entry.topic}:${entry.queueId}`));
   return groups.flatMap(({ group, subscriptions }) =>
     entriesOf(history, "stored").flatMap(({ record, tags }): Verdict[] => {
       const expression = subscriptions[record.topic];
       const isWanted = expression !== undefined && (expression === "*" || expression.split(" || ").includes(tags));
-      return isWanted && !got.has(`${group} ${placeOf(record)}`) ? [{ kind: "undelivered", text: `${group} never consumed ${placeOf(record)} ${record.content}` }] : [];
+      if (!isWanted || got.has(`${group} ${placeOf(record)}`)) return [];
+      if (isGone(placeOf(record))) {
+        const hadPlace = places.has(`${group} ${record.topic}:${record.queueId}`);
+        const isTold = !hadPlace || moves.some((move) => move.group === group && move.queue === `${record.topic}:${record.queueId}` && move.from <= record.queueOffset && record.queueOffset < move.to);
+        return isTold ? [] : [{ kind: "skipped silently", text: `${group} never consumed ${placeOf(record)} ${record.content}, it is gone, and nobody was told` }];
+      }
+      return [{ kind: "undelivered", text: `${group} never consumed ${placeOf(record)} ${record.content}` }];
     }),
   );
+}
+
+/** Was the message at a place removed by a cut of the log? */
+function removedFrom(history: History): (place: string) => boolean {
+  const begin = Math.max(0, ...entriesOf(history, "removed").map(({ position }) => position));
+  const gone = new Set(entriesOf(history, "stored").filter(({ position }) => position < begin).map(({ record }) => placeOf(record)));
+  return (place) => gone.has(place);
+}
+
+/** A cut takes the oldest, and the queues begin where it says: behind what has gone, not behind what is left, and never before. */
+export function removals(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const stored: Of<"stored">[] = [];
+  const begins = new Map<string, number>();
+  let [cut, epoch] = [0, 0];
+  for (const entry of history) {
+    if (entry.type === "stored") stored.push(entry);
+    if (entry.type === "epoch") epoch = entry.epoch;
+    if (entry.type !== "removed") continue;
+    if (entry.epoch !== epoch) verdicts.push({ kind: "stale writer", text: `epoch ${entry.epoch} removes in epoch ${epoch} at ${entry.at}` });
+    if (entry.position < cut) verdicts.push({ kind: "begin went back", text: `the log from ${cut} to ${entry.position} at ${entry.at}` });
+    cut = Math.max(cut, entry.position);
+    for (const [queue, begin] of entry.begins) {
+      if (begin < (begins.get(queue) ?? 0)) verdicts.push({ kind: "begin went back", text: `${queue} from ${begins.get(queue)!} to ${begin} at ${entry.at}` });
+      begins.set(queue, begin);
+    }
+    for (const { record, position } of stored) {
+      const begin = begins.get(`${record.topic}:${record.queueId}`) ?? 0;
+      if (position >= cut && record.queueOffset < begin) verdicts.push({ kind: "removed too much", text: `${placeOf(record)} is in the log, its queue begins at ${begin}, at ${entry.at}` });
+    }
+  }
+  return verdicts;
 }

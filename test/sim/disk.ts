@@ -1,5 +1,7 @@
 import type { MessageExt } from "../../src/model/message.ts";
 import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
+import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
+import { queueKey } from "../../src/model/queue.ts";
 import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
 import type { Prng } from "./prng.ts";
@@ -43,6 +45,8 @@ export class SimDisk {
   readonly #stores = new Set<SimStore>();
   /** Rows that have become part of others, and how many others. */
   readonly merges = { rows: 0, blocks: 0 };
+  /** How often the oldest rows were removed. */
+  cuts = 0;
   /** When the last transaction that has been asked for will be done. */
   #busyUntil = 0;
 
@@ -88,8 +92,10 @@ export class SimDisk {
     if (end > start) {
       const gone = log.between(start, end);
       for (const position of gone) log.delete(position);
-      this.merges.rows += gone.length;
-      this.merges.blocks += batch.log.length;
+      if (batch.log.length > 0) {
+        this.merges.rows += gone.length;
+        this.merges.blocks += batch.log.length;
+      } else this.cuts++;
     }
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
@@ -99,6 +105,10 @@ export class SimDisk {
     if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
+      if (key === TRIM_KEY) {
+        const { queues } = value as TrimRow;
+        this.#trace.add({ type: "removed", epoch: batch.epoch, position: end, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
+      }
       state.set(key, value);
     }
     // What takes the place of removed rows holds what they held.

@@ -25,6 +25,10 @@ export type Entry =
   | { type: "stored"; epoch: number; position: number; end: number; record: Stored; tags: string }
   | { type: "offset stored"; epoch: number; group: string; topic: string; queueId: number; offset: number }
   | { type: "epoch"; epoch: number }
+  /** Retention has cut off the log before `position`; where the queues begin now, as the store says. */
+  | { type: "removed"; epoch: number; position: number; begins: [queue: QueueName, minOffset: number][] }
+  /** A consumer was told that messages it had not had are gone. */
+  | { type: "moved"; consumer: string; group: string; queue: QueueName; from: number; to: number }
   | { type: "joined"; consumer: string; tab: string; group: string; kind: "push" | "pull" }
   | { type: "left"; consumer: string }
   | { type: "rebalanced"; consumer: string; assigned: QueueName[]; revoked: QueueName[] }

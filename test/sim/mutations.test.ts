@@ -1,8 +1,11 @@
 import { afterEach, describe as suite, expect, test, vi } from "vitest";
+import { FetchService } from "../../src/broker/fetch.ts";
 import { Groups } from "../../src/broker/groups.ts";
 import { Deadline } from "../../src/client/deadline.ts";
+import { MIN_STORE_BYTES } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { Checkpoint } from "../../src/storage/checkpoint.ts";
+import { ConsumeQueue } from "../../src/storage/consume-queue.ts";
 import { GroupCommit } from "../../src/storage/group-commit.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
@@ -172,6 +175,30 @@ suite("a world without a protection is found out; with it, the same seed is gree
     expect(await left()).toBeLessThan(sent);
     vi.restoreAllMocks();
     expect(await left()).toBe(sent);
+  });
+
+  /** Large messages, slow listeners, hosts that die: the cap of two mebibytes is reached long before all is consumed. */
+  const full = storm({ duration: 50_000, gap: 150, weight: 500_000, work: 1_500, maxStoreBytes: MIN_STORE_BYTES, disturbances: { "kill host": 22_000 } });
+
+  test("a cut moves the begin of a queue behind messages that are still there: removed too much", async () => {
+    vi.spyOn(ConsumeQueue.prototype, "offsetAt").mockImplementation(function tooFar(this: ConsumeQueue) {
+      return Promise.resolve(this.maxOffset);
+    });
+    const seed = await firstRed("removed too much", { plan: full });
+    vi.restoreAllMocks();
+    const run = await simulate(seed, { plan: full });
+    expect(run.verdicts, describe(run)).toEqual([]);
+    expect(run.cuts).toBeGreaterThan(0);
+    expect(run.history.some(({ type }) => type === "moved")).toBe(true);
+  });
+
+  test("consumers are not told what they have missed: skipped silently", async () => {
+    const { fetch } = FetchService.prototype;
+    vi.spyOn(FetchService.prototype, "fetch").mockImplementation(async function silent(this: FetchService, member, request) {
+      const { moved: _unsaid, ...reply } = await fetch.call(this, member, request);
+      return reply;
+    });
+    await firstRed("skipped silently", { plan: full });
   });
 
   // What is lost within the second before is younger than any note: the witness (test/contract/loss.test.ts) lags.

@@ -45,6 +45,8 @@ export interface Plan {
   /** Bytes of a body at most. */
   weight: number;
   seekers: boolean;
+  /** The log's bytes beyond which the oldest rows go; 0 = all stay. */
+  maxStoreBytes: number;
 }
 
 const HOUR = 3_600_000;
@@ -91,5 +93,6 @@ export function planOf(random: Prng): Plan {
     messageLatency: random.pick([0.2, 1, 5, 20]),
     weight: random.pick([10, 200, 2_000, 40_000]),
     seekers: random.chance(0.3),
+    maxStoreBytes: 0,
   };
 }

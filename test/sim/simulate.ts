@@ -20,6 +20,8 @@ export interface Run {
   simulated: number;
   /** Rows of the log that have been merged, and what they became. */
   merges: { rows: number; blocks: number };
+  /** How often the log's oldest rows were removed. */
+  cuts: number;
 }
 
 export interface SimulationOptions {
@@ -78,6 +80,7 @@ async function live(seed: number, { plan: change = (plan) => plan, controls = {}
     events: world.scheduler.events,
     simulated: world.scheduler.now,
     merges: world.disk.merges,
+    cuts: world.disk.cuts,
   };
 }
 

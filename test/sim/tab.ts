@@ -124,13 +124,14 @@ export class Tab {
   }
 
   async #connect(): Promise<TabMQ | null> {
+    const { plan } = this.#world;
     const page = {
       onHide: (listener: () => void) => this.#on("pagehide", listener),
       onShow: (listener: () => void) => this.#on("pageshow", listener),
     };
     for (;;) {
       const mq = await this.call("connect", LIMITS.connect, () =>
-        connectWith(() => this.#world.environmentFor(this.agent, this.build, page), { namespace: NAMESPACE }),
+        connectWith(() => this.#world.environmentFor(this.agent, this.build, page), { namespace: NAMESPACE, ...(plan.maxStoreBytes > 0 && { broker: { maxStoreBytes: plan.maxStoreBytes } }) }),
       );
       if (mq !== undefined && !this.#isClosing) return mq;
       await mq?.close();
@@ -176,6 +177,7 @@ export class Tab {
       );
       if (joined !== undefined) {
         this.#noteRebalances(consumer, joined);
+        this.#noteMoves(consumer, group, joined);
         // Some consumers come and go while their tab stays.
         if (!this.#random.chance(0.2)) return;
         while (await this.mayGoOn(this.#world.plan.gap * 20)) if (this.#random.chance(0.3)) break;
@@ -210,12 +212,17 @@ export class Tab {
     });
   }
 
+  #noteMoves(consumer: string, group: string, joined: Pick<PullConsumer, "on">): void {
+    joined.on("offsetMoved", ({ queue, from, to }) => this.#world.trace.add({ type: "moved", consumer, group, queue: queueKey(queue.topic, queue.queueId), from, to }));
+  }
+
   async #pull({ group, subscriptions }: GroupPlan): Promise<void> {
     const { trace } = this.#world;
     const consumer = `${this.agent.name}/${group}/${this.#world.nextConsumer()}`;
     const pull = await this.#mq!.createPullConsumer({ consumerGroup: group, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
     for (const [topic, expression] of Object.entries(subscriptions)) pull.subscribe(topic, expression);
     this.#noteRebalances(consumer, pull);
+    this.#noteMoves(consumer, group, pull);
     trace.add({ type: "joined", consumer, tab: this.agent.name, group, kind: "pull" });
     let given: number[] = [];
     const finish = (): void => {

@@ -25,6 +25,7 @@ export async function storedQueue(storeTimes: readonly number[], minOffset = 0):
   // Nothing deletes old messages yet: the checkpoint says where a queue begins, and here it says so later.
   const checkpoint = first.disk.state.get("checkpoint") as CheckpointRow | undefined;
   for (const queue of checkpoint?.queues ?? []) queue[2] = minOffset;
+  if (checkpoint !== undefined) delete checkpoint.check;
   if (minOffset > 0 && checkpoint === undefined) throw new Error("there is no checkpoint to change");
   return new NodeOrigin(first.disk);
 }

@@ -1,0 +1,328 @@
+/**
+ * A small store that has been through everything, damaged in every way that fits on a page. After each damage a broker
+ * starts and is asked for all there is. What it gives is what was sent, at exactly that place; what it cannot give
+ * any more was in the damaged row, and is reported; what is sent then stands where nothing has ever stood.
+ *
+ * Of the long rows not every byte and length is taken, unless TABMQ_FULL=1: every run starts a broker.
+ */
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import { readInt64 } from "../../src/model/record.ts";
+import type { CheckpointRow } from "../../src/storage/checkpoint.ts";
+import { CommitLog } from "../../src/storage/commit-log.ts";
+import { ENTRY_BYTES } from "../../src/storage/consume-queue.ts";
+import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
+import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
+import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../support/damage-judge.ts";
+import { livedStore, type LivedStore } from "../support/lived-store.ts";
+import { shallowCopyOf } from "../support/memory-disk.ts";
+
+const FULL = process.env.TABMQ_FULL === "1";
+const TIMEOUT = FULL ? 3_600_000 : 180_000;
+const LONG_ROW = 1000;
+
+let store: LivedStore;
+/** Other messages at the same positions: another database, or this one before it was lost and begun anew. */
+let foreign: LivedStore;
+let truth: Truth;
+/** Positions of the log's rows. */
+let positions: number[];
+
+beforeAll(async () => {
+  store = await livedStore();
+  foreign = await livedStore("them", 1);
+  truth = truthOf(store.disk, store.earlier);
+  positions = [...store.disk.log.keys()].sort((a, b) => a - b);
+});
+
+type Part = "log" | "queue" | "index";
+type Rows = Map<unknown, Uint8Array>;
+interface Damage {
+  name: string;
+  apply: (disk: MemoryDisk) => void;
+  /** The rows of the log that are damaged, by position. */
+  rows?: readonly number[];
+}
+
+const rowsOf = (disk: MemoryDisk, part: Part): Rows => disk[part] as Rows;
+const keysOf = (part: Part): unknown[] => (part === "log" ? positions : [...store.disk[part].keys()]);
+const put = (part: Part, key: unknown, bytes: Uint8Array): Damage => ({
+  name: `${part} ${String(key)}`,
+  apply: (disk) => void rowsOf(disk, part).set(key, bytes),
+  ...(part === "log" && { rows: [key as number] }),
+});
+
+/** Does the row of one of these positions hold `position`? */
+function isIn(rows: readonly number[], position: number): boolean {
+  const row = positions.findLast((at) => at <= position);
+  return row !== undefined && rows.includes(row);
+}
+
+/** What each damage does wrong; returns how many there were. */
+async function judgeAll(damages: Iterable<Damage>, options: JudgeOptions = {}): Promise<{ count: number; reported: number }> {
+  const faults: string[] = [];
+  let [count, reported] = [0, 0];
+  for (const { name, apply, rows = [] } of damages) {
+    const disk = shallowCopyOf(store.disk);
+    apply(disk);
+    const judged = await judgeDamage(disk, truth, { witness: markOf(truth), mayMiss: (position) => isIn(rows, position), ...options });
+    faults.push(...judged.faults.slice(0, 3).map((fault) => `${name}: ${fault}`));
+    count++;
+    if (judged.isReported) reported++;
+    if (faults.length > 20) break;
+  }
+  expect(faults).toEqual([]);
+  return { count, reported };
+}
+
+/** The numbers below `count`: all near the ends, and some in between. */
+function* some(count: number, ends: number, step: number): Generator<number> {
+  for (let at = 0; at < count; at++) if (FULL || at < ends || at >= count - ends / 4 || at % (count > LONG_ROW ? 997 : step) === 0) yield at;
+}
+
+function flipped(bytes: Uint8Array, at: number, mask = 1 << at % 8): Uint8Array {
+  const copy = bytes.slice();
+  copy[at]! ^= mask;
+  return copy;
+}
+
+function* flips(part: Part, ends: number, step: number): Generator<Damage> {
+  for (const key of keysOf(part)) {
+    const bytes = rowsOf(store.disk, part).get(key)!;
+    for (const at of some(bytes.byteLength, ends, step)) yield { ...put(part, key, flipped(bytes, at)), name: `${part} ${String(key)}, byte ${at}` };
+  }
+}
+
+function* cuts(part: Part, ends: number, step: number): Generator<Damage> {
+  for (const key of keysOf(part)) {
+    const bytes = rowsOf(store.disk, part).get(key)!;
+    for (const length of some(bytes.byteLength, ends, step)) yield { ...put(part, key, bytes.slice(0, length)), name: `${part} ${String(key)}, cut to ${length}` };
+    for (const more of [1, 20, 1000]) for (const fill of [0, bytes]) {
+      const long = new Uint8Array(bytes.byteLength + more);
+      long.set(bytes);
+      if (fill !== 0) long.set(bytes.subarray(0, more), bytes.byteLength);
+      yield { ...put(part, key, long), name: `${part} ${String(key)}, ${more} longer` };
+    }
+  }
+}
+
+function* pairs<T>(all: readonly T[]): Generator<[T, T]> {
+  for (const [at, one] of all.entries()) for (const other of all.slice(at + 1)) yield [one, other];
+}
+
+function* swaps(part: Part): Generator<Damage> {
+  for (const [one, other] of pairs(keysOf(part))) {
+    const [left, right] = [rowsOf(store.disk, part).get(one)!, rowsOf(store.disk, part).get(other)!];
+    yield { name: `${part} ${String(one)} and ${String(other)} swapped`, rows: [one, other] as number[], apply: (disk) => void rowsOf(disk, part).set(one, right).set(other, left) };
+    yield { name: `${part} ${String(one)} twice`, rows: [other] as number[], apply: (disk) => void rowsOf(disk, part).set(other, left) };
+  }
+}
+
+function* removals(part: Part): Generator<Damage> {
+  const remove = (keys: unknown[]): Damage => ({ name: `${part} ${keys.join(" and ")} deleted`, rows: keys as number[], apply: (disk) => keys.forEach((key) => rowsOf(disk, part).delete(key)) });
+  for (const key of keysOf(part)) yield remove([key]);
+  for (const pair of pairs(keysOf(part))) yield remove(pair);
+  yield { ...remove(keysOf(part)), name: `all of ${part} deleted` };
+}
+
+/** Rows that are of this kind and not of this moment, or not of this database. */
+function* strangers(part: Part, disks: readonly MemoryDisk[]): Generator<Damage> {
+  const seen = new Map<unknown, Uint8Array[]>([...rowsOf(store.disk, part)].map(([key, bytes]) => [key, [bytes]]));
+  for (const [at, disk] of disks.entries()) {
+    for (const [key, bytes] of rowsOf(disk, part)) {
+      const known = seen.get(key) ?? [];
+      if (known.some((one) => Buffer.compare(one, bytes) === 0)) continue;
+      seen.set(key, [...known, bytes]);
+      const row = part === "log" ? positions.findLast((position) => position <= (key as number)) : undefined;
+      yield { ...put(part, key, bytes), name: `${part} ${String(key)} of ${at}`, ...(row !== undefined && { rows: [row] }) };
+    }
+  }
+}
+
+test("the store has everything that can be damaged, and undamaged it is whole", async () => {
+  const { disk } = store;
+  // A block of sixteen, one that is long, three behind each other in front of the checkpoint and four behind it.
+  expect(positions.map((position) => disk.log.get(position)!.byteLength > LONG_ROW)).toEqual([true, true, ...Array.from({ length: 7 }, () => false)]);
+  expect([...disk.queue.keys()]).toEqual(["a/0/0", "a/0/1", "a/1/0", "b/0/0"]);
+  expect([...disk.index.keys()].sort()).toEqual(["open/0", "segment/0/0", "segment/0/64"]);
+  expect([...disk.state.keys()].sort()).toEqual(["checkpoint", "epoch", "offset/g/a", "offset/g/b", "topic/a", "topic/b", "trim"]);
+  expect(truth.records.size).toBe(24);
+  expect(await judgeDamage(shallowCopyOf(disk), truth, { isTwice: true })).toMatchObject({ faults: [], isReported: false });
+});
+
+describe("a row of the log", { timeout: TIMEOUT }, () => {
+  test("every bit of every short row, and of the block: not taken for a row", () => {
+    const indexer = new TsIndexer();
+    for (const position of positions) {
+      const bytes = store.disk.log.get(position)!.slice();
+      if (bytes.byteLength > 10 * LONG_ROW) continue;
+      for (let at = 0; at < bytes.byteLength; at++) for (let bit = 0; bit < 8; bit++) {
+        bytes[at]! ^= 1 << bit;
+        if (indexer.openChunk(bytes, position).ok) expect.fail(`row ${position}, byte ${at}, bit ${bit}`);
+        bytes[at]! ^= 1 << bit;
+      }
+    }
+  });
+
+  test("a changed byte", async () => {
+    const { count, reported } = await judgeAll(flips("log", 48, 5), { isQuick: true, witness: null });
+    expect(count).toBeGreaterThan(700);
+    expect(reported).toBe(count);
+  });
+
+  test("cut to any length, or longer", async () => {
+    const { count, reported } = await judgeAll(cuts("log", 36, 17), { isQuick: true });
+    expect(count).toBeGreaterThan(400);
+    expect(reported).toBe(count);
+  });
+
+  test("two rows swapped, or one of them twice", async () => {
+    const { count, reported } = await judgeAll(swaps("log"), { isTwice: true });
+    expect([count, reported]).toEqual([72, 72]);
+  });
+
+  test("deleted: one, two, all", async () => {
+    const { count, reported } = await judgeAll(removals("log"), { isTwice: true });
+    expect([count, reported]).toEqual([9 + 36 + 1, 9 + 36 + 1]);
+  });
+
+  test("an older row put back, in the place of the block or beside it", async () => {
+    expect((await judgeAll(strangers("log", store.earlier), { isTwice: true })).count).toBeGreaterThan(8);
+  });
+
+  /** In front of the checkpoint: the queues' pages contradict it. */
+  const isKnown = ({ rows = [] }: Damage): boolean => rows.every((row) => row < (store.disk.state.get("checkpoint") as { position: number }).position);
+  const fromElsewhere = (): Damage[] => [...strangers("log", [foreign.disk, ...foreign.earlier])];
+
+  test("a row of another database at the same position: no consumer gets what belongs elsewhere", async () => {
+    const { count, reported } = await judgeAll(fromElsewhere().filter(isKnown), { isForConsumers: true });
+    expect(count).toBeGreaterThan(8);
+    // Beside the block nobody looks at it, and before the log's begin nobody comes by.
+    expect(reported).toBeGreaterThan(4);
+  });
+
+  test("what is not noticed: a row of another database where nothing contradicts it; encryption would", async () => {
+    const faults: string[] = [];
+    for (const { apply } of fromElsewhere().filter((damage) => !isKnown(damage))) {
+      const disk = shallowCopyOf(store.disk);
+      apply(disk);
+      faults.push(...(await judgeDamage(disk, truth, { isQuick: true, isForConsumers: true })).faults);
+    }
+    expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/"them .* is not what was sent/)]));
+  });
+});
+
+describe.each(["queue", "index"] as const)("a page of the %s", { timeout: TIMEOUT }, (part) => {
+  test("a changed byte", async () => {
+    expect((await judgeAll(flips(part, 40, 29), { isQuick: true })).count).toBeGreaterThan(100);
+  });
+
+  test("cut to any length, or longer", async () => {
+    expect((await judgeAll(cuts(part, 40, 29), { isQuick: true })).count).toBeGreaterThan(100);
+  });
+
+  test("two swapped, or one of them twice; deleted: one, two, all", async () => {
+    await judgeAll(swaps(part), { isTwice: true });
+    await judgeAll(removals(part), { isTwice: true });
+  });
+
+  test("older, or of another database", async () => {
+    await judgeAll(strangers(part, store.earlier), { isTwice: true });
+    // Its checksum is right: that it is another's is noticed by the records it leads to.
+    await judgeAll(strangers(part, [...foreign.earlier, foreign.disk]), { isTwice: true, ...(part === "queue" && { isForConsumers: true, mayMiss: () => true }) });
+  });
+});
+
+describe("control: with a protection off, damage is delivered", { timeout: TIMEOUT }, () => {
+  /** The first thing that is wrong with any of these damages. */
+  async function firstFault(damages: Iterable<Damage>, options: JudgeOptions): Promise<string | undefined> {
+    for (const { apply } of damages) {
+      const disk = shallowCopyOf(store.disk);
+      apply(disk);
+      const { faults } = await judgeDamage(disk, truth, { mayMiss: () => true, isQuick: true, isForConsumers: true, ...options });
+      if (faults.length > 0) return faults[0];
+    }
+    return undefined;
+  }
+
+  /** Takes every row that says how long it is. */
+  class CredulousIndexer extends TsIndexer {
+    override openChunk(row: Uint8Array, position: number): OpenedChunk {
+      const opened = super.openChunk(row, position);
+      if (opened.ok || (opened.reason !== "BAD_CRC" && opened.reason !== "BAD_POSITION")) return opened;
+      return { ok: true, epoch: 1, position, starts: true, ends: true, payload: row.subarray(CHUNK_HEADER_BYTES) };
+    }
+  }
+
+  test("checksums of rows", async () => {
+    // The last byte of a record: nothing else looks at it.
+    const [block] = positions as [number];
+    const bytes = store.disk.log.get(block)!;
+    const last = [put("log", block, flipped(bytes, bytes.byteLength - 1, 1))];
+    expect(await firstFault(last, {})).toBeUndefined();
+    expect(await firstFault(last, { indexer: () => new CredulousIndexer() })).toMatch(/is not what was sent/);
+  });
+
+  test("which queue and offset a record says it is of", async () => {
+    const pages = [...strangers("queue", [foreign.disk])];
+    expect(await firstFault(pages, {})).toBeUndefined();
+    // As if each record said what is wanted: the entry is believed.
+    vi.spyOn(CommitLog.prototype, "read").mockImplementation(async function believe(this: CommitLog, _queue, _first, entries, chosen) {
+      const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+      const parts: Uint8Array[] = [];
+      for (const at of chosen) {
+        const record = await this.readRecord(readInt64(view, at * ENTRY_BYTES));
+        if (record !== null) parts.push(record);
+      }
+      return { records: Buffer.concat(parts), taken: chosen.length };
+    });
+    expect(await firstFault(pages, {})).toMatch(/is delivered/);
+    vi.restoreAllMocks();
+  });
+
+  test("the checksum of the checkpoint", async () => {
+    const { check: _check, ...row } = structuredClone(store.disk.state.get("checkpoint")) as CheckpointRow;
+    const without = { ...row, queues: [] };
+    const apply = (disk: MemoryDisk): void => void disk.state.set("checkpoint", without);
+    expect(await firstFault([{ name: "", apply }], { mayMiss: () => false })).toMatch(/is missing/);
+    const checked = (disk: MemoryDisk): void => void disk.state.set("checkpoint", { ...without, check: _check });
+    expect(await firstFault([{ name: "", apply: checked }], { mayMiss: () => false })).toBeUndefined();
+  });
+});
+
+describe("a row of state", { timeout: TIMEOUT }, () => {
+  const SHAPES = [null, 0, -1, 1.5, NaN, Infinity, "", "x", true, [], [null], {}, { version: 1 }, { version: 2 }, new Uint8Array(3), new Date(0), 10n, new Map()];
+  const KEYS = ["checkpoint", "epoch", "offset/g/a", "offset/g/b", "topic/a", "topic/b", "trim", "merge", "config", "loss", "import/1"];
+
+  let turn = 0;
+
+  /** The value with one of its parts, however deep, replaced; each part by some of the shapes. */
+  function* variants(value: unknown): Generator<unknown> {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, part] of Object.entries(value)) {
+      // A checkpoint of before there was a checksum, and another permission, are no damage.
+      if (key === "check" || key === "perm") continue;
+      const replaced = (other: unknown): unknown => Object.assign(Array.isArray(value) ? [...(value as unknown[])] : { ...value }, { [key]: other });
+      for (const [at, shape] of SHAPES.entries()) if (FULL || at % 5 === (turn + key.length) % 5) yield replaced(shape);
+      turn++;
+      for (const variant of variants(part)) yield replaced(variant);
+      const without = { ...(value as Record<string, unknown>) };
+      delete without[key];
+      yield without;
+    }
+  }
+
+  function* damages(key: string): Generator<Damage> {
+    const set = (what: string, value: unknown): Damage => ({ name: `${key} ${what}`, apply: (disk) => void disk.state.set(key, value) });
+    yield { name: `${key} deleted`, apply: (disk) => void disk.state.delete(key) };
+    for (const shape of SHAPES) yield set(`is ${typeof shape} ${String(shape)}`, shape);
+    const now = store.disk.state.get(key);
+    for (const variant of variants(now)) yield set(`is ${JSON.stringify(variant, (_key, part: unknown) => (typeof part === "bigint" ? `${part}n` : part))}`, variant);
+    for (const [at, { state }] of store.earlier.entries()) if (state.has(key) && JSON.stringify(state.get(key)) !== JSON.stringify(now)) yield set(`as it was at ${at}`, state.get(key));
+  }
+
+  test.each(KEYS)("%s", async (key) => {
+    // Without a witness nobody knows what an epoch was whose row is gone.
+    for (const witness of key === "epoch" ? [markOf(truth)] : [null, markOf(truth)]) await judgeAll(damages(key), { isQuick: true, witness });
+  });
+});

@@ -28,8 +28,8 @@ export interface BlockStore {
    */
   commit(batch: CommitBatch): Promise<CommitOutcome>;
 
-  /** Up to `count` log rows in order, from the first whose key is at least `position`. */
-  readLog(position: number, count: number): Promise<LogRow[]>;
+  /** Up to `count` log rows in order, from the first whose key is at least `position`; one at least, and no more than make up about `bytes`. */
+  readLog(position: number, count: number, bytes?: number): Promise<LogRow[]>;
 
   /** Up to `count` keys of log rows in order, from the first that is at least `position`. */
   readLogKeys(position: number, count: number): Promise<number[]>;
@@ -114,3 +114,10 @@ export function lastEpoch(row: unknown): number {
 
 /** Of the row that an encrypted store has and no other (key-check.ts). */
 export const KEY_CHECK = "encryption";
+
+/** How many of these rows, by where they begin, come to no more than so many bytes of the log, or to one row. Nobody knows how long the last one is. */
+export function rowsWithin(positions: readonly number[], bytes: number): number {
+  let count = 1;
+  while (count < positions.length && positions[count]! - positions[0]! < bytes) count++;
+  return Math.min(count, positions.length);
+}

@@ -12,8 +12,8 @@ import { type CachedRow, LogCache } from "./log-cache.ts";
 /** Whose entries they are. */
 type Place = Pick<ConsumeQueue, "queueId" | "topicBytes">;
 
-/** Rows fetched at once when a read misses the cache: consumers mostly read on. */
-const READ_AHEAD_ROWS = 32;
+/** Fetched at once when a read misses the cache: consumers mostly read on. */
+const READ_AHEAD_ROWS = 256;
 const READ_AHEAD_BYTES = 1024 * 1024;
 /** Readers at different places of the log for whom the next rows are fetched before they ask. */
 const MAX_READERS_AHEAD = 4;
@@ -36,8 +36,6 @@ export class CommitLog {
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
   #rewriting: Promise<unknown> = Promise.resolve();
-  /** How many rows a miss reads ahead: large ones are enough alone. */
-  #readAhead = 1;
   /** Rows on their way for those who read on, by the position they begin at. */
   readonly #ahead = new Map<number, Promise<LogRow[]>>();
 
@@ -153,14 +151,12 @@ export class CommitLog {
     this.#walks++;
     try {
       await this.#rewriting;
-      for (let next = position, count = READ_AHEAD_ROWS; ; ) {
-        const rows = await this.#store.readLog(next, count);
+      for (let next = position; ; ) {
+        const rows = await this.#store.readLog(next, WALK_ROWS, READ_AHEAD_BYTES);
         yield* rows;
         const last = rows.at(-1);
         if (last === undefined) return;
         next = last.position + 1;
-        const bytes = rows.reduce((sum, row) => sum + row.bytes.byteLength, 1);
-        count = Math.min(WALK_ROWS, Math.max(1, Math.floor((READ_AHEAD_BYTES / bytes) * rows.length)));
       }
     } finally {
       this.#walks--;
@@ -232,12 +228,10 @@ export class CommitLog {
     return true;
   }
 
-  async #load(position: number, isCertain: boolean, count = this.#readAhead): Promise<CachedRow | undefined> {
+  async #load(position: number, isCertain: boolean, count = READ_AHEAD_ROWS): Promise<CachedRow | undefined> {
     // Whoever has read up to here goes on where the next row begins.
     const readsOn = isCertain && this.#cache.find(position - 1)?.end === position;
     const rows = (readsOn && (await this.#nextRows(position, count))) || (await this.#rowsAt(position, count));
-    const size = rows.at(-1)?.bytes.byteLength ?? 0;
-    this.#readAhead = Math.min(READ_AHEAD_ROWS, Math.max(1, Math.floor(READ_AHEAD_BYTES / (size + 1))));
     let wanted: CachedRow | undefined;
     for (const [at, row] of rows.entries()) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
@@ -262,7 +256,7 @@ export class CommitLog {
   async #nextRows(position: number, count: number): Promise<LogRow[] | false> {
     const ahead = this.#ahead.get(position);
     this.#ahead.delete(position);
-    const rows = await (ahead ?? this.#store.readLog(position, count));
+    const rows = await (ahead ?? this.#store.readLog(position, count, READ_AHEAD_BYTES));
     return rows[0]?.position === position && rows;
   }
 
@@ -275,7 +269,7 @@ export class CommitLog {
       if (this.#ahead.size < MAX_READERS_AHEAD) break;
       this.#ahead.delete(oldest);
     }
-    const fetched = this.#store.readLog(next, this.#readAhead);
+    const fetched = this.#store.readLog(next, READ_AHEAD_ROWS, READ_AHEAD_BYTES);
     // Whoever comes for them is told; it may be that nobody does.
     fetched.catch(() => {});
     this.#ahead.set(next, fetched);
@@ -286,7 +280,7 @@ export class CommitLog {
     for (;;) {
       const first = await this.#store.floorLog(position);
       if (first === undefined) return [];
-      const rows = await this.#store.readLog(first, count);
+      const rows = await this.#store.readLog(first, count, READ_AHEAD_BYTES);
       // Between the two it may have become part of another row, which begins before it.
       if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
     }

@@ -79,8 +79,8 @@ export class EncryptedStore implements BlockStore {
     }
   }
 
-  async readLog(position: number, count: number): Promise<LogRow[]> {
-    const rows = await this.#inner.readLog(position, count);
+  async readLog(position: number, count: number, bytes?: number): Promise<LogRow[]> {
+    const rows = await this.#inner.readLog(position, count, bytes);
     return Promise.all(rows.map(async (row) => ({ position: row.position, bytes: (await this.#opened().open(row)) ?? damaged(row.bytes) })));
   }
 

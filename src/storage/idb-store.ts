@@ -3,7 +3,7 @@ import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
-import { EPOCH_KEY, KEY_CHECK, lastEpoch } from "./block-store.ts";
+import { EPOCH_KEY, KEY_CHECK, lastEpoch, rowsWithin } from "./block-store.ts";
 import { plainLength } from "./cipher.ts";
 import { keyRange, scopeOf, writeBatch } from "./idb-batch.ts";
 import { Reserve } from "./idb-reserve.ts";
@@ -184,11 +184,13 @@ export class IdbStore implements BlockStore {
     return { status: "unknown", cause: error };
   }
 
-  async readLog(position: number, count: number): Promise<LogRow[]> {
-    const tx = (await this.#opened()).transaction("log");
+  async readLog(position: number, count: number, bytes = Infinity): Promise<LogRow[]> {
+    const { store } = (await this.#opened()).transaction("log");
     const range = IDBKeyRange.lowerBound(position);
-    const [keys, values] = await Promise.all([tx.store.getAllKeys(range, count), tx.store.getAll(range, count)]);
-    return keys.map((key, at) => ({ position: key, bytes: values[at]! })).filter(({ bytes }) => bytes.byteLength > 0);
+    const keys = await store.getAllKeys(range, count);
+    // None is a count without a limit.
+    const values = keys.length === 0 ? [] : await store.getAll(range, rowsWithin(keys, bytes));
+    return keys.slice(0, values.length).map((key, at) => ({ position: key, bytes: values[at]! })).filter((row) => row.bytes.byteLength > 0);
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {

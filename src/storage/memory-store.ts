@@ -1,5 +1,5 @@
 import type { BlockStore, CommitBatch, CommitOutcome, IndexChange, IndexRange, LogRow, PageKey, Removal } from "./block-store.ts";
-import { EPOCH_KEY, KEY_CHECK, lastEpoch } from "./block-store.ts";
+import { EPOCH_KEY, KEY_CHECK, lastEpoch, rowsWithin } from "./block-store.ts";
 import { MemoryRows } from "./memory-rows.ts";
 
 /** What a MemoryStore holds; several stores over one of these are several hosts over one database. */
@@ -40,9 +40,10 @@ export class MemoryStore implements BlockStore {
     return { status: "committed" };
   }
 
-  readLog(position: number, count: number): Promise<LogRow[]> {
+  readLog(position: number, count: number, bytes = Infinity): Promise<LogRow[]> {
     const { log } = this.#disk;
-    return Promise.resolve(log.from(position, count).map((at) => ({ position: at, bytes: log.get(at)!.slice() })));
+    const positions = log.from(position, count);
+    return Promise.resolve(positions.slice(0, rowsWithin(positions, bytes)).map((at) => ({ position: at, bytes: log.get(at)!.slice() })));
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {

@@ -16,6 +16,9 @@ const FILL_BATCH = 500;
 const FILL_SLICE = 20_000;
 const PULL_MAX = 32;
 const POLL_MAX = 1024;
+/** How long is sent before the store is made smaller, about as long as afterwards, ms. */
+const CALM = 10_000;
+const RETAIN_TIMEOUT = 240_000;
 
 /** @typedef {import("../../src/index.ts").TabMQ} TabMQ */
 /** @typedef {import("../../src/index.ts").Producer} Producer */
@@ -53,14 +56,14 @@ export const bench = {
   },
 
   /**
-   * Stores messages in batches, each with a key of its own; stops early at `bytes` of log.
+   * Stores messages in batches, each with a key of its own; stops early when the log is `bytes` long.
    * @param {{ namespace: string, count: number, size: number, bytes?: number }} options
    */
   async fill({ namespace, count, size, bytes = Number.POSITIVE_INFINITY }) {
     const { mq, producer } = await opened(namespace);
     const body = bodies(size);
     let done = 0;
-    while (done < count && (await mq.diagnostics()).broker.position < bytes) {
+    while (done < count && (await logBytes(mq)) < bytes) {
       const batches = [];
       for (const end = Math.min(count, done + FILL_SLICE); done < end; done += FILL_BATCH) {
         batches.push(producer.send(Array.from({ length: FILL_BATCH }, (_, at) => ({ topic: TOPIC, body: body(done + at), keys: keyOf(done + at) }))));
@@ -155,38 +158,63 @@ export const bench = {
   },
 
   /**
-   * Sends one by one, makes the store's limit smaller in the middle, goes on until the older half is gone and a second more.
+   * Sends one by one; in the middle the store's limit becomes smaller. Goes on until the rows are gone from IndexedDB too, and a second more.
    * @param {{ namespace: string, size: number, maxStoreBytes: number }} options
    */
   async retain({ namespace, size, maxStoreBytes }) {
     const { mq, producer } = await opened(namespace);
+    const db = await database(namespace);
     const body = bodies(size);
-    const stored = async () => (await mq.admin.topicStats(TOPIC)).queues.reduce((sum, queue) => sum + queue.maxOffset - queue.minOffset, 0);
-    const before = await stored();
+    const removed = async () => (await mq.diagnostics()).broker.retention;
+    let first = 0;
+    // From where the last look ended: Chromium passes by what is deleted one by one.
+    const firstRow = async () => (first = Number((await result(db.transaction("log").objectStore("log").openKeyCursor(IDBKeyRange.lowerBound(first))))?.key));
+    const goal = (await removed()).removedBytes + (await logBytes(mq)) - maxStoreBytes;
     const sends = { isOver: false, calm: /** @type {number[]} */ ([]), during: /** @type {number[]} */ ([]) };
     let times = sends.calm;
     const sending = (async () => {
       for (let at = 0; !sends.isOver; at++) times.push(await timeOf(() => producer.send({ topic: TOPIC, body: body(at) })));
     })();
-    await sleep(2000);
+    await sleep(CALM);
     times = sends.during;
     const began = performance.now();
-    await /** @type {any} */ (mq.admin).updateBrokerConfig({ maxStoreBytes });
-    while ((await stored()) > before * 0.55) {
-      if (performance.now() - began > 60_000) throw new Error("half of the store is still there after a minute");
-      await sleep(20);
-    }
-    const ms = performance.now() - began;
+    /** @param {() => Promise<boolean>} isDone @param {number} every */
+    const until = async (isDone, every) => {
+      while (!(await isDone())) {
+        if (performance.now() - began > RETAIN_TIMEOUT) throw new Error("half of the store is still there after minutes");
+        await sleep(every);
+      }
+      return performance.now() - began;
+    };
+    await mq.admin.updateBrokerConfig({ maxStoreBytes });
+    const ms = await until(async () => (await removed()).removedBytes >= goal, 10);
+    const { minPosition } = await removed();
+    const deleted = await until(async () => (await firstRow()) >= minPosition, 250);
     await sleep(1000);
     sends.isOver = true;
     await sending;
-    return { ms, calm: Math.max(...sends.calm), during: Math.max(...sends.during) };
+    await mq.admin.updateBrokerConfig({ maxStoreBytes: 0 });
+    db.close();
+    return { ms, deleted, calm: spread(sends.calm), during: spread(sends.during) };
   },
 };
 
 /** @typedef {typeof bench} Bench */
 
 Object.assign(globalThis, { bench });
+
+/** From its begin to its end. @param {TabMQ} mq */
+async function logBytes(mq) {
+  const { broker } = await mq.diagnostics();
+  return broker.position - broker.retention.minPosition;
+}
+
+/** @param {number[]} times */
+function spread(times) {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (/** @type {number} */ share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99), longest: at(1) };
+}
 
 /** @param {number} at */
 function keyOf(at) {

@@ -30,6 +30,9 @@ const STORED_MESSAGES = 1_000_000;
 const READ_MESSAGES = 150_000;
 const QUERIES = 50;
 const RETAINED_BYTES = 1024 * MIB;
+const RETAIN_ROUNDS = 3;
+/** As in src/model/limits.ts. */
+const ROW_REST = 15_000;
 /** How long the log must keep its number of rows until merging counts as finished, ms. */
 const MERGED_AFTER = 10_000;
 /** Of a message with a body of 100 bytes, on disk, roughly; the second figure is the room that compaction takes for a while. */
@@ -236,13 +239,25 @@ async function retention() {
   room(RETAINED_BYTES * 3);
   return withPage(join(work, "retained"), async (page) => {
     const namespace = `retained-${process.pid}`;
-    await call(page, "fill", { namespace, count: 2_000_000, size: KIB, bytes: RETAINED_BYTES });
-    await sleep(SETTLE_MS);
-    const { ms, calm, during } = await call(page, "retain", { namespace, size: KIB, maxStoreBytes: RETAINED_BYTES / 2 });
+    const rounds = [];
+    for (let round = 1; round <= RETAIN_ROUNDS; round++) {
+      await call(page, "fill", { namespace, count: 2_000_000, size: KIB, bytes: RETAINED_BYTES });
+      // Nothing is removed in a broker's first seconds.
+      await sleep(round === 1 ? ROW_REST : SETTLE_MS);
+      const { ms, deleted, calm, during } = await call(page, "retain", { namespace, size: KIB, maxStoreBytes: RETAINED_BYTES / 2 });
+      rounds.push({ ms, deleted, calm: calm.longest, during: during.longest });
+      const shown = [calm, during].map(({ count, p50, p99, longest }) => `${count} sends, p50 ${figure(p50)}, p99 ${figure(p99)}, longest ${figure(longest)} ms`);
+      console.error(`retention: round ${round}: ${figure(ms)} ms, rows gone after ${figure(deleted)} ms; before: ${shown[0]}; meanwhile: ${shown[1]}`);
+    }
     const common = { unit: "ms", better: /** @type {const} */ ("lower"), judged: /** @type {const} */ ("absolute") };
+    const worst = (/** @type {number[]} */ times) => [Math.max(...times)];
     return [
-      { ...common, name, measured: [ms], reference: [], bar: BARS.retention, note: "from updateBrokerConfig({ maxStoreBytes }) to the queues' new minOffsets" },
-      { ...common, name: "longest send meanwhile", measured: [during], reference: [calm], bar: BARS.retentionSend, note: "reference: before it" },
+      { ...common, name, measured: rounds.map(({ ms }) => ms), reference: [], bar: BARS.retention, note: `${RETAIN_ROUNDS} rounds; from updateBrokerConfig({ maxStoreBytes }) to the log's and the queues' new begin` },
+      { ...common, name: "the same, until no row of it is left", measured: rounds.map(({ deleted }) => deleted), reference: [], bar: null, note: "looked at in IndexedDB" },
+      {
+        ...common, name: "longest send meanwhile", measured: worst(rounds.map(({ during }) => during)), reference: worst(rounds.map(({ calm }) => calm)), bar: BARS.retentionSend,
+        note: `of all rounds, until the rows are gone; reference: the 10 s before; by round ${rounds.map(({ during, calm }) => `${figure(during)}/${figure(calm)}`).join(", ")}`,
+      },
     ];
   });
 }

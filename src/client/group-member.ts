@@ -40,7 +40,8 @@ const JOIN_TRIES = 3;
  * A consumer's place in its group: joins, fetches, gives queues up when asked, and joins again when the broker
  * changes. What happens to the messages is the affair of the consumer that owns this.
  *
- * It has one fetch outstanding. `poke` sends a newer one, which the broker puts in the place of the older.
+ * It has one fetch outstanding. While messages flow, each is answered at once; when none are left the next one waits
+ * at the broker, and `poke` sends a newer one, which the broker puts in its place.
  */
 export class GroupMember {
   readonly events = new Events<MemberEvents>();
@@ -54,6 +55,10 @@ export class GroupMember {
   #turn = 0;
   #isStopped = false;
   #isPoked = false;
+  /** The last answer brought messages: there may be more. */
+  #isFlowing = false;
+  /** The fetch that is out does not wait; another one would ask for the same messages again. */
+  #isAsking = false;
   #joining: Promise<void> | null = null;
   #cancelCommit: Cancel | null = null;
 
@@ -143,7 +148,7 @@ export class GroupMember {
     // Several reasons in one task make one fetch.
     queueMicrotask(() => {
       this.#isPoked = false;
-      if (this.#memberId !== null && !this.#isStopped) void this.#keepFetching(this.#memberId);
+      if (this.#memberId !== null && !this.#isStopped && !this.#isAsking) void this.#keepFetching(this.#memberId);
     });
   }
 
@@ -196,8 +201,9 @@ export class GroupMember {
   /** Fetches, and goes on fetching until a newer fetch takes over or the membership ends. */
   async #keepFetching(memberId: string): Promise<void> {
     const turn = this.#turn + 1;
+    this.#isAsking = this.#isFlowing;
     try {
-      await this.#fetch(memberId, LONG_POLL);
+      await this.#fetch(memberId, this.#isFlowing ? 0 : LONG_POLL);
     } catch (error) {
       if (memberId !== this.#memberId || error instanceof BrokerGone) return;
       this.#report(error);
@@ -207,7 +213,7 @@ export class GroupMember {
   }
 
   async #fetch(memberId: string, wait: number): Promise<void> {
-    this.#turn++;
+    const turn = ++this.#turn;
     this.#cancelCommit?.();
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
@@ -227,11 +233,14 @@ export class GroupMember {
         }
       }
       throw error;
+    } finally {
+      if (turn === this.#turn) this.#isAsking = false;
     }
   }
 
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
     const { brokerName } = this.#connection.serving;
+    this.#isFlowing = reply.records.byteLength > 0;
     if (reply.assignment !== undefined && reply.generation > this.#generation) {
       this.#generation = reply.generation;
       const change = this.#queues.assign(reply.assignment, brokerName);

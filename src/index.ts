@@ -22,3 +22,5 @@ export {
 export { MessageSelector } from "./filter/tag-expression.ts";
 export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
 export { tagHash } from "./model/hash.ts";
+export { DEFAULT_DELAY_LEVELS, parseDelayLevels } from "./model/delay-level.ts";
+export { retryDelay } from "./model/retry.ts";

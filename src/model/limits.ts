@@ -14,6 +14,8 @@ export const MAX_QUEUES_PER_TOPIC = 128;
 export const MAX_TOPICS = 10_000;
 /** Pairs of a group and a topic whose offsets the broker keeps, over all groups. */
 export const MAX_GROUP_TOPICS = 20_000;
+/** Each is a queue of the schedule topic. */
+export const MAX_DELAY_LEVELS = MAX_QUEUES_PER_TOPIC;
 
 // Messages
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { DEFAULT_QUERY_MESSAGES, MAX_KEY_LENGTH, MAX_QUERY_MESSAGES } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { parseOffsetMsgId } from "../model/message-id.ts";
-import { checkClientTopic, checkGroup, isSystemTopic } from "../model/names.ts";
+import { checkClientTopic, checkGroup, isCopyTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { BROKER_ADDRESS, decodeRecords } from "../model/record-codec.ts";
 import type { ConsumeStats, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
@@ -132,7 +132,7 @@ export class Admin {
     let other: MessageExt | undefined;
     for await (const message of this.#find({ topic: null, key: id, max: DEFAULT_QUERY_MESSAGES, begin: 0, end: Number.MAX_SAFE_INTEGER })) {
       // Copies that the system has made, for a retry or a dead letter, carry the id as well.
-      if (!isSystemTopic(message.topic)) return message;
+      if (!isCopyTopic(message.topic)) return message;
       other ??= message;
     }
     if (other !== undefined) return other;

@@ -107,6 +107,11 @@ export function isSystemTopic(name: string): boolean {
   return SYSTEM_TOPICS.has(name) || name.startsWith(SYSTEM_TOPIC_PREFIX);
 }
 
+/** True where the broker puts copies of what was sent elsewhere. */
+export function isCopyTopic(name: string): boolean {
+  return isSystemTopic(name) || name.startsWith(RETRY_TOPIC_PREFIX) || name.startsWith(DLQ_TOPIC_PREFIX);
+}
+
 /**
  * Refuses the topics only the broker itself may write.
  * @throws MQError NO_PERMISSION with `field`

@@ -30,6 +30,8 @@ export interface BrokerApi {
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
+  /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
+  settle(request: SettleRequest): Promise<Answer<SettleReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
   /** 0 for a queue that nobody knows. */
   searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
@@ -52,7 +54,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "pull", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "settle", "pull", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
@@ -190,7 +192,12 @@ export interface JoinReply {
 export interface AssignedQueue extends QueueRef {
   /** Where to begin. */
   offset: number;
+  /** Finished already, behind that. */
+  done: OffsetRange[];
 }
+
+/** From the first offset up to but not including the second. */
+export type OffsetRange = [from: number, to: number];
 
 /** State of one queue that the member holds, draining ones included. */
 export interface HeldQueue extends QueueRef {
@@ -234,6 +241,28 @@ export interface QueueCommit extends QueueRef {
 export interface QuitRequest {
   memberId: string;
   commits: QueueCommit[];
+}
+
+export interface SettleRequest extends QueueRef {
+  memberId: string;
+  maxReconsumeTimes: number;
+  results: SettleResult[];
+}
+
+/** A message that a listener did not consume. */
+export interface SettleResult {
+  queueOffset: number;
+  /** To be tried again, or not. */
+  action: "retry" | "dead";
+  /** When: a level; 0 or missing = as its failures say. */
+  delayLevel?: number;
+  /** Why. */
+  error?: string;
+}
+
+export interface SettleReply {
+  /** These stay as they were, the others are finished. */
+  refused: { queueOffset: number; error: ErrorData }[];
 }
 
 export interface PullRequest extends QueueRef {

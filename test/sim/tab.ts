@@ -1,6 +1,6 @@
 import { connectWith } from "../../src/client/connect.ts";
 import type { PullConsumer } from "../../src/client/pull-consumer.ts";
-import type { ConsumeContext } from "../../src/client/push-consumer.ts";
+import type { ConsumeContext } from "../../src/client/listener-runner.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { MessageExt } from "../../src/model/message.ts";
 import { asMQError, type MQError } from "../../src/model/errors.ts";

@@ -1,0 +1,86 @@
+import { MQError } from "../model/errors.ts";
+import type { Finish } from "../model/finish.ts";
+import { MAX_DONE_RANGES } from "../model/limits.ts";
+import { queueKey } from "../model/queue.ts";
+import type { OffsetRange } from "../protocol/api.ts";
+import type { DurableState } from "../storage/durable-state.ts";
+
+const PREFIX = "done/";
+
+/** Of a group and a topic. */
+interface Row {
+  /** What records before this position of the log finish is taken in: a replay must not take it in again after a reset. */
+  position: number;
+  queues: Record<number, OffsetRange[]>;
+}
+
+/**
+ * Messages that a group has finished although its offset is still before them: each because a record in the log takes
+ * its place. As ranges, ascending; what the offset has passed is forgotten.
+ */
+export class DoneOffsets {
+  readonly #state: DurableState;
+  readonly #rows = new Map<string, Row>();
+
+  constructor(state: DurableState) {
+    this.#state = state;
+  }
+
+  restore(): void {
+    for (const [key, value] of this.#state.startingWith(PREFIX)) this.#rows.set(key, structuredClone(value) as Row);
+  }
+
+  of(group: string, topic: string, queueId: number): OffsetRange[] {
+    return this.#rows.get(keyOf(group, topic))?.queues[queueId] ?? [];
+  }
+
+  has({ group, topic, queueId, queueOffset }: Finish): boolean {
+    return this.of(group, topic, queueId).some(([from, to]) => from <= queueOffset && queueOffset < to);
+  }
+
+  /** Throws FLOW_CONTROL where there are too many stretches already. */
+  checkRoom({ group, topic, queueId }: Finish): void {
+    if (this.of(group, topic, queueId).length < MAX_DONE_RANGES) return;
+    throw new MQError("FLOW_CONTROL", `Group "${group}" has finished ${MAX_DONE_RANGES} stretches of ${queueKey(topic, queueId)} behind a message that it has not finished.`);
+  }
+
+  /** The record at `position` finishes it. */
+  add({ group, topic, queueId, queueOffset }: Finish, position: number): void {
+    const row = this.#rows.get(keyOf(group, topic)) ?? { position: 0, queues: {} };
+    if (position < row.position) return;
+    row.position = position + 1;
+    row.queues[queueId] = withOffset(row.queues[queueId] ?? [], queueOffset);
+    this.#keep(group, topic, row);
+  }
+
+  /** The group's offset has moved: what is before it is of no interest, and of what it has gone back to it is given all again. */
+  moved(group: string, topic: string, queueId: number, from: number, to: number): void {
+    const row = this.#rows.get(keyOf(group, topic));
+    const ranges = row?.queues[queueId];
+    if (row === undefined || ranges === undefined) return;
+    const left = to < from ? [] : ranges.filter(([, end]) => end > to).map(([start, end]): OffsetRange => [Math.max(start, to), end]);
+    if (left.length === ranges.length && left[0]?.[0] === ranges[0]?.[0]) return;
+    if (left.length === 0) delete row.queues[queueId];
+    else row.queues[queueId] = left;
+    this.#keep(group, topic, row);
+  }
+
+  #keep(group: string, topic: string, row: Row): void {
+    this.#rows.set(keyOf(group, topic), row);
+    this.#state.set(`${PREFIX}${keyOf(group, topic)}`, row);
+  }
+}
+
+function keyOf(group: string, topic: string): string {
+  return `${group}/${topic}`;
+}
+
+/** The ranges with one more offset, joined where they touch. */
+function withOffset(ranges: readonly OffsetRange[], offset: number): OffsetRange[] {
+  const before = ranges.filter(([, to]) => to < offset);
+  const after = ranges.filter(([from]) => from > offset + 1);
+  const touching = ranges.slice(before.length, ranges.length - after.length);
+  const from = Math.min(offset, touching[0]?.[0] ?? offset);
+  const to = Math.max(offset + 1, touching.at(-1)?.[1] ?? 0);
+  return [...before, [from, to], ...after];
+}

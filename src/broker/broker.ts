@@ -23,6 +23,7 @@ import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { FlushService } from "./flush.ts";
@@ -73,6 +74,7 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly retries: RetryService;
+  readonly deadLetters: DeadLetters;
   readonly stats: Stats;
   readonly times: TimeSearch;
   readonly exports: LogExport;
@@ -150,13 +152,15 @@ export class Broker {
     const refusal = (): MQError | null => this.#retention.refusal;
     this.send = new SendService({ log: this.#log, queues: this.#queues, topics: this.topics, appender, flushes: this.flushes, settings, refusal });
     const mover = new Mover({ log: this.#log, appender, queues: this.#queues, offsets: this.#offsets, reader, refusal });
-    this.#schedule = new ScheduleService({ settings, topics: this.topics, queues: this.#queues, offsets: this.#offsets, reader, mover, clock: steady, timers });
+    this.#schedule = new ScheduleService({ settings, state: this.#state, topics: this.topics, queues: this.#queues, offsets: this.#offsets, reader, mover, clock: steady, timers });
     this.retries = new RetryService({ groups: this.groups, topics: this.topics, mover, schedule: this.#schedule });
+    this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets, refusal,
+      onEnd: () => this.#schedule.start(),
     });
     this.queries = new QueryService(this.#log, this.#keys);
     this.groups.onExpired = (member) => {

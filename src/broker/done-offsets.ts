@@ -65,6 +65,20 @@ export class DoneOffsets {
     this.#keep(group, topic, row);
   }
 
+  adopt(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {
+    const row = this.#rows.get(keyOf(group, topic)) ?? { position, queues: {} };
+    row.position = Math.max(row.position, position);
+    row.queues[queueId] = ranges.filter(([from, to]) => from < to).sort(([a], [b]) => a - b);
+    this.#keep(group, topic, row);
+  }
+
+  *all(): Generator<{ group: string; topic: string; queues: Row["queues"] }> {
+    for (const [key, { queues }] of this.#rows) {
+      const [group = "", topic = ""] = key.split("/");
+      if (Object.keys(queues).length > 0) yield { group, topic, queues: structuredClone(queues) };
+    }
+  }
+
   #keep(group: string, topic: string, row: Row): void {
     this.#rows.set(keyOf(group, topic), row);
     this.#state.set(`${PREFIX}${keyOf(group, topic)}`, row);

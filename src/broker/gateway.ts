@@ -57,6 +57,9 @@ const settleRequest = record({
   ),
 });
 
+const deadLettersRequest = record({ group, offset });
+const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
+
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
 
 const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
@@ -153,6 +156,8 @@ export function serve(port: PortLike, connection: Connection): void {
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),
     messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
+    deadLetters: (request) => answer(() => connection.open().broker.deadLetters.list(deadLettersRequest(request, "deadLetters"))),
+    resendDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.resend(resendRequest(request, "resendDeadLetters"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),

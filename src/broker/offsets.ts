@@ -104,11 +104,20 @@ export class Offsets {
     return [...(this.#offsets.get(group)?.keys() ?? [])];
   }
 
+  /** As an export says it. What the log before `position` finishes is in it. */
+  adoptDone(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {
+    this.#done.adopt(group, topic, queueId, ranges, position);
+  }
+
   /** Everything, as an export has it. */
   all(): GroupOffsets[] {
-    return [...this.#offsets].flatMap(([group, topics]) =>
-      [...topics].map(([topic, offsets]) => ({ group, topic, offsets: Object.entries(offsets).map(([queueId, offset]): [number, number] => [Number(queueId), offset]) })),
-    );
+    const all = [...this.#offsets].flatMap(([group, topics]) => [...topics].map(([topic, offsets]): GroupOffsets => ({ group, topic, offsets: numbered(offsets) })));
+    for (const { group, topic, queues } of this.#done.all()) {
+      const row = all.find((known) => known.group === group && known.topic === topic);
+      if (row !== undefined) row.done = numbered(queues);
+      else all.push({ group, topic, offsets: [], done: numbered(queues) });
+    }
+    return all;
   }
 
   /** Groups that have been at this topic. */
@@ -146,4 +155,8 @@ function readOffsets(row: unknown): Record<number, number> {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function numbered<T>(byQueue: Record<number, T>): [queueId: number, value: T][] {
+  return Object.entries(byQueue).map(([queueId, value]) => [Number(queueId), value]);
 }

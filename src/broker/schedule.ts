@@ -9,6 +9,8 @@ import type { Cancel, Timers } from "../platform/timers.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { DurableState } from "../storage/durable-state.ts";
+import { readImport } from "./import-row.ts";
 import type { Move, Mover } from "./mover.ts";
 import type { Offsets } from "./offsets.ts";
 import type { QueueReader } from "./queue-reader.ts";
@@ -26,6 +28,7 @@ const REFUSED_DELAY = 1000;
 
 export interface ScheduleServices {
   settings: BrokerSettings;
+  state: DurableState;
   topics: Topics;
   queues: ConsumeQueueStore;
   offsets: Offsets;
@@ -83,7 +86,7 @@ export class ScheduleService {
     };
   }
 
-  /** Call when the log is recovered. */
+  /** Call when the log is recovered, or another one was imported. */
   start(): void {
     this.#wake();
   }
@@ -99,6 +102,8 @@ export class ScheduleService {
   }
 
   #wake(): void {
+    // Of what is half imported nobody knows yet what has been delivered.
+    if (readImport(this.#services.state)?.isDone === false) return;
     this.#isWanted = true;
     if (!this.#isRunning && !this.#isStopped) void this.#run();
   }

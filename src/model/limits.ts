@@ -88,6 +88,8 @@ export const MAX_IMPORT_ID_LENGTH = 64;
 export const DEFAULT_QUERY_MESSAGES = 32;
 /** RocketMQ's maxMsgsNumBatch. */
 export const MAX_QUERY_MESSAGES = 64;
+export const DEFAULT_DEAD_LETTERS = 1000;
+export const MAX_RESENT_IDS = 10_000;
 /** A key is a part of the properties. */
 export const MAX_KEY_LENGTH = MAX_PROPERTIES_BYTES;
 /** Segments of the key index that one call looks at; the caller goes on from there. */

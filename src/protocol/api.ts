@@ -44,6 +44,9 @@ export interface BrokerApi {
   queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
   /** The record at a position of the log; empty when there is none. */
   messageAt(position: number): Promise<Answer<Uint8Array>>;
+  deadLetters(request: DeadLettersRequest): Promise<Answer<DeadLettersReply>>;
+  /** Answered when it is durable. May be repeated. */
+  resendDeadLetters(request: ResendRequest): Promise<Answer<SettleReply>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
   beginExport(): Promise<Answer<LogExtent>>;
   exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
@@ -55,7 +58,7 @@ export interface BrokerApi {
 
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "settle", "pull", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "diagnostics",
+  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "deadLetters", "resendDeadLetters", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -265,6 +268,24 @@ export interface SettleReply {
   refused: { queueOffset: number; error: ErrorData }[];
 }
 
+export interface DeadLettersRequest {
+  group: string;
+  /** Of the dead-letter queue: where to begin. */
+  offset: number;
+}
+
+export interface DeadLettersReply {
+  /** Whole records, the oldest first. */
+  records: Uint8Array;
+  /** Where to go on; null = there is no more. */
+  nextOffset: number | null;
+}
+
+export interface ResendRequest {
+  group: string;
+  queueOffsets: number[];
+}
+
 export interface PullRequest extends QueueRef {
   expression: string;
   offset: number;
@@ -350,6 +371,8 @@ export interface GroupOffsets {
   group: string;
   topic: string;
   offsets: [queueId: number, offset: number][];
+  /** Finished behind its offset. */
+  done?: [queueId: number, ranges: OffsetRange[]][];
 }
 
 /** What an export comprises. */

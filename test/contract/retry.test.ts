@@ -1,6 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ConsumeContext, MessageExt, Producer, PushConsumerOptions, TabMQ } from "../../src/index.ts";
+import { Offsets } from "../../src/broker/offsets.ts";
+import { systemTimers } from "../../src/platform/timers.ts";
+import { copyOf } from "../support/memory-disk.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { QuotaStore } from "../support/quota-store.ts";
 
 /** Of which the first retry takes the third. */
 const LEVELS = "1ms 2ms 30ms 40ms 50ms";
@@ -162,5 +166,102 @@ describe("options", () => {
     await until(() => seen.length === 3);
     expect(seen[1]! - seen[0]!).toBeGreaterThan(150);
     expect(seen[2]! - seen[1]!).toBeGreaterThan(150);
+  });
+});
+
+describe("what was handed back", () => {
+  /** The first message holds the offset; three behind it are handed back. */
+  async function withThreeBehind(): Promise<void> {
+    const it = await consume((message) => (message.text() === "0" ? new Promise<void>(() => {}) : "RECONSUME_LATER"), { maxReconsumeTimes: 0 });
+    await producer.send([0, 1, 2, 3].map((body) => ({ topic: "t", body: `${body}` })));
+    await until(async () => (await mq.admin.deadLetters("g")).length === 3);
+    // Not even a fetch has told the broker how far this consumer is.
+    expect(it.assignment()).toContainEqual({ topic: "t", brokerName: "broker-a", queueId: 0 });
+  }
+
+  /** Another broker with the disk as it is now, as after a crash, and what its consumer of the group gets. */
+  async function afterCrash(): Promise<string[]> {
+    const next = new NodeOrigin(copyOf(origin.disk));
+    try {
+      const tab = await next.connect({ broker: { messageDelayLevel: LEVELS } });
+      const seen: string[] = [];
+      await consume((message) => void seen.push(message.text()), {}, tab);
+      await until(async () => (await tab.admin.consumeStats("g")).diffTotal === 0);
+      return seen.sort();
+    } finally {
+      await next.close();
+    }
+  }
+
+  test("does not come again from where it stood, although the offset is before it: the next owner knows", async () => {
+    await withThreeBehind();
+    const seen: string[] = [];
+    const other = await origin.connect();
+    await mq.close();
+    await consume((message) => void seen.push(message.text()), {}, other);
+    await until(async () => (await other.admin.consumeStats("g")).diffTotal === 0);
+    expect(seen).toEqual(["0"]);
+  });
+
+  test("nor from the next broker after a crash; control: one that does not read it in the log delivers it twice", async () => {
+    await withThreeBehind();
+    // The copies are durable; what follows from them may not be written yet.
+    origin.disk.state.delete("done/g/t");
+    expect(await afterCrash()).toEqual(["0"]);
+    vi.spyOn(Offsets.prototype, "finish").mockImplementation(() => {});
+    expect(await afterCrash()).toEqual(["0", "1", "2", "3"]);
+    vi.restoreAllMocks();
+  });
+
+  test("the same call again changes nothing, and who does not hold the queue is refused", async () => {
+    const stuck: MessageExt[] = [];
+    await consume((message) => new Promise<void>(() => stuck.push(message)));
+    await producer.send({ topic: "t", body: "x" });
+    await until(() => stuck.length === 1);
+    const broker = origin.host.broker!;
+    const [session] = [...broker.sessions].filter(({ members }) => members.size > 0);
+    const [member] = session!.members;
+    const request = { memberId: member!.id, topic: "t", queueId: 0, maxReconsumeTimes: 16, results: [{ queueOffset: 0, action: "retry" as const, delayLevel: 1 }] };
+    expect(await Promise.all([broker.retries.settle(member!, request), broker.retries.settle(member!, request)])).toEqual([{ refused: [] }, { refused: [] }]);
+    expect(await broker.retries.settle(member!, request)).toEqual({ refused: [] });
+    expect((await mq.admin.topicStats("SCHEDULE_TOPIC_XXXX")).queues[0]!.maxOffset).toBe(1);
+    const beyond = { ...request, results: [{ queueOffset: 7, action: "retry" as const }] };
+    expect(await broker.retries.settle(member!, beyond)).toMatchObject({ refused: [{ queueOffset: 7, error: { code: "NO_MESSAGE" } }] });
+    await expect(broker.retries.settle(member!, { ...request, queueId: 3 })).rejects.toMatchObject({ code: "STALE_GENERATION" });
+  });
+
+  test("a broker that has no room: the message is kept, and its listener called again", async () => {
+    const full = new NodeOrigin();
+    const store = new QuotaStore(full.disk);
+    full.makeStore = () => store;
+    try {
+      // Five seconds, shortened.
+      const timers = { after: (delay: number, run: () => void) => systemTimers.after(delay === 5000 ? 50 : delay, run) };
+      const tab = await full.connect({ broker: { messageDelayLevel: LEVELS } }, { timers });
+      const sender = await tab.createProducer({ producerGroup: "p" });
+      const errors: string[] = [];
+      const attempts: number[] = [];
+      const it = await consume(
+        (_message, { attempt }) => {
+          attempts.push(attempt);
+          if (attempts.length === 3) store.quota = Number.POSITIVE_INFINITY;
+          return attempts.length < 4 ? "RECONSUME_LATER" : undefined;
+        },
+        {},
+        tab,
+      );
+      it.on("error", ({ code }) => errors.push(code));
+      it.suspend();
+      await sender.send({ topic: "t", body: "x" });
+      await until(async () => (await tab.admin.consumeStats("g")).queues.some(({ inflight }) => inflight === 1));
+      store.quota = store.usage;
+      it.resume();
+      await until(() => attempts.length === 4);
+      // Twice here, where it was kept, and then by way of the retry topic.
+      expect({ attempts, errors }).toEqual({ attempts: [1, 2, 3, 2], errors: ["STORAGE_FULL", "STORAGE_FULL"] });
+      await until(async () => (await tab.admin.consumeStats("g")).diffTotal === 0);
+    } finally {
+      await full.close();
+    }
   });
 });

@@ -79,6 +79,8 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     topic: fc.option(topic), key: fc.constantFrom("a", "", "F".repeat(32), "__proto__"), max: fc.nat({ max: 65 }), begin: offset, end: offset, before: fc.option(offset),
   }).map((request) => [request]),
   messageAt: offset.map((position) => [position]),
+  deadLetters: fc.record({ group, offset }).map((request) => [request]),
+  resendDeadLetters: fc.record({ group, queueOffsets: fc.array(offset, { maxLength: 3 }) }).map((request) => [request]),
   diagnostics: fc.constant([]),
   beginExport: fc.constant([]),
   exportRecords: fc.record({ position: offset, end: offset }).map((request) => [request]),

@@ -7,12 +7,17 @@ import type { DurableState } from "../storage/durable-state.ts";
 
 const PREFIX = "done/";
 
-/** Of a group and a topic. */
+/**
+ * Of a group and a topic. Never changed, always replaced: one that is on its way to the store must not get ahead of the
+ * offsets that are on the way with it.
+ */
 interface Row {
   /** What records before this position of the log finish is taken in: a replay must not take it in again after a reset. */
-  position: number;
-  queues: Record<number, OffsetRange[]>;
+  readonly position: number;
+  readonly queues: Readonly<Record<number, OffsetRange[]>>;
 }
+
+const NEW: Row = { position: 0, queues: {} };
 
 /**
  * Messages that a group has finished although its offset is still before them: each because a record in the log takes
@@ -27,7 +32,7 @@ export class DoneOffsets {
   }
 
   restore(): void {
-    for (const [key, value] of this.#state.startingWith(PREFIX)) this.#rows.set(key, structuredClone(value) as Row);
+    for (const [key, value] of this.#state.startingWith(PREFIX)) this.#rows.set(key, value as Row);
   }
 
   of(group: string, topic: string, queueId: number): OffsetRange[] {
@@ -46,11 +51,9 @@ export class DoneOffsets {
 
   /** The record at `position` finishes it. */
   add({ group, topic, queueId, queueOffset }: Finish, position: number): void {
-    const row = this.#rows.get(keyOf(group, topic)) ?? { position: 0, queues: {} };
+    const row = this.#rows.get(keyOf(group, topic)) ?? NEW;
     if (position < row.position) return;
-    row.position = position + 1;
-    row.queues[queueId] = withOffset(row.queues[queueId] ?? [], queueOffset);
-    this.#keep(group, topic, row);
+    this.#keep(group, topic, { position: position + 1, queues: { ...row.queues, [queueId]: withOffset(row.queues[queueId] ?? [], queueOffset) } });
   }
 
   /** The group's offset has moved: what is before it is of no interest, and of what it has gone back to it is given all again. */
@@ -60,22 +63,20 @@ export class DoneOffsets {
     if (row === undefined || ranges === undefined) return;
     const left = to < from ? [] : ranges.filter(([, end]) => end > to).map(([start, end]): OffsetRange => [Math.max(start, to), end]);
     if (left.length === ranges.length && left[0]?.[0] === ranges[0]?.[0]) return;
-    if (left.length === 0) delete row.queues[queueId];
-    else row.queues[queueId] = left;
-    this.#keep(group, topic, row);
+    const { [queueId]: _, ...others } = row.queues;
+    this.#keep(group, topic, { ...row, queues: left.length === 0 ? others : { ...others, [queueId]: left } });
   }
 
   adopt(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {
-    const row = this.#rows.get(keyOf(group, topic)) ?? { position, queues: {} };
-    row.position = Math.max(row.position, position);
-    row.queues[queueId] = ranges.filter(([from, to]) => from < to).sort(([a], [b]) => a - b);
-    this.#keep(group, topic, row);
+    const row = this.#rows.get(keyOf(group, topic)) ?? NEW;
+    const sorted = ranges.filter(([from, to]) => from < to).sort(([a], [b]) => a - b);
+    this.#keep(group, topic, { position: Math.max(row.position, position), queues: { ...row.queues, [queueId]: sorted } });
   }
 
   *all(): Generator<{ group: string; topic: string; queues: Row["queues"] }> {
     for (const [key, { queues }] of this.#rows) {
       const [group = "", topic = ""] = key.split("/");
-      if (Object.keys(queues).length > 0) yield { group, topic, queues: structuredClone(queues) };
+      if (Object.keys(queues).length > 0) yield { group, topic, queues };
     }
   }
 

@@ -32,7 +32,10 @@ export class DoneOffsets {
   }
 
   restore(): void {
-    for (const [key, value] of this.#state.startingWith(PREFIX)) this.#rows.set(key, value as Row);
+    for (const [key, value] of this.#state.startingWith(PREFIX)) {
+      const row = readRow(value);
+      if (row !== null) this.#rows.set(key, row);
+    }
   }
 
   of(group: string, topic: string, queueId: number): OffsetRange[] {
@@ -88,6 +91,19 @@ export class DoneOffsets {
 
 function keyOf(group: string, topic: string): string {
   return `${group}/${topic}`;
+}
+
+/** Null when it is no such row: then the group is given again what it had finished. */
+function readRow(value: unknown): Row | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { position, queues } = value as Partial<Record<keyof Row, unknown>>;
+  if (!isCount(position) || typeof queues !== "object" || queues === null) return null;
+  const areRanges = (list: unknown): boolean => Array.isArray(list) && list.every((range) => Array.isArray(range) && range.length === 2 && range.every(isCount));
+  return Object.values(queues).every(areRanges) ? (value as Row) : null;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** The ranges with one more offset, joined where they touch. */

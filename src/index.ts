@@ -3,11 +3,11 @@ export { connect, type ConnectOptions } from "./client/connect.ts";
 export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
-export type {
-  BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
-} from "./client/push-consumer.ts";
+export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } from "./client/push-consumer.ts";
+export type { BatchListener, ConsumeContext, ConsumeResult, ExceptionPolicy, MessageListener } from "./client/listener-runner.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { Admin, QueryOptions } from "./client/admin.ts";
+export type { ResendOptions, ResendResult } from "./client/dead-letters.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
   BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, Durability, MessageType, OffsetBoundary, PullStatus,
@@ -22,3 +22,5 @@ export {
 export { MessageSelector } from "./filter/tag-expression.ts";
 export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
 export { tagHash } from "./model/hash.ts";
+export { DEFAULT_DELAY_LEVELS, parseDelayLevels } from "./model/delay-level.ts";
+export { retryDelay } from "./model/retry.ts";

@@ -1,5 +1,6 @@
 import type { TagExpression } from "../filter/tag-expression.ts";
 import { MQError } from "../model/errors.ts";
+import { RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Member } from "./member.ts";
 import type { RateMeter } from "./rate-meter.ts";
@@ -43,6 +44,7 @@ export class ConsumerGroup {
 
 /** `orders "created || paid", stock "*"` */
 function describe(subscriptions: ReadonlyMap<string, TagExpression>): string {
-  const parts = [...subscriptions].map(([topic, { all, tags }]) => `${topic} "${all ? "*" : tags.join(" || ")}"`);
+  const asked = [...subscriptions].filter(([topic]) => !topic.startsWith(RETRY_TOPIC_PREFIX));
+  const parts = asked.map(([topic, { all, tags }]) => `${topic} "${all ? "*" : tags.join(" || ")}"`);
   return parts.sort().join(", ");
 }

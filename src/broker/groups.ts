@@ -2,6 +2,7 @@ import { parseTagExpression, type TagExpression } from "../filter/tag-expression
 import { allocateAveragely } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
+import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
@@ -43,6 +44,7 @@ export class Groups {
     if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }
+    if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     const subscriptions = new Map<string, TagExpression>();
     for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
@@ -61,7 +63,8 @@ export class Groups {
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
-    for (const topic of begun) this.#beginAt(group.name, topic, request.consumeFromWhere);
+    // What is to be tried again is the group's own, whenever it joins.
+    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : request.consumeFromWhere);
     this.#rebalance(group);
     this.#watchExpiry();
     return member;
@@ -105,7 +108,10 @@ export class Groups {
   /** What the member is to hold, and where each queue begins. */
   assignment(member: Member): AssignedQueue[] {
     const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
-    return queues.map(({ topic, queueId }) => ({ topic, queueId, offset: this.startOffset(member.group.name, topic, queueId) }));
+    const { offsets } = this.#services;
+    return queues.map(({ topic, queueId }) => ({
+      topic, queueId, offset: this.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
+    }));
   }
 
   /** May this member be given messages of the queue now? */
@@ -113,6 +119,13 @@ export class Groups {
     if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
     const key = queueKey(topic, queueId);
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
+  }
+
+  /** One who is letting a queue go still holds it. Throws STALE_GENERATION. */
+  checkHolds(member: Member, topic: string, queueId: number): void {
+    const key = queueKey(topic, queueId);
+    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId);
+    if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
   }
 
   startOffset(group: string, topic: string, queueId: number): number {
@@ -154,9 +167,7 @@ export class Groups {
 
   #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
     const { offsets, queues } = this.#services;
-    const key = queueKey(queue.topic, queue.queueId);
-    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, queue.topic, queue.queueId);
-    if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
+    this.checkHolds(member, queue.topic, queue.queueId);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
     const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;

@@ -1,13 +1,14 @@
 import type { MessageSelector } from "../filter/tag-expression.ts";
 import { asMQError, MQError } from "../model/errors.ts";
-import { LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
+import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
+import { retryTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { ConsumeFromWhere, FetchReply, QueueRef } from "../protocol/api.ts";
+import type { ConsumeFromWhere, FetchReply, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
@@ -18,6 +19,10 @@ export interface MemberOptions extends FlowLimits {
   subscriptions: Map<string, MessageSelector>;
   /** Instead of sharing with a group: exactly these. */
   queues: QueueRef[];
+  /** Also what the group has failed at and is to try again. */
+  takesRetries?: boolean;
+  /** How long to rest after messages have come, ms. */
+  pullInterval?: number;
   consumeFromWhere: ConsumeFromWhere;
 }
 
@@ -159,6 +164,16 @@ export class GroupMember {
     this.poke();
   }
 
+  /** Hands back messages that were not consumed. They are finished where they stand, except those that the reply names. */
+  async settle(processQueue: ProcessQueue, maxReconsumeTimes: number, results: SettleResult[]): Promise<SettleReply> {
+    if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const { topic, queueId } = processQueue.queue;
+    const reply = await this.#connection.callOnce("settle", [{ memberId: this.#memberId, topic, queueId, maxReconsumeTimes, results }], { timeout: CALL_TIMEOUT });
+    const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
+    for (const { queueOffset } of results) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
+    return reply;
+  }
+
   async #join(): Promise<void> {
     while (!this.#isStopped && this.#memberId === null && this.#connection.isOpen) {
       try {
@@ -177,8 +192,9 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, consumeFromWhere } = this.#options;
+    const { group, subscriptions, queues, takesRetries, consumeFromWhere } = this.#options;
     const expressions = [...subscriptions].map(([topic, selector]): [string, string] => [topic, selector.expression]);
+    if (takesRetries) expressions.push([retryTopic(group), "*"]);
     const { memberId } = await this.#connection.call("join", [{ group, subscriptions: expressions, queues, consumeFromWhere }]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
@@ -252,6 +268,17 @@ export class GroupMember {
     for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
       this.events.emit("messages", received);
     }
+    if (messages.length > 0) this.#rest();
+  }
+
+  #rest(): void {
+    const { pullInterval = 0 } = this.#options;
+    if (pullInterval === 0) return;
+    this.#queues.isResting = true;
+    this.#connection.environment.timers.after(pullInterval, () => {
+      this.#queues.isResting = false;
+      this.poke();
+    });
   }
 
   /** The broker knows us no longer: what we hold may be given to others, so nothing more of it is begun. */

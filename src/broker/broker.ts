@@ -36,6 +36,7 @@ import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
 import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
+import { WasmFilters } from "./wasm-filters.ts";
 
 /** Everything from outside that a broker needs. */
 export interface BrokerEnvironment {
@@ -65,6 +66,7 @@ export class Broker {
   readonly send: SendService;
   readonly flushes: FlushService;
   readonly groups: Groups;
+  readonly filters = new WasmFilters(() => this.sessions);
   readonly fetches: FetchService;
   readonly stats: Stats;
   readonly times: TimeSearch;
@@ -126,7 +128,7 @@ export class Broker {
       onRoom: () => this.send.takeIn(),
       onFatal: this.#end.resolve,
     });
-    const reader = new QueueReader(this.#log, indexer);
+    const reader = new QueueReader(this.#log, indexer, clock);
     this.topics = new Topics(this.#state, settings);
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });

@@ -21,6 +21,8 @@ export interface BrokerSettings {
   deleteWhen: string;
   /** The log's bytes above which the oldest blocks go at once; 0 = as much as the browser's quota allows. */
   maxStoreBytes: number;
+  /** Whether this tab's consumers may bring filters in WebAssembly. Each tab asks for itself; no other tab gets it by that. */
+  enableWasmFilter: boolean;
 }
 
 export type FlushDiskType = "sync" | "async";
@@ -34,10 +36,11 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   fileReservedTime: 72 * 3_600_000,
   deleteWhen: "",
   maxStoreBytes: 0,
+  enableWasmFilter: false,
 };
 
 /** What may change while the broker runs. */
-export type MutableSettings = Omit<BrokerSettings, "maxMessageSize">;
+export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "enableWasmFilter">;
 
 const mutable = {
   defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
@@ -50,7 +53,7 @@ const mutable = {
 };
 
 /** Checked where they are given, because not everything can be sent, and where they arrive. */
-export const brokerSettings = record({ ...mutable, maxMessageSize: optional(integer(1, MAX_BODY_BYTES)) });
+export const brokerSettings = record({ ...mutable, maxMessageSize: optional(integer(1, MAX_BODY_BYTES)), enableWasmFilter: optional(boolean) });
 export const mutableSettings = record(mutable);
 
 function deleteWhen(value: unknown, field: string): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { MessageSelector, matchesCode, matchesTag, parseTagExpression } from "../../src/filter/tag-expression.ts";
+import { MessageSelector } from "../../src/filter/message-selector.ts";
+import { matchesCode, matchesTag, parseTagExpression } from "../../src/filter/tag-expression.ts";
 import { tagHash } from "../../src/model/hash.ts";
 import table from "./data/tag_expression.json";
 

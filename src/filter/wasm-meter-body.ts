@@ -1,0 +1,107 @@
+import { type ByteReader, signed, unsigned } from "./byte-reader.ts";
+import { refuseModule } from "./wasm-module.ts";
+
+/** Bytes that take the place of others. */
+export interface Edit {
+  at: number;
+  remove: number;
+  insert: number[];
+}
+
+/**
+ * What has to change in one function. Only instructions of the first version of WebAssembly are known, and those that
+ * compilers use by default since: sign extension, conversions without traps, bulk memory, several values. Of others nobody
+ * has said how long they take.
+ */
+export function meterBody(reader: ByteReader, module: { fuel: number; pages: number; pay: number }): Edit[] {
+  let locals = 0;
+  for (let left = reader.unsigned(); left > 0; left--) {
+    locals += reader.unsigned();
+    reader.byte();
+  }
+  const entry: Edit = { at: reader.at, remove: 0, insert: charge(module.fuel, reader.bytes.length + locals) };
+  const edits = [entry];
+  /** Open blocks; loops with the edit that has to pay for a turn. */
+  const open: (Edit | null)[] = [];
+  while (reader.at < reader.bytes.length) {
+    const begin = reader.at;
+    const opcode = reader.byte();
+    if (opcode >= 0x45 && opcode <= 0xc4) continue;
+    if (opcode >= 0x28 && opcode <= 0x3e) {
+      // From 64 on, the alignment says that another memory is meant.
+      if (reader.unsigned() >= 64) throw refuseModule("it must have one memory.", reader.position);
+      reader.unsigned();
+      continue;
+    }
+    switch (opcode) {
+      case 0x00: case 0x01: case 0x05: case 0x0f: case 0x1a: case 0x1b: // unreachable, nop, else, return, drop, select
+        break;
+      case 0x02: case 0x04: // block, if
+        reader.skipNumber();
+        open.push(null);
+        break;
+      case 0x03: { // loop
+        reader.skipNumber();
+        const turn: Edit = { at: reader.at, remove: 0, insert: [] };
+        edits.push(turn);
+        open.push(turn);
+        break;
+      }
+      case 0x0b: { // end
+        const turn = open.pop();
+        if (turn) turn.insert = charge(module.fuel, reader.at - turn.at);
+        break;
+      }
+      case 0x0c: case 0x0d: case 0x10: // br, br_if, call
+      case 0x20: case 0x21: case 0x22: case 0x23: case 0x24: // local.get, .set, .tee, global.get, .set
+        reader.unsigned();
+        break;
+      case 0x0e: // br_table
+        for (let left = reader.unsigned(); left >= 0; left--) reader.unsigned();
+        break;
+      case 0x11: // call_indirect
+        reader.unsigned();
+        reader.unsigned();
+        break;
+      case 0x1c: // select with a type
+        reader.take(reader.unsigned());
+        break;
+      case 0x3f: // memory.size: what it was
+        reader.byte();
+        edits.push({ at: begin, remove: 2, insert: [0x41, ...signed(module.pages)] });
+        break;
+      case 0x40: // memory.grow: there is no more
+        reader.byte();
+        edits.push({ at: begin, remove: 2, insert: [0x1a, 0x41, 0x7f] });
+        break;
+      case 0x41: case 0x42: // i32.const, i64.const
+        reader.skipNumber();
+        break;
+      case 0x43: // f32.const
+        reader.take(4);
+        break;
+      case 0x44: // f64.const
+        reader.take(8);
+        break;
+      case 0xfc: {
+        const more = reader.unsigned();
+        if (more > 11) throw refuseModule("it uses an instruction that a filter may not use.", reader.position);
+        if (more === 8 || more === 9) reader.unsigned(); // memory.init, data.drop
+        if (more === 8 || more === 11) reader.byte(); // memory.fill
+        if (more === 10) reader.take(2); // memory.copy
+        // Their length is on the stack: it is paid for before.
+        if (more === 8 || more >= 10) edits.push({ at: begin, remove: 0, insert: [0x10, ...unsigned(module.pay)] });
+        break;
+      }
+      default:
+        throw refuseModule(`it uses the instruction 0x${opcode.toString(16)}, which a filter may not use.`, reader.position);
+    }
+  }
+  return edits;
+}
+
+/** fuel -= cost; if (fuel < 0) trap */
+function charge(fuel: number, cost: number): number[] {
+  const global = unsigned(fuel);
+  return [0x23, ...global, 0x41, ...signed(cost), 0x6b, 0x24, ...global, 0x23, ...global, 0x41, 0, 0x48, 0x04, 0x40, 0x00, 0x0b];
+}

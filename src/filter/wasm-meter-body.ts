@@ -19,14 +19,19 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
     locals += reader.unsigned();
     reader.byte();
   }
-  const entry: Edit = { at: reader.at, remove: 0, insert: charge(module.fuel, reader.bytes.length + locals) };
+  /** What was read so far costs, besides its bytes. */
+  let extra = 0;
+  const entry: Edit = { at: reader.at, remove: 0, insert: [] };
   const edits = [entry];
   /** Open blocks; loops with the edit that has to pay for a turn. */
-  const open: (Edit | null)[] = [];
+  const open: ({ turn: Edit; extra: number } | null)[] = [];
   while (reader.at < reader.bytes.length) {
     const begin = reader.at;
     const opcode = reader.byte();
-    if (opcode >= 0x45 && opcode <= 0xc4) continue;
+    if (opcode >= 0x45 && opcode <= 0xc4) {
+      if (SLOW.has(opcode)) extra += SLOW_COST;
+      continue;
+    }
     if (opcode >= 0x28 && opcode <= 0x3e) {
       // From 64 on, the alignment says that another memory is meant.
       if (reader.unsigned() >= 64) throw refuseModule("it must have one memory.", reader.position);
@@ -44,12 +49,12 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         reader.skipNumber();
         const turn: Edit = { at: reader.at, remove: 0, insert: [] };
         edits.push(turn);
-        open.push(turn);
+        open.push({ turn, extra });
         break;
       }
       case 0x0b: { // end
-        const turn = open.pop();
-        if (turn) turn.insert = charge(module.fuel, reader.at - turn.at);
+        const loop = open.pop();
+        if (loop) loop.turn.insert = charge(module.fuel, reader.at - loop.turn.at + extra - loop.extra);
         break;
       }
       case 0x0c: case 0x0d: case 0x10: // br, br_if, call
@@ -62,6 +67,7 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
       case 0x11: // call_indirect
         reader.unsigned();
         reader.unsigned();
+        extra += SLOW_COST;
         break;
       case 0x1c: // select with a type
         reader.take(reader.unsigned());
@@ -97,8 +103,13 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         throw refuseModule(`it uses the instruction 0x${opcode.toString(16)}, which a filter may not use.`, reader.position);
     }
   }
+  entry.insert = charge(module.fuel, reader.bytes.length + locals + extra);
   return edits;
 }
+
+/** div and rem of integers, div and sqrt of floats: they take as long as many others. */
+const SLOW = new Set([0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3]);
+const SLOW_COST = 16;
 
 /** fuel -= cost; if (fuel < 0) trap */
 function charge(fuel: number, cost: number): number[] {

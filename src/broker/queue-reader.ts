@@ -19,6 +19,9 @@ export interface QueueRead {
   nextOffset: number;
 }
 
+/** Records between two looks at the clock. */
+const RECORDS_PER_LOOK = 4;
+
 /**
  * Reads a queue through a filter: first the entries in the consume queue, by tag code; then the records that match. A filter
  * that has to look into records sees them here, one after the other.
@@ -84,7 +87,8 @@ export class QueueReader {
           end += size;
           count++;
         }
-        const isEnough = count === max || bytes + end >= maxBytes || this.#clock.monotonic() >= until;
+        const isLate = ++looked % RECORDS_PER_LOOK === 0 && this.#clock.monotonic() >= until;
+        const isEnough = count === max || bytes + end >= maxBytes || isLate;
         if (isMatch === null) stop = readInt64(view, at + RECORD.queueOffset);
         else if (isEnough) stop = readInt64(view, at + RECORD.queueOffset) + 1;
       }
@@ -93,7 +97,6 @@ export class QueueReader {
       if (stop >= 0) return reply(stop);
       const passed = taken < found.length ? found[taken]! : Math.min(scanned, entries.byteLength / ENTRY_BYTES);
       next += passed;
-      looked += passed;
       lookedBytes += records.byteLength;
     }
     return reply(next);

@@ -80,7 +80,7 @@ export function compileSql(root: SqlNode): CompiledSql {
         });
       }
       case "text":
-        return boolean(text(compile(node.a), node.how, node.value, node.negated));
+        return boolean(find(compile(node.a), node.how, node.value, node.negated));
       case "isNull": {
         const { evaluate } = compile(node.a);
         return boolean((properties) => {
@@ -194,8 +194,8 @@ function order(a: Compiled, how: Order, b: Compiled): Evaluate {
 
 type Holds = (a: number | bigint, b: number | bigint) => boolean;
 const ORDERS: Readonly<Record<Order, Holds>> = { "<": (a, b) => a < b, ">": (a, b) => a > b, "{": (a, b) => a <= b, "}": (a, b) => a >= b };
-/** Numbers and big integers are compared by their values. */
-const isSame: Holds = (a, b) => a <= b && a >= b;
+// oxlint-disable-next-line eqeqeq -- a number and a big integer are compared by their values
+const isSame: Holds = (a, b) => a == b;
 
 /** A relation of two values at least one of which is a number: the other, when it is text, is read as one of the same type. */
 function relation(left: SqlValue, right: SqlValue, isDouble: boolean, holds: Holds): SqlValue {
@@ -218,8 +218,12 @@ function toNumber(text: string, other: SqlValue, isDouble: boolean): number | bi
   if (isDouble || !isNumber(other)) return toDouble(text);
   if (!INTEGER.test(text)) return undefined;
   const value = exact(text);
-  const bits = BigInt.asIntN(32, BigInt(other)) === BigInt(other) ? 32 : 64;
-  return BigInt.asIntN(bits, BigInt(value)) === BigInt(value) ? value : undefined;
+  if (hasInt32(other) && !hasInt32(value)) return undefined;
+  return typeof value === "number" || BigInt.asIntN(64, value) === value ? value : undefined;
+}
+
+function hasInt32(value: number | bigint): boolean {
+  return value >= -(2 ** 31) && value < 2 ** 31;
 }
 
 function toDouble(text: string): number | undefined {
@@ -237,7 +241,7 @@ function asBoolean(value: SqlValue): boolean {
   return value === true || (typeof value === "string" && value.toLowerCase() === "true");
 }
 
-function text(a: Compiled, how: "c" | "s" | "e", part: string, negated: boolean): Evaluate {
+function find(a: Compiled, how: "c" | "s" | "e", part: string, negated: boolean): Evaluate {
   return (properties) => {
     const value = a.evaluate(properties);
     if (value === undefined) return undefined;

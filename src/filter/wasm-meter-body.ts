@@ -1,5 +1,5 @@
 import { type ByteReader, signed, unsigned } from "./byte-reader.ts";
-import { refuseModule } from "./wasm-module.ts";
+import { numberType, refuseModule } from "./wasm-module.ts";
 
 /** Bytes that take the place of others. */
 export interface Edit {
@@ -9,7 +9,8 @@ export interface Edit {
 }
 
 /**
- * What has to change in one function. Only instructions of the first version of WebAssembly are known, and those that
+ * What has to change in one function. It has to read what an engine reads, instruction by instruction: a loop that looked
+ * like a part of something else would run for nothing. Only instructions of the first version of WebAssembly are known, and those that
  * compilers use by default since: sign extension, conversions without traps, bulk memory, several values. Of others nobody
  * has said how long they take.
  */
@@ -17,7 +18,7 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
   let locals = 0;
   for (let left = reader.unsigned(); left > 0; left--) {
     locals += reader.unsigned();
-    reader.byte();
+    numberType(reader);
   }
   /** What was read so far costs, besides its bytes. */
   let extra = 0;
@@ -42,11 +43,11 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
       case 0x00: case 0x01: case 0x05: case 0x0f: case 0x1a: case 0x1b: // unreachable, nop, else, return, drop, select
         break;
       case 0x02: case 0x04: // block, if
-        reader.skipNumber();
+        blockType(reader);
         open.push(null);
         break;
       case 0x03: { // loop
-        reader.skipNumber();
+        blockType(reader);
         const turn: Edit = { at: reader.at, remove: 0, insert: [] };
         edits.push(turn);
         open.push({ turn, extra });
@@ -70,15 +71,15 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         extra += SLOW_COST;
         break;
       case 0x1c: // select with a type
-        reader.take(reader.unsigned());
+        for (let left = reader.unsigned(); left > 0; left--) numberType(reader);
         break;
       case 0x3f: // memory.size: what it was
-        reader.byte();
-        edits.push({ at: begin, remove: 2, insert: [0x41, ...signed(module.pages)] });
+        onlyMemory(reader);
+        edits.push({ at: begin, remove: reader.at - begin, insert: [0x41, ...signed(module.pages)] });
         break;
       case 0x40: // memory.grow: there is no more
-        reader.byte();
-        edits.push({ at: begin, remove: 2, insert: [0x1a, 0x41, 0x7f] });
+        onlyMemory(reader);
+        edits.push({ at: begin, remove: reader.at - begin, insert: [0x1a, 0x41, 0x7f] });
         break;
       case 0x41: case 0x42: // i32.const, i64.const
         reader.skipNumber();
@@ -93,8 +94,8 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         const more = reader.unsigned();
         if (more > 11) throw refuseModule("it uses an instruction that a filter may not use.", reader.position);
         if (more === 8 || more === 9) reader.unsigned(); // memory.init, data.drop
-        if (more === 8 || more === 11) reader.byte(); // memory.fill
-        if (more === 10) reader.take(2); // memory.copy
+        if (more === 8 || more >= 10) onlyMemory(reader); // memory.copy, memory.fill
+        if (more === 10) onlyMemory(reader);
         // Their length is on the stack: it is paid for before.
         if (more === 8 || more >= 10) edits.push({ at: begin, remove: 0, insert: [0x10, ...unsigned(module.pay)] });
         break;
@@ -110,6 +111,18 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
 /** div and rem of integers, div and sqrt of floats: they take as long as many others. */
 const SLOW = new Set([0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3]);
 const SLOW_COST = 16;
+
+/** Nothing, a number, or the index of a type. Other values are written longer than a byte, by engines that know them. */
+function blockType(reader: ByteReader): void {
+  const first = reader.bytes[reader.at] ?? 0;
+  if (first === 0x40) reader.at++;
+  else if (first >= 0x40 && first < 0x80) numberType(reader);
+  else reader.skipNumber();
+}
+
+function onlyMemory(reader: ByteReader): void {
+  if (reader.unsigned() !== 0) throw refuseModule("it must have one memory.", reader.position);
+}
 
 /** fuel -= cost; if (fuel < 0) trap */
 function charge(fuel: number, cost: number): number[] {

@@ -9,7 +9,7 @@
 import { FILTER_FUEL, MAX_FILTER_PAGES, MAX_FILTER_TABLE, MAX_RECORD_BYTES } from "../model/limits.ts";
 import { ByteReader, signed, unsigned } from "./byte-reader.ts";
 import { type Edit, meterBody } from "./wasm-meter-body.ts";
-import { refuseModule, WASM_HEADER } from "./wasm-module.ts";
+import { numberType, refuseModule, WASM_HEADER } from "./wasm-module.ts";
 
 export const PAGE_BYTES = 65_536;
 /** Name of the export that holds the fuel. */
@@ -23,7 +23,6 @@ export interface MeteredModule {
 
 const SECTION = { custom: 0, type: 1, import: 2, function: 3, table: 4, memory: 5, global: 6, export: 7, start: 8, element: 9, code: 10, data: 11, dataCount: 12 };
 const I32 = 0x7f;
-const NUMBERS = [0x7c, 0x7d, 0x7e, 0x7f];
 const FUNCTION_TYPE = 0x60;
 const FUNCTION_REFERENCE = 0x70;
 const MATCHES = bytesOf("matches");
@@ -206,12 +205,6 @@ function signatureOf(reader: ByteReader): string {
   if (reader.byte() !== FUNCTION_TYPE) throw refuseModule("it has a type that is no function's.", reader.position);
   const types = (): number[] => Array.from({ length: Math.min(reader.unsigned(), reader.bytes.length) }, () => numberType(reader));
   return `${types().join()}>${types().join()}`;
-}
-
-function numberType(reader: ByteReader): number {
-  const type = reader.byte();
-  if (!NUMBERS.includes(type)) throw refuseModule("it uses a type besides i32, i64, f32 and f64.", reader.position);
-  return type;
 }
 
 /** The least size of a table or a memory. Shared and 64-bit ones have other flags. */

@@ -5,6 +5,8 @@ export interface ModuleParts {
   code: readonly number[];
   /** Locals of type i32. */
   locals?: number;
+  /** One local of each of these types instead. */
+  localTypes?: readonly number[];
   pages?: number;
   maxPages?: number | null;
   /** Whole sections, in front of the code section. */
@@ -31,8 +33,9 @@ export const constant = (value: number): number[] => [0x41, ...signed(value)];
 export const section = (id: number, content: readonly number[]): number[] => [id, ...unsigned(content.length), ...content];
 const name = (text: string): number[] => [text.length, ...new TextEncoder().encode(text)];
 
-export function wasmModule({ code, locals = 0, pages = 1, maxPages = null, more = [], type = [0x60, 2, I32, I32, 1, I32], exportMemory = true }: ModuleParts): Uint8Array<ArrayBuffer> {
-  const body = [...(locals === 0 ? [0] : [1, ...unsigned(locals), I32]), ...code];
+export function wasmModule({ code, locals = 0, localTypes = [], pages = 1, maxPages = null, more = [], type = [0x60, 2, I32, I32, 1, I32], exportMemory = true }: ModuleParts): Uint8Array<ArrayBuffer> {
+  const groups = locals === 0 ? localTypes.map((local) => [1, local]) : [[...unsigned(locals), I32]];
+  const body = [groups.length, ...groups.flat(), ...code];
   const exported = [[...name("matches"), 0, 0], ...(exportMemory ? [[...name("memory"), 2, 0]] : [])];
   return Uint8Array.from([
     0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,

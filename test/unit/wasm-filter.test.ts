@@ -77,7 +77,10 @@ describe("what a filter sees and says", () => {
       ["no result", wasmModule({ code: [END], type: [0x60, 2, I32, I32, 0] })],
       ["hidden memory", wasmModule({ code: [...constant(1), END], exportMemory: false })],
       ["much memory", wasmModule({ code: [...constant(1), END], pages: MAX_FILTER_PAGES + 1 })],
-      ["vectors", wasmModule({ code: [0xfd, 12, ...new Array<number>(16).fill(0), 0x1a, ...constant(1), END] })],
+      ["vectors", wasmModule({ code: [0xfd, 12, ...new Uint8Array(16), 0x1a, ...constant(1), END] })],
+      ["references", wasmModule({ code: [0x02, 0x70, 0xd0, 0x70, END, 0x1a, ...constant(1), END] })],
+      ["references in locals", wasmModule({ code: [...constant(1), END], localTypes: [0x70] })],
+      ["a table's instructions", wasmModule({ code: [...constant(0), 0x25, 0, 0x1a, ...constant(1), END] })],
       ["our global", wasmModule({ code: [...constant(1), 0x24, 0, ...constant(1), END] })],
     ];
     for (const [name, module] of cases) {
@@ -103,6 +106,14 @@ describe("what a filter sees and says", () => {
       WebAssembly.compile = compile;
     }
   });
+});
+
+test("a memory's index may be written longer than it has to be", async () => {
+  const module = wasmModule({ code: [...constant(100), 0x40, 0x80, 0x00, END] });
+  // Where the engine takes it: others refuse it, and so do we.
+  if (!WebAssembly.validate(module)) return await expect(WasmFilter.load(module)).rejects.toMatchObject(refused);
+  const { instance } = await WebAssembly.instantiate(meterModule(module).bytes, {});
+  expect((instance.exports.matches as () => number)()).toBe(-1);
 });
 
 describe("the watchdog", () => {

@@ -59,11 +59,6 @@ export class FetchService {
         const records = isOver() && !isLate ? EMPTY : await this.#collect(member, cursors);
         const failed = member.failures();
         if (records.byteLength > 0 || failed.length > 0 || isOver()) return this.#reply(member, request, cursors, records, failed);
-        // A filter that looks into records and finds none: the others come first before it goes on.
-        if (cursors.some((cursor) => this.#isOpen(member, cursor) && this.#filterOf(member, cursor).matches !== undefined)) {
-          await sleep(this.#timers, 0);
-          continue;
-        }
         // Nothing was awaited since `isOver` looked, so nothing can slip between the look and the sleep.
         if (!cursors.some((cursor) => this.#isOpen(member, cursor))) await this.#sleep(member, cursors);
       }
@@ -139,6 +134,8 @@ export class FetchService {
       cursor.nextOffset = read.nextOffset;
       parts.push(read.records);
       bytes += read.records.byteLength;
+      // A filter has looked into many records: the others come first before it goes on.
+      if (read.isCut) await sleep(this.#timers, 0);
     }
     return concat(parts, bytes);
   }

@@ -17,10 +17,9 @@ export interface QueueRead {
   records: Uint8Array;
   /** Behind the last entry that was looked at: where to go on, past what the filter left out. */
   nextOffset: number;
+  /** It took as long as it may, and there was more to look at: others may want to run now. */
+  isCut?: boolean;
 }
-
-/** Records between two looks at the clock. */
-const RECORDS_PER_LOOK = 4;
 
 /**
  * Reads a queue through a filter: first the entries in the consume queue, by tag code; then the records that match. A filter
@@ -69,7 +68,9 @@ export class QueueReader {
     const parts: Uint8Array[] = [];
     let next = queue.behindGap(offset);
     let [count, bytes, looked, lookedBytes] = [0, 0, 0, 0];
-    const reply = (nextOffset: number): QueueRead => ({ records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset });
+    let isCut = false;
+    // A part is cut out of what was read: the rest of that is nobody's business.
+    const reply = (nextOffset: number): QueueRead => ({ records: concat(parts, bytes), nextOffset, isCut });
     // Few at first: when all match, no more are read than are wanted.
     for (let step = max; next < queue.maxOffset && looked < MAX_FILTERED_RECORDS && lookedBytes < MAX_FILTERED_BYTES; step *= 4, next = queue.behindGap(next)) {
       const entries = await queue.read(next, Math.min(step, MAX_FILTERED_RECORDS));
@@ -87,18 +88,19 @@ export class QueueReader {
           end += size;
           count++;
         }
-        const isLate = ++looked % RECORDS_PER_LOOK === 0 && this.#clock.monotonic() >= until;
-        const isEnough = count === max || bytes + end >= maxBytes || isLate;
+        isCut = this.#clock.monotonic() >= until;
         if (isMatch === null) stop = readInt64(view, at + RECORD.queueOffset);
-        else if (isEnough) stop = readInt64(view, at + RECORD.queueOffset) + 1;
+        else if (isCut || count === max || bytes + end >= maxBytes) stop = readInt64(view, at + RECORD.queueOffset) + 1;
       }
       if (end > 0) parts.push(records.subarray(0, end));
       bytes += end;
       if (stop >= 0) return reply(stop);
       const passed = taken < found.length ? found[taken]! : Math.min(scanned, entries.byteLength / ENTRY_BYTES);
       next += passed;
+      looked += passed;
       lookedBytes += records.byteLength;
     }
+    isCut ||= next < queue.maxOffset;
     return reply(next);
   }
 }

@@ -1,5 +1,4 @@
-import { type ByteReader, signed, unsigned } from "./byte-reader.ts";
-import { numberType, refuseModule } from "./wasm-module.ts";
+import { signed, unsigned, type WasmReader } from "./wasm-reader.ts";
 
 /** Bytes that take the place of others. */
 export interface Edit {
@@ -8,17 +7,24 @@ export interface Edit {
   insert: number[];
 }
 
+export interface Metering {
+  /** Index of the global. */
+  fuel: number;
+  /** Index of the function that pays for bytes. */
+  pay: number;
+  pages: number;
+}
+
 /**
  * What has to change in one function. It has to read what an engine reads, instruction by instruction: a loop that looked
- * like a part of something else would run for nothing. Only instructions of the first version of WebAssembly are known, and those that
- * compilers use by default since: sign extension, conversions without traps, bulk memory, several values. Of others nobody
- * has said how long they take.
+ * like a part of something else would run for nothing. Known are the instructions of the first version of WebAssembly, and
+ * what compilers use by default since: sign extension, conversions without traps, bulk memory, several values.
  */
-export function meterBody(reader: ByteReader, module: { fuel: number; pages: number; pay: number }): Edit[] {
+export function meterBody(reader: WasmReader, module: Metering): Edit[] {
   let locals = 0;
   for (let left = reader.unsigned(); left > 0; left--) {
     locals += reader.unsigned();
-    numberType(reader);
+    reader.numberType();
   }
   /** What was read so far costs, besides its bytes. */
   let extra = 0;
@@ -35,7 +41,7 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
     }
     if (opcode >= 0x28 && opcode <= 0x3e) {
       // From 64 on, the alignment says that another memory is meant.
-      if (reader.unsigned() >= 64) throw refuseModule("it must have one memory.", reader.position);
+      if (reader.unsigned() >= 64) throw reader.refuse("it must have one memory.");
       reader.unsigned();
       continue;
     }
@@ -71,7 +77,7 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         extra += SLOW_COST;
         break;
       case 0x1c: // select with a type
-        for (let left = reader.unsigned(); left > 0; left--) numberType(reader);
+        for (let left = reader.unsigned(); left > 0; left--) reader.numberType();
         break;
       case 0x3f: // memory.size: what it was
         onlyMemory(reader);
@@ -85,14 +91,14 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         reader.skipNumber();
         break;
       case 0x43: // f32.const
-        reader.take(4);
+        reader.at += 4;
         break;
       case 0x44: // f64.const
-        reader.take(8);
+        reader.at += 8;
         break;
       case 0xfc: {
         const more = reader.unsigned();
-        if (more > 11) throw refuseModule("it uses an instruction that a filter may not use.", reader.position);
+        if (more > 11) throw reader.refuse("it uses an instruction that a filter may not use.");
         if (more === 8 || more === 9) reader.unsigned(); // memory.init, data.drop
         if (more === 8 || more >= 10) onlyMemory(reader); // memory.copy, memory.fill
         if (more === 10) onlyMemory(reader);
@@ -101,7 +107,7 @@ export function meterBody(reader: ByteReader, module: { fuel: number; pages: num
         break;
       }
       default:
-        throw refuseModule(`it uses the instruction 0x${opcode.toString(16)}, which a filter may not use.`, reader.position);
+        throw reader.refuse(`it uses the instruction 0x${opcode.toString(16)}, which a filter may not use.`);
     }
   }
   entry.insert = charge(module.fuel, reader.bytes.length + locals + extra);
@@ -113,15 +119,15 @@ const SLOW = new Set([0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95
 const SLOW_COST = 16;
 
 /** Nothing, a number, or the index of a type. Other values are written longer than a byte, by engines that know them. */
-function blockType(reader: ByteReader): void {
+function blockType(reader: WasmReader): void {
   const first = reader.bytes[reader.at] ?? 0;
   if (first === 0x40) reader.at++;
-  else if (first >= 0x40 && first < 0x80) numberType(reader);
+  else if (first >= 0x40 && first < 0x80) reader.numberType();
   else reader.skipNumber();
 }
 
-function onlyMemory(reader: ByteReader): void {
-  if (reader.unsigned() !== 0) throw refuseModule("it must have one memory.", reader.position);
+function onlyMemory(reader: WasmReader): void {
+  if (reader.unsigned() !== 0) throw reader.refuse("it must have one memory.");
 }
 
 /** fuel -= cost; if (fuel < 0) trap */

@@ -1,6 +1,5 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_FILTER_MODULE_BYTES } from "../model/limits.ts";
-import type { ByteReader } from "./byte-reader.ts";
 
 /** `\0asm`, version 1. */
 export const WASM_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
@@ -19,11 +18,4 @@ export function checkWasmModule(value: unknown, field: string): Uint8Array<Array
   const wrong = WASM_HEADER.findIndex((byte, at) => bytes[at] !== byte);
   if (wrong >= 0) throw refuseModule("these bytes are no module of version 1.", wrong);
   return bytes.slice() as Uint8Array<ArrayBuffer>;
-}
-
-/** i32, i64, f32 or f64: the types that are written in one byte in every version. */
-export function numberType(reader: ByteReader): number {
-  const type = reader.byte();
-  if (type < 0x7c || type > 0x7f) throw refuseModule("it uses a type besides i32, i64, f32 and f64.", reader.position);
-  return type;
 }

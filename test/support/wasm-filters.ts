@@ -9,6 +9,9 @@ export interface ModuleParts {
   localTypes?: readonly number[];
   pages?: number;
   maxPages?: number | null;
+  /** Default: 1 when there is a maximum. */
+  memoryFlags?: number;
+  tables?: readonly (readonly number[])[];
   /** Whole sections, in front of the code section. */
   more?: readonly number[];
   /** Type of `matches`: default (i32, i32) -> i32. */
@@ -33,7 +36,7 @@ export const constant = (value: number): number[] => [0x41, ...signed(value)];
 export const section = (id: number, content: readonly number[]): number[] => [id, ...unsigned(content.length), ...content];
 const name = (text: string): number[] => [text.length, ...new TextEncoder().encode(text)];
 
-export function wasmModule({ code, locals = 0, localTypes = [], pages = 1, maxPages = null, more = [], type = [0x60, 2, I32, I32, 1, I32], exportMemory = true }: ModuleParts): Uint8Array<ArrayBuffer> {
+export function wasmModule({ code, locals = 0, localTypes = [], pages = 1, maxPages = null, memoryFlags = maxPages === null ? 0 : 1, tables = [], more = [], type = [0x60, 2, I32, I32, 1, I32], exportMemory = true }: ModuleParts): Uint8Array<ArrayBuffer> {
   const groups = locals === 0 ? localTypes.map((local) => [1, local]) : [[...unsigned(locals), I32]];
   const body = [groups.length, ...groups.flat(), ...code];
   const exported = [[...name("matches"), 0, 0], ...(exportMemory ? [[...name("memory"), 2, 0]] : [])];
@@ -41,7 +44,8 @@ export function wasmModule({ code, locals = 0, localTypes = [], pages = 1, maxPa
     0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
     ...section(1, [1, ...type]),
     ...section(3, [1, 0]),
-    ...section(5, [1, ...(maxPages === null ? [0, ...unsigned(pages)] : [1, ...unsigned(pages), ...unsigned(maxPages)])]),
+    ...(tables.length === 0 ? [] : section(4, [tables.length, ...tables.flat()])),
+    ...section(5, [1, memoryFlags, ...unsigned(pages), ...(maxPages === null ? [] : unsigned(maxPages))]),
     ...section(7, [exported.length, ...exported.flat()]),
     ...more,
     ...section(10, [1, ...unsigned(body.length), ...body]),

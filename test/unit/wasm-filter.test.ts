@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { WasmFilter } from "../../src/broker/wasm-filter.ts";
 import { FUEL, meterModule } from "../../src/filter/wasm-meter.ts";
 import { MessageSelector } from "../../src/index.ts";
-import { MAX_FILTER_FUEL, MAX_FILTER_MODULE_BYTES, MAX_FILTER_PAGES, MAX_RECORD_BYTES } from "../../src/model/limits.ts";
+import { MAX_FILTER_FUEL, MAX_FILTER_MODULE_BYTES, MAX_FILTER_PAGES, MAX_FILTER_TABLE, MAX_RECORD_BYTES } from "../../src/model/limits.ts";
 import {
   constant, counting, EVERYTHING, FILLING, GROWING, I32, LOOPING, MEASURING, RECURSIVE, section, TAGGED_A, TRAPPING, unsigned, wasmModule,
 } from "../support/wasm-filters.ts";
@@ -77,6 +77,9 @@ describe("what a filter sees and says", () => {
       ["no result", wasmModule({ code: [END], type: [0x60, 2, I32, I32, 0] })],
       ["hidden memory", wasmModule({ code: [...constant(1), END], exportMemory: false })],
       ["much memory", wasmModule({ code: [...constant(1), END], pages: MAX_FILTER_PAGES + 1 })],
+      ["many tables", wasmModule({ code: [...constant(1), END], tables: [[0x70, 0, 1], [0x70, 0, 1]] })],
+      ["a large table", wasmModule({ code: [...constant(1), END], tables: [[0x70, 0, ...unsigned(MAX_FILTER_TABLE + 1)]] })],
+      ["a shared memory", wasmModule({ code: [...constant(1), END], memoryFlags: 3, maxPages: 2 })],
       ["vectors", wasmModule({ code: [0xfd, 12, ...new Uint8Array(16), 0x1a, ...constant(1), END] })],
       ["references", wasmModule({ code: [0x02, 0x70, 0xd0, 0x70, END, 0x1a, ...constant(1), END] })],
       ["references in locals", wasmModule({ code: [...constant(1), END], localTypes: [0x70] })],

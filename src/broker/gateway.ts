@@ -124,12 +124,14 @@ export function serve(port: PortLike, connection: Connection): void {
         return boolean(create, "create") ? broker.topics.forSending(checked) : broker.topics.get(checked);
       }),
     join: (request) =>
-      answer(async () => {
-        const checked = joinRequest(request, "join");
-        const { broker: before, session: asking } = connection.open();
-        const filters = await before.filters.load(asking, checked.subscriptions);
+      answer(() => {
         const { broker, session } = connection.open();
-        return { memberId: broker.groups.join(session, checked, filters).id };
+        const checked = joinRequest(request, "join");
+        return broker.filters.bring(session, checked.subscriptions, (modules) => {
+          // Making a module ready takes its time.
+          connection.open();
+          return { memberId: broker.groups.join(session, checked, modules).id };
+        });
       }),
     fetch: (request) =>
       answer(async () => {

@@ -9,7 +9,7 @@ import type { Indexer } from "../storage/indexer.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** What is to be read of a queue. */
-export type QueueFilter = Pick<Subscription, "codes" | "matches">;
+export type QueueFilter = Pick<Subscription, "codes" | "matches" | "isModule">;
 export const EVERYTHING: QueueFilter = { codes: null };
 
 export interface QueueRead {
@@ -20,6 +20,9 @@ export interface QueueRead {
   /** It took as long as it may, and there was more to look at: others may want to run now. */
   isCut?: boolean;
 }
+
+/** Records that an expression sees at each read, however slow the machine is: a short queue is read at once. A module may take too long for that. */
+const LEAST_RECORDS = 32;
 
 /**
  * Reads a queue through a filter: first the entries in the consume queue, by tag code; then the records that match. A filter
@@ -38,7 +41,7 @@ export class QueueReader {
 
   /** At most `max` records in about `maxBytes`; looks at a bounded number of entries, so it may find none and still get ahead. */
   async read(queue: ConsumeQueue, offset: number, filter: QueueFilter, max: number, maxBytes: number): Promise<QueueRead> {
-    if (filter.matches !== undefined) return this.#readThrough(queue, offset, filter.matches, max, maxBytes);
+    if (filter.matches !== undefined) return this.#readThrough(queue, offset, filter.matches, filter.isModule ? 1 : LEAST_RECORDS, max, maxBytes);
     const parts: Uint8Array[] = [];
     let next = queue.behindGap(offset);
     let count = 0;
@@ -62,13 +65,14 @@ export class QueueReader {
     return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset: next };
   }
 
-  /** The same, looking at a bounded number of records, of bytes, and for a bounded time. */
-  async #readThrough(queue: ConsumeQueue, offset: number, matches: NonNullable<QueueFilter["matches"]>, max: number, maxBytes: number): Promise<QueueRead> {
+  /** The same, looking at a bounded number of records, of bytes, and for a bounded time, but at `least` records. */
+  async #readThrough(queue: ConsumeQueue, offset: number, matches: NonNullable<QueueFilter["matches"]>, least: number, max: number, maxBytes: number): Promise<QueueRead> {
     const until = this.#clock.monotonic() + MAX_FILTER_TIME;
     const parts: Uint8Array[] = [];
     let next = queue.behindGap(offset);
     let [count, bytes, looked, lookedBytes] = [0, 0, 0, 0];
     let isCut = false;
+    let seen = 0;
     // A part is cut out of what was read: the rest of that is nobody's business.
     const reply = (nextOffset: number): QueueRead => ({ records: concat(parts, bytes), nextOffset, isCut });
     // Few at first: when all match, no more are read than are wanted.
@@ -88,7 +92,7 @@ export class QueueReader {
           end += size;
           count++;
         }
-        isCut = this.#clock.monotonic() >= until;
+        isCut = ++seen >= least && this.#clock.monotonic() >= until;
         if (isMatch === null) stop = readInt64(view, at + RECORD.queueOffset);
         else if (isCut || count === max || bytes + end >= maxBytes) stop = readInt64(view, at + RECORD.queueOffset) + 1;
       }

@@ -169,6 +169,10 @@ describe("WebAssembly in the broker", () => {
     await expect(consume(byTag)).rejects.toMatchObject({ code: "FLOW_CONTROL" });
     await all.shutdown();
     await expect(consume(byTag)).resolves.toBeDefined();
+    // Nor at the same moment.
+    const half = (consumerGroup: string) => mq.createPushConsumer({ consumerGroup, subscriptions: topics(MAX_FILTER_MODULES / 2), messageListener: () => {} });
+    const outcomes = await Promise.allSettled(["a", "b", "c", "d"].map(half));
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 
   test("it goes with subscriptions only", async () => {

@@ -80,7 +80,7 @@ export class QueueReader {
       const entries = await queue.read(next, Math.min(step, MAX_FILTERED_RECORDS));
       if (entries.byteLength === 0) break;
       const { found, scanned } = this.#indexer.match(entries, null, MAX_FILTERED_RECORDS);
-      const { records, taken } = await this.#log.read(entries, found, maxBytes);
+      const { records, taken } = await this.#log.read(queue, next, entries, found, maxBytes);
       const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
       let end = 0;
       let stop = -1;

@@ -19,7 +19,7 @@ export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
 export {
   SelectMessageQueueByHash, SelectMessageQueueByRandom, type MessageQueue, type MessageQueueSelector,
 } from "./model/queue.ts";
-export { MessageSelector } from "./filter/tag-expression.ts";
+export { MessageSelector, type Selectable, type SelectorType } from "./filter/message-selector.ts";
 export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
 export { tagHash } from "./model/hash.ts";
 export { DEFAULT_DELAY_LEVELS, parseDelayLevels } from "./model/delay-level.ts";

@@ -43,6 +43,7 @@ import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
 import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
+import { WasmFilters } from "./wasm-filters.ts";
 
 /** Everything from outside that a broker needs. */
 export interface BrokerEnvironment {
@@ -72,6 +73,7 @@ export class Broker {
   readonly send: SendService;
   readonly flushes: FlushService;
   readonly groups: Groups;
+  readonly filters = new WasmFilters(() => this.sessions);
   readonly fetches: FetchService;
   readonly retries: RetryService;
   readonly deadLetters: DeadLetters;
@@ -136,7 +138,7 @@ export class Broker {
       onRoom: () => this.send.takeIn(),
       onFatal: this.#end.resolve,
     });
-    const reader = new QueueReader(this.#log, indexer);
+    const reader = new QueueReader(this.#log, indexer, clock);
     this.topics = new Topics(this.#state, settings);
     this.#offsets = new Offsets(this.#state);
     this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });

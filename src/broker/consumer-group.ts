@@ -1,10 +1,10 @@
-import type { TagExpression } from "../filter/tag-expression.ts";
 import { MQError } from "../model/errors.ts";
 import { RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Member } from "./member.ts";
 import type { RateMeter } from "./rate-meter.ts";
 import { newRateMeter } from "./rate-meter.ts";
+import type { Subscription } from "./subscription.ts";
 
 /**
  * A consumer group and who holds which queue. A queue changes hands in two steps: the assignment says whom it is
@@ -29,7 +29,7 @@ export class ConsumerGroup {
   }
 
   /** RocketMQ lets the last member's subscription win, and the others lose messages without a word. We refuse. */
-  checkConsistent(subscriptions: ReadonlyMap<string, TagExpression>): void {
+  checkConsistent(subscriptions: ReadonlyMap<string, Subscription>): void {
     const [other] = this.sharing();
     if (other === undefined) return;
     const [theirs, ours] = [describe(other.subscriptions), describe(subscriptions)];
@@ -42,9 +42,9 @@ export class ConsumerGroup {
   }
 }
 
-/** `orders "created || paid", stock "*"` */
-function describe(subscriptions: ReadonlyMap<string, TagExpression>): string {
+/** `orders "created || paid", stock SQL92 "price > 5"` */
+function describe(subscriptions: ReadonlyMap<string, Subscription>): string {
   const asked = [...subscriptions].filter(([topic]) => !topic.startsWith(RETRY_TOPIC_PREFIX));
-  const parts = asked.map(([topic, { all, tags }]) => `${topic} "${all ? "*" : tags.join(" || ")}"`);
+  const parts = asked.map(([topic, { description }]) => `${topic} ${description}`);
   return parts.sort().join(", ");
 }

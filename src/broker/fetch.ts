@@ -1,19 +1,18 @@
-import { parseTagExpression } from "../filter/tag-expression.ts";
-import { MQError } from "../model/errors.ts";
+import { errorToData, MQError } from "../model/errors.ts";
 import { FETCH_TARGET_BYTES, LONG_POLL } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
 import { concat } from "../platform/bytes.ts";
-import type { Timers } from "../platform/timers.ts";
+import { sleep, type Timers } from "../platform/timers.ts";
 import type { FetchReply, FetchRequest, HeldQueue, PullReply, PullRequest } from "../protocol/api.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
-import type { QueueRead, QueueReader } from "./queue-reader.ts";
+import { EVERYTHING, type QueueFilter, type QueueRead, type QueueReader } from "./queue-reader.ts";
+import { subscriptionOf } from "./subscription.ts";
 import { checkReadable, type Topics } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
-const EVERYTHING = parseTagExpression("*");
 
 /** Where one fetch stands in a queue. */
 interface Cursor extends HeldQueue {
@@ -58,7 +57,8 @@ export class FetchService {
     try {
       for (;;) {
         const records = isOver() && !isLate ? EMPTY : await this.#collect(member, cursors);
-        if (records.byteLength > 0 || isOver()) return this.#reply(member, request, cursors, records);
+        const failed = member.failures();
+        if (records.byteLength > 0 || failed.length > 0 || isOver()) return this.#reply(member, request, cursors, records, failed);
         // Nothing was awaited since `isOver` looked, so nothing can slip between the look and the sleep.
         if (!cursors.some((cursor) => this.#isOpen(member, cursor))) await this.#sleep(member, cursors);
       }
@@ -74,7 +74,7 @@ export class FetchService {
     if (request.queueId >= config.readQueueNums) {
       throw new MQError("INVALID_PARAMETER", `Topic "${request.topic}" has no queue ${request.queueId}.`, { field: "queueId" });
     }
-    const filter = parseTagExpression(request.expression);
+    const filter = subscriptionOf(request.expression);
     const queue = this.#queues.open(request.topic, request.queueId);
     const { minOffset, maxOffset } = queue;
     const at = Math.min(Math.max(request.offset, minOffset), maxOffset);
@@ -100,7 +100,7 @@ export class FetchService {
     for (const waiting of this.#waiting.values()) for (const { member } of waiting) member.wake();
   }
 
-  #reply(member: Member, request: FetchRequest, cursors: Cursor[], records: Uint8Array): FetchReply {
+  #reply(member: Member, request: FetchRequest, cursors: Cursor[], records: Uint8Array, failed: ReturnType<Member["failures"]>): FetchReply {
     const progress = cursors.filter(({ nextOffset }, at) => nextOffset !== request.held[at]!.nextOffset);
     const reply: FetchReply = {
       generation: member.generation,
@@ -109,6 +109,7 @@ export class FetchService {
     };
     const moved = cursors.flatMap(({ topic, queueId, movedFrom }) => (movedFrom === null ? [] : [{ topic, queueId, ...movedFrom }]));
     if (moved.length > 0) reply.moved = moved;
+    if (failed.length > 0) reply.failed = failed.map(({ topic, error }) => ({ topic, error: errorToData(error) }));
     if (member.generation !== request.generation) reply.assignment = this.#groups.assignment(member);
     return reply;
   }
@@ -120,7 +121,7 @@ export class FetchService {
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for (const cursor of open) {
-      const filter = member.subscriptions.get(cursor.topic) ?? EVERYTHING;
+      const filter = this.#filterOf(member, cursor);
       const queue = this.#queues.open(cursor.topic, cursor.queueId);
       let begin: number;
       let read: QueueRead;
@@ -133,14 +134,21 @@ export class FetchService {
       cursor.nextOffset = read.nextOffset;
       parts.push(read.records);
       bytes += read.records.byteLength;
+      // A filter has looked into many records: the others come first before it goes on.
+      if (read.isCut) await sleep(this.#timers, 0);
     }
     return concat(parts, bytes);
   }
 
   /** Is there something to read for this member? */
   #isOpen(member: Member, { topic, queueId, want, nextOffset }: HeldQueue): boolean {
-    if (want === 0 || !this.#groups.mayRead(member, topic, queueId)) return false;
+    if (want === 0 || !this.#groups.mayRead(member, topic, queueId) || member.subscriptions.get(topic)?.failure) return false;
     return nextOffset < (this.#queues.find(topic, queueId)?.maxOffset ?? 0);
+  }
+
+  /** Topics that it has not subscribed to are read whole: queues it has picked, and its retry topic, which went through the filter before. */
+  #filterOf(member: Member, { topic }: HeldQueue): QueueFilter {
+    return member.subscriptions.get(topic) ?? EVERYTHING;
   }
 
   /** Sleeps until a message arrives in one of the queues or somebody wakes the member. */

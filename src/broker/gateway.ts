@@ -1,11 +1,12 @@
 import { expose, transfer } from "comlink";
+import { checkWasmModule } from "../filter/wasm-module.ts";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
   MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
-import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
+import type { Answer, BrokerApi, Filter, HelloReply } from "../protocol/api.ts";
 import { BROKER_METHODS } from "../protocol/api.ts";
 import { type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
@@ -21,9 +22,12 @@ const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
 const queue = { topic, queueId };
 const memberId = text(MAX_MEMBER_ID_LENGTH);
 
+const sqlFilter = record({ type: oneOf("SQL92"), expression: text(MAX_EXPRESSION_LENGTH) });
+const wasmFilter = record({ type: oneOf("WASM"), module: checkWasmModule });
+
 const joinRequest = record({
   group,
-  subscriptions: list(pair(topic, text(MAX_EXPRESSION_LENGTH)), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
+  subscriptions: list(pair(topic, anyFilter), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
   queues: list(record(queue), MAX_HELD_QUEUES),
   consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
 });
@@ -60,7 +64,7 @@ const settleRequest = record({
 const deadLettersRequest = record({ group, offset });
 const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
 
-const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
+const pullRequest = record({ ...queue, expression: textFilter, offset, max: integer(1, MAX_PULL_BATCH) });
 
 const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
 
@@ -78,6 +82,15 @@ const queryRequest = record({
   end: offset,
   before: nullable(offset),
 });
+
+function textFilter(value: unknown, field: string): Exclude<Filter, { type: "WASM" }> {
+  return typeof value === "object" ? sqlFilter(value, field) : text(MAX_EXPRESSION_LENGTH)(value, field);
+}
+
+function anyFilter(value: unknown, field: string): Filter {
+  const isModule = typeof value === "object" && value !== null && (value as { type?: unknown }).type === "WASM";
+  return isModule ? wasmFilter(value, field) : textFilter(value, field);
+}
 
 /** What a port knows of the broker behind it: none yet, or the session that its hello has opened. */
 export interface Connection {
@@ -126,7 +139,12 @@ export function serve(port: PortLike, connection: Connection): void {
     join: (request) =>
       answer(() => {
         const { broker, session } = connection.open();
-        return { memberId: broker.groups.join(session, joinRequest(request, "join")).id };
+        const checked = joinRequest(request, "join");
+        return broker.filters.bring(session, checked.subscriptions, (modules) => {
+          // Making a module ready takes its time.
+          connection.open();
+          return { memberId: broker.groups.join(session, checked, modules).id };
+        });
       }),
     fetch: (request) =>
       answer(async () => {

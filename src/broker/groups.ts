@@ -1,4 +1,3 @@
-import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
 import { allocateAveragely } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
@@ -14,6 +13,7 @@ import { ConsumerGroup } from "./consumer-group.ts";
 import { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
+import { type Subscription, subscriptionOf } from "./subscription.ts";
 import type { Topics } from "./topics.ts";
 
 export interface GroupServices {
@@ -40,13 +40,14 @@ export class Groups {
     return this.#groups.get(group);
   }
 
-  join(session: Session, request: JoinRequest): Member {
+  /** `modules`: the filters in WebAssembly that the request brings along, by topic. */
+  join(session: Session, request: JoinRequest, modules: ReadonlyMap<string, Subscription> = new Map()): Member {
     if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }
     if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
-    const subscriptions = new Map<string, TagExpression>();
-    for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
+    const subscriptions = new Map<string, Subscription>();
+    for (const [topic, filter] of request.subscriptions) subscriptions.set(topic, modules.get(topic) ?? subscriptionOf(filter));
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const picked = request.queues.length > 0 ? request.queues : null;
     if (picked === null) group.checkConsistent(subscriptions);

@@ -185,7 +185,7 @@ export class BrokerHost {
     return broker === this.#broker ? broker : null;
   }
 
-  #openSession(broker: Broker, { clientId, lockName }: Hello): Session {
+  #openSession(broker: Broker, { clientId, lockName, settings }: Hello): Session {
     for (const other of broker.sessions) {
       if (other.clientId !== clientId) continue;
       // The same tab again (it came back from the back-forward cache, say): its old session is history.
@@ -196,6 +196,7 @@ export class BrokerHost {
       throw new MQError("FLOW_CONTROL", `The broker serves ${MAX_SESSIONS} connections already.`);
     }
     const session = new Session(clientId, lockName);
+    session.mayBringFilters = settings.enableWasmFilter === true;
     broker.sessions.add(session);
     // Being granted the client's lock means that its tab is gone, however it went.
     const watch = new AbortController();
@@ -309,7 +310,9 @@ function whenIdle(broker: Broker, go: () => void): () => void {
 }
 
 function serving(broker: Broker, { settings, protocol }: Hello, lock: string): HelloReply {
-  const running: Record<string, unknown> = { ...broker.settings };
+  // A tab asks for this for itself.
+  const current: BrokerSettings = { ...broker.settings, enableWasmFilter: settings.enableWasmFilter === true };
+  const running: Record<string, unknown> = { ...current };
   const asked = Object.entries(settings).filter(([name, value]) => value !== running[name]);
   return {
     status: "serving",
@@ -318,7 +321,7 @@ function serving(broker: Broker, { settings, protocol }: Hello, lock: string): H
     incarnation: broker.incarnation,
     brokerLock: lock,
     brokerName: BROKER_NAME,
-    settings: broker.settings,
+    settings: current,
     ignored: asked.map(([name, value]) => ({ name, asked: value, running: running[name] })),
     recovery: broker.recovery,
   };

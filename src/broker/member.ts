@@ -1,14 +1,15 @@
-import type { TagExpression } from "../filter/tag-expression.ts";
+import type { MQError } from "../model/errors.ts";
 import type { HeldQueue } from "../protocol/api.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** One consumer of a group, as the broker knows it. */
 export class Member {
   readonly id: string;
   readonly clientId: string;
   readonly group: ConsumerGroup;
-  /** topic -> filter */
-  readonly subscriptions: ReadonlyMap<string, TagExpression>;
+  /** By topic. */
+  readonly subscriptions: ReadonlyMap<string, Subscription>;
   /** Queues it has picked by itself (`assign`); null = it takes part in the group's sharing. */
   readonly picked: readonly { topic: string; queueId: number }[] | null;
   /** Raised whenever what this member may hold changes; a fetch that names an older one is told. */
@@ -20,12 +21,13 @@ export class Member {
   /** Number of the newest fetch: an older one that still waits gives way. */
   fetches = 0;
   readonly #sleepers = new Set<() => void>();
+  readonly #toldFailures = new Set<string>();
 
   constructor(init: {
     id: string;
     clientId: string;
     group: ConsumerGroup;
-    subscriptions: Map<string, TagExpression>;
+    subscriptions: Map<string, Subscription>;
     picked: readonly { topic: string; queueId: number }[] | null;
   }) {
     this.id = init.id;
@@ -33,6 +35,17 @@ export class Member {
     this.group = init.group;
     this.subscriptions = init.subscriptions;
     this.picked = init.picked;
+  }
+
+  /** Filters that have failed since this was asked last. */
+  failures(): { topic: string; error: MQError }[] {
+    const failures: { topic: string; error: MQError }[] = [];
+    for (const [topic, { failure }] of this.subscriptions) {
+      if (failure === null || this.#toldFailures.has(topic)) continue;
+      this.#toldFailures.add(topic);
+      failures.push({ topic, error: failure });
+    }
+    return failures;
   }
 
   changed(): void {

@@ -1,30 +1,47 @@
-import type { TagExpression } from "../filter/tag-expression.ts";
-import { MAX_SCANNED_ENTRIES } from "../model/limits.ts";
+import { MAX_FILTER_TIME, MAX_FILTERED_BYTES, MAX_FILTERED_RECORDS, MAX_SCANNED_ENTRIES } from "../model/limits.ts";
+import { readInt64, RECORD } from "../model/record.ts";
 import { concat } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import { ENTRY_BYTES } from "../storage/consume-queue.ts";
 import type { Indexer } from "../storage/indexer.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** What is to be read of a queue. */
+export type QueueFilter = Pick<Subscription, "codes" | "matches" | "isModule">;
+export const EVERYTHING: QueueFilter = { codes: null };
 
 export interface QueueRead {
   /** Whole records, in the order of their offsets. */
   records: Uint8Array;
   /** Behind the last entry that was looked at: where to go on, past what the filter left out. */
   nextOffset: number;
+  /** It took as long as it may, and there was more to look at: others may want to run now. */
+  isCut?: boolean;
 }
 
-/** Reads a queue through a tag filter: first the entries in the consume queue, then only the records that match. */
+/** Records that an expression sees at each read, however slow the machine is: a short queue is read at once. A module may take too long for that. */
+const LEAST_RECORDS = 32;
+
+/**
+ * Reads a queue through a filter: first the entries in the consume queue, by tag code; then the records that match. A filter
+ * that has to look into records sees them here, one after the other.
+ */
 export class QueueReader {
   readonly #log: CommitLog;
   readonly #indexer: Indexer;
+  readonly #clock: Clock;
 
-  constructor(log: CommitLog, indexer: Indexer) {
+  constructor(log: CommitLog, indexer: Indexer, clock: Clock) {
     this.#log = log;
     this.#indexer = indexer;
+    this.#clock = clock;
   }
 
   /** At most `max` records in about `maxBytes`; looks at a bounded number of entries, so it may find none and still get ahead. */
-  async read(queue: ConsumeQueue, offset: number, filter: TagExpression, max: number, maxBytes: number): Promise<QueueRead> {
+  async read(queue: ConsumeQueue, offset: number, filter: QueueFilter, max: number, maxBytes: number): Promise<QueueRead> {
+    if (filter.matches !== undefined) return this.#readThrough(queue, offset, filter.matches, filter.isModule ? 1 : LEAST_RECORDS, max, maxBytes);
     const parts: Uint8Array[] = [];
     let next = queue.behindGap(offset);
     let count = 0;
@@ -46,5 +63,48 @@ export class QueueReader {
       looked += passed;
     }
     return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset: next };
+  }
+
+  /** The same, looking at a bounded number of records, of bytes, and for a bounded time, but at `least` records. */
+  async #readThrough(queue: ConsumeQueue, offset: number, matches: NonNullable<QueueFilter["matches"]>, least: number, max: number, maxBytes: number): Promise<QueueRead> {
+    const until = this.#clock.monotonic() + MAX_FILTER_TIME;
+    const parts: Uint8Array[] = [];
+    let next = queue.behindGap(offset);
+    let [count, bytes, looked, lookedBytes] = [0, 0, 0, 0];
+    let isCut = false;
+    let seen = 0;
+    // A part is cut out of what was read: the rest of that is nobody's business.
+    const reply = (nextOffset: number): QueueRead => ({ records: concat(parts, bytes), nextOffset, isCut });
+    // Few at first: when all match, no more are read than are wanted.
+    for (let step = max; next < queue.maxOffset && looked < MAX_FILTERED_RECORDS && lookedBytes < MAX_FILTERED_BYTES; step *= 4, next = queue.behindGap(next)) {
+      const entries = await queue.read(next, Math.min(step, MAX_FILTERED_RECORDS));
+      if (entries.byteLength === 0) break;
+      const { found, scanned } = this.#indexer.match(entries, null, MAX_FILTERED_RECORDS);
+      const { records, taken } = await this.#log.read(queue, next, entries, found, maxBytes);
+      const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+      let end = 0;
+      let stop = -1;
+      for (let at = 0, size: number; at < records.byteLength && stop < 0; at += size) {
+        size = view.getInt32(at + RECORD.totalSize);
+        const isMatch = matches(records.subarray(at, at + size));
+        if (isMatch === true) {
+          if (end !== at) records.copyWithin(end, at, at + size);
+          end += size;
+          count++;
+        }
+        isCut = ++seen >= least && this.#clock.monotonic() >= until;
+        if (isMatch === null) stop = readInt64(view, at + RECORD.queueOffset);
+        else if (isCut || count === max || bytes + end >= maxBytes) stop = readInt64(view, at + RECORD.queueOffset) + 1;
+      }
+      if (end > 0) parts.push(records.subarray(0, end));
+      bytes += end;
+      if (stop >= 0) return reply(stop);
+      const passed = taken < found.length ? found[taken]! : Math.min(scanned, entries.byteLength / ENTRY_BYTES);
+      next += passed;
+      looked += passed;
+      lookedBytes += records.byteLength;
+    }
+    isCut ||= next < queue.maxOffset;
+    return reply(next);
   }
 }

@@ -6,6 +6,8 @@ export class Session {
   readonly lockName: string;
   readonly members = new Set<Member>();
   closed = false;
+  /** Whether its tab has asked to bring filters in WebAssembly. */
+  mayBringFilters = false;
   /** Called once, when the session ends. */
   onEnd: () => void = () => {};
 

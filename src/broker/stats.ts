@@ -1,14 +1,11 @@
 import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
-import { parseTagExpression } from "../filter/tag-expression.ts";
 import type { ConsumeStats, QueueConsumeStats, QueueStats, TopicStats } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
-import type { QueueReader } from "./queue-reader.ts";
+import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import { BROKER_NAME, type Topics } from "./topics.ts";
-
-const EVERYTHING = parseTagExpression("*");
 
 /** Answers the questions of an operator. */
 export class Stats {

@@ -1,5 +1,5 @@
-import type { MessageSelector } from "../filter/tag-expression.ts";
-import { asMQError, MQError } from "../model/errors.ts";
+import type { MessageSelector } from "../filter/message-selector.ts";
+import { asMQError, errorFromData, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { retryTopic } from "../model/names.ts";
@@ -8,7 +8,7 @@ import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { ConsumeFromWhere, FetchReply, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
+import type { ConsumeFromWhere, FetchReply, Filter, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
@@ -193,9 +193,9 @@ export class GroupMember {
 
   async #askToJoin(): Promise<void> {
     const { group, subscriptions, queues, takesRetries, consumeFromWhere } = this.#options;
-    const expressions = [...subscriptions].map(([topic, selector]): [string, string] => [topic, selector.expression]);
-    if (takesRetries) expressions.push([retryTopic(group), "*"]);
-    const { memberId } = await this.#connection.call("join", [{ group, subscriptions: expressions, queues, consumeFromWhere }]);
+    const filters = [...subscriptions].map(([topic, selector]): [string, Filter] => [topic, filterOf(selector)]);
+    if (takesRetries) filters.push([retryTopic(group), "*"]);
+    const { memberId } = await this.#connection.call("join", [{ group, subscriptions: filters, queues, consumeFromWhere }]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
       return;
@@ -264,6 +264,7 @@ export class GroupMember {
       if (change.assigned.length + change.revoked.length > 0) this.events.emit("rebalance", change);
     }
     for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
+    for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
     for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
       this.events.emit("messages", received);
@@ -299,4 +300,9 @@ export class GroupMember {
   #report(error: unknown): void {
     this.events.emit("error", asMQError(error));
   }
+}
+
+function filterOf({ type, expression, module }: MessageSelector): Filter {
+  if (module !== null) return { type: "WASM", module };
+  return type === "SQL92" ? { type, expression } : expression;
 }

@@ -1,4 +1,4 @@
-import type { MessageSelector } from "../filter/tag-expression.ts";
+import type { MessageSelector } from "../filter/message-selector.ts";
 import { MAX_PULL_BATCH } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -149,8 +149,9 @@ export class HeldQueues {
   ): { processQueue: ProcessQueue; messages: MessageExt[] }[] {
     const byQueue = new Map<string, MessageExt[]>();
     for (const message of messages) {
-      // The broker compares tag codes; different tags may share one, so the text has the last word.
-      if (subscriptions.get(message.topic)?.matches({ tags: message.tags }) === false) continue;
+      // The broker compares tag codes; different tags may share one, so the text has the last word. Other filters it has applied whole.
+      const selector = subscriptions.get(message.topic);
+      if (selector?.type === "TAG" && !selector.matches({ tags: message.tags })) continue;
       const list = byQueue.get(keyOf(message));
       if (list === undefined) byQueue.set(keyOf(message), [message]);
       else list.push(message);

@@ -1,4 +1,4 @@
-import type { MessageSelector } from "../filter/tag-expression.ts";
+import type { MessageSelector } from "../filter/message-selector.ts";
 import { MQError } from "../model/errors.ts";
 import { DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_PULL_BATCH, MAX_QUEUES_PER_CALL } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
@@ -192,9 +192,11 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   async pull(queue: MessageQueue, selector: string | MessageSelector, at: number, most: number): Promise<PullResult> {
     this.#checkOpen();
     const filter = checkSelector(selector, "pull.selector");
-    const request = { ...this.#queueRef(queue, "pull.queue"), expression: filter.expression, offset: offset(at, "pull.offset"), max: max(most, "pull.max") };
+    if (filter.type === "WASM") throw new MQError("UNSUPPORTED", "A WebAssembly filter goes with a subscription only.", { field: "pull.selector" });
+    const expression = filter.type === "SQL92" ? { type: filter.type, expression: filter.expression } : filter.expression;
+    const request = { ...this.#queueRef(queue, "pull.queue"), expression, offset: offset(at, "pull.offset"), max: max(most, "pull.max") };
     const { records, ...rest } = await this.#connection.call("pull", [request]);
-    const messages = decodeRecords(records, this.#connection.serving.brokerName).filter((message) => filter.matches({ tags: message.tags }));
+    const messages = decodeRecords(records, this.#connection.serving.brokerName).filter((message) => filter.type !== "TAG" || filter.matches({ tags: message.tags }));
     const status = rest.status === "FOUND" && messages.length === 0 ? "NO_MATCHED_MSG" : rest.status;
     return { ...rest, status, messages };
   }

@@ -1,4 +1,4 @@
-import { MessageSelector } from "../filter/tag-expression.ts";
+import { MessageSelector } from "../filter/message-selector.ts";
 import { MQError } from "../model/errors.ts";
 import {
   CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,

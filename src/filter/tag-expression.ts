@@ -1,7 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import { tagHash } from "../model/hash.ts";
 import { MAX_EXPRESSION_LENGTH, MAX_TAGS_PER_EXPRESSION } from "../model/limits.ts";
-import { PROPERTY } from "../model/properties.ts";
 
 /** What a subscription by tag asks for. */
 export interface TagExpression {
@@ -85,35 +84,4 @@ export function matchesCode(expression: TagExpression, code: number): boolean {
 /** The exact filter. */
 export function matchesTag(expression: TagExpression, tag: string | null | undefined): boolean {
   return expression.all || (typeof tag === "string" && holds(expression.tags, tag));
-}
-
-/** What of a message a selector looks at. */
-export interface Selectable {
-  tags?: string | undefined;
-  properties?: Readonly<Record<string, string>> | undefined;
-}
-
-/** A subscription's filter. It is checked when it is made, so that a wrong expression fails where it is written. */
-export class MessageSelector {
-  readonly type = "TAG" as const;
-  readonly #parsed: TagExpression;
-
-  private constructor(parsed: TagExpression) {
-    this.#parsed = parsed;
-  }
-
-  /** `"*"`, or tags joined by `||`. @throws MQError SUBSCRIPTION_PARSE_FAILED with `position` */
-  static byTag(expression: string | null | undefined): MessageSelector {
-    return new MessageSelector(parseTagExpression(expression));
-  }
-
-  /** As written; `"*"` for all. */
-  get expression(): string {
-    return this.#parsed.text;
-  }
-
-  /** Whether a consumer with this selector gets the message. The tag is `tags`, or else the property TAGS. */
-  matches(message: Selectable): boolean {
-    return matchesTag(this.#parsed, message.tags ?? message.properties?.[PROPERTY.TAGS]);
-  }
 }

@@ -59,6 +59,23 @@ export const MAX_MEMBERS_PER_SESSION = 256;
 export const MAX_SUBSCRIPTIONS_PER_MEMBER = 256;
 export const MAX_TAGS_PER_EXPRESSION = 256;
 export const MAX_EXPRESSION_LENGTH = 8192;
+/** Words, literals and signs of an SQL expression, and how deep its parentheses go. */
+export const MAX_EXPRESSION_TOKENS = 1024;
+export const MAX_EXPRESSION_DEPTH = 32;
+/** Of a filter in WebAssembly: its bytes, the memory it begins with in pages of 64 KiB, the places of a table. */
+export const MAX_FILTER_MODULE_BYTES = 256 * 1024;
+export const MAX_FILTER_PAGES = 32;
+export const MAX_FILTER_TABLE = 4096;
+/** Such filters at one broker. */
+export const MAX_FILTER_MODULES = 32;
+/** What one message may cost in such a filter, counted in bytes of instructions: so much, and more for a longer one, up to a limit. */
+export const FILTER_FUEL = 2 ** 20;
+export const FILTER_FUEL_PER_BYTE = 64;
+export const MAX_FILTER_FUEL = 2 ** 24;
+/** Records that one read looks into for a filter that needs more than the tag code, their bytes, and ms that it takes. */
+export const MAX_FILTERED_RECORDS = 4096;
+export const MAX_FILTERED_BYTES = 4 * 1024 * 1024;
+export const MAX_FILTER_TIME = 8;
 export const MAX_PULL_BATCH = 1024;
 /** A client id, and a number that the broker puts behind it. */
 export const MAX_MEMBER_ID_LENGTH = 256;

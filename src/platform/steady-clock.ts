@@ -9,11 +9,13 @@ const TOLERANCE = 1000;
  */
 export class SteadyClock {
   readonly #clock: Clock;
-  #now = 0;
-  #monotonic = 0;
+  #now: number;
+  #monotonic: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#now = clock.now();
+    this.#monotonic = clock.monotonic();
   }
 
   /** Milliseconds since 1970, whole. Never less than before. */

@@ -178,10 +178,13 @@ export interface QueueRef {
   queueId: number;
 }
 
+/** Which messages of a topic: a tag expression, an SQL92 condition, or a module that exports `matches`. */
+export type Filter = string | { type: "SQL92"; expression: string } | { type: "WASM"; module: Uint8Array<ArrayBuffer> };
+
 export interface JoinRequest {
   group: string;
-  /** topic -> tag expression: the group shares these topics' queues. */
-  subscriptions: [topic: string, expression: string][];
+  /** The group shares these topics' queues. */
+  subscriptions: [topic: string, filter: Filter][];
   /** Instead: exactly these queues, shared with nobody and by nobody's leave (`assign` of a pull consumer). */
   queues: QueueRef[];
   consumeFromWhere: ConsumeFromWhere;
@@ -233,6 +236,8 @@ export interface FetchReply {
   progress: { topic: string; queueId: number; nextOffset: number }[];
   /** Queues whose next messages were deleted before this member could have them. */
   moved?: (QueueRef & { from: number; to: number })[];
+  /** Topics of which nothing more is read, because this member's filter has failed. Told once. */
+  failed?: { topic: string; error: ErrorData }[];
   /** Whole records, grouped by queue in the order of `progress`. */
   records: Uint8Array;
 }
@@ -287,7 +292,7 @@ export interface ResendRequest {
 }
 
 export interface PullRequest extends QueueRef {
-  expression: string;
+  expression: Exclude<Filter, { type: "WASM" }>;
   offset: number;
   max: number;
 }

@@ -24,6 +24,8 @@ export interface BrokerSettings {
   maxStoreBytes: number;
   /** The delay levels, as text: numbers with one of the units ms, s, m, h, d, divided by spaces. */
   messageDelayLevel: string;
+  /** Whether this tab's consumers may bring filters in WebAssembly. Each tab asks for itself; no other tab gets it by that. */
+  enableWasmFilter: boolean;
 }
 
 export type FlushDiskType = "sync" | "async";
@@ -38,10 +40,11 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   deleteWhen: "",
   maxStoreBytes: 0,
   messageDelayLevel: DEFAULT_MESSAGE_DELAY_LEVEL,
+  enableWasmFilter: false,
 };
 
 /** What may change while the broker runs. */
-export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "messageDelayLevel">;
+export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "messageDelayLevel" | "enableWasmFilter">;
 
 const mutable = {
   defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
@@ -58,6 +61,7 @@ export const brokerSettings = record({
   ...mutable,
   maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
   messageDelayLevel: optional(delayLevels),
+  enableWasmFilter: optional(boolean),
 });
 export const mutableSettings = record(mutable);
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { House } from "../support/house.ts";
+import { TAGGED_A } from "../support/wasm-filters.ts";
 
 let house: House;
 afterEach(() => house.close());
@@ -25,6 +26,18 @@ describe("Content-Security-Policy", () => {
 
   test("a worker that may, uses it", async () => {
     expect(await indexerUnder({ "/dist/worker.js": policy(WITH_WASM) })).toBe("wasm");
+  });
+
+  test.each([[STRICT, "UNSUPPORTED_ENVIRONMENT"], [WITH_WASM, "joined"]])("a filter in WebAssembly in a worker under %s: %s", async (value, expected) => {
+    house = await House.open({ headers: { "/dist/worker.js": policy(value) } });
+    const tab = await house.tab();
+    await tab.connect({ namespace: "csp", broker: { enableWasmFilter: true } });
+    const outcome = await tab.run(async ({ mq, tabmq }, bytes) => {
+      const selector = tabmq.MessageSelector.byWasm(Uint8Array.from(bytes));
+      const joined = mq.createPushConsumer({ consumerGroup: "g", subscriptions: { csp: selector }, messageListener: () => {} });
+      return joined.then(() => "joined", (error: { code: string }) => error.code);
+    }, [...TAGGED_A]);
+    expect(outcome).toBe(expected);
   });
 
   test("a page under default-src 'self' works", async () => {

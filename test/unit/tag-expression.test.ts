@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MessageSelector, matchesCode, matchesTag, parseTagExpression } from "../../src/filter/tag-expression.ts";
+import { MessageSelector } from "../../src/filter/message-selector.ts";
+import { matchesCode, matchesTag, parseTagExpression } from "../../src/filter/tag-expression.ts";
 import { errorFromData, errorToData } from "../../src/model/errors.ts";
 import type { MQError } from "../../src/model/errors.ts";
 import { tagHash } from "../../src/model/hash.ts";

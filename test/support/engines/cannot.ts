@@ -11,6 +11,7 @@ export interface Limit {
 const CRASHES = {
   "test/tabs/crash.test.ts": [
     "a tab crashes what a crashed consumer had in hand",
+    "a tab crashes control: a worker that does not watch",
     "a tab crashes the tab with the worker crashes",
     "a tab crashes control: a call on a port of the dead worker",
   ],

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** An origin whose page and worker are of a version that speaks these protocols. */
-async function origin(range: [number, number]): Promise<NodeOrigin> {
+async function version(range: [number, number]): Promise<NodeOrigin> {
   vi.resetModules();
   vi.doMock(API, async (actual) => ({ ...(await actual<object>()), PROTOCOL_RANGE: range, PROTOCOL_VERSION: range[1] }));
   const { NodeOrigin: Version } = (await import("../support/node-broker.ts")) as { NodeOrigin: typeof NodeOrigin };
@@ -34,7 +34,7 @@ describe("a page and a worker of different versions", () => {
     ["an old page at a new worker", [1, 1], [2, 3], "This broker speaks protocol 2 to 3, the client 1 to 1."],
     ["a new page at an old worker", [2, 3], [1, 1], "This broker speaks protocol 1 to 1, the client 2 to 3."],
   ] as const)("%s is told UPGRADE_REQUIRED, at once, and the worker goes on with its own", async (_what, page, worker, message) => {
-    const [theirs, ours] = [await origin([...page]), await origin([...worker])];
+    const [theirs, ours] = [await version([...page]), await version([...worker])];
     const began = performance.now();
     await expect(meet(theirs, ours)).rejects.toMatchObject({ code: "UPGRADE_REQUIRED", outcome: "rejected", message: expect.stringContaining(message) as string });
     // Long before `connect` gives up: it does not ask again and again.
@@ -54,7 +54,7 @@ describe("a page and a worker of different versions", () => {
     ["an old page at a new worker", [1, 1], [1, 2]],
     ["a new page at an old worker", [1, 2], [1, 1]],
   ] as const)("control: %s is served when both know a protocol", async (_what, page, worker) => {
-    const [theirs, ours] = [await origin([...page]), await origin([...worker])];
+    const [theirs, ours] = [await version([...page]), await version([...worker])];
     const mq = await meet(theirs, ours);
     const producer = await mq.createProducer({ producerGroup: "p" });
     expect((await producer.send({ topic: "t", body: "both know protocol 1" })).queueOffset).toBe(0);

@@ -67,7 +67,7 @@ function flipBit(): void {
 }
 
 /** The one file in LevelDB's folder whose name begins so. */
-function file(beginning: string): string {
+function onlyFile(beginning: string): string {
   const folder = join(log(), "..");
   const [found, ...more] = readdirSync(folder).filter((name) => name.startsWith(beginning));
   if (found === undefined || more.length > 0) throw new Error(`not one file ${beginning} in ${folder}`);
@@ -87,7 +87,7 @@ function forgetNote(): void {
 /** TABMQ_LONG: `npm run test:fault`. */
 const OTHER_DAMAGE: [string, () => void, string][] = process.env.TABMQ_LONG
   ? [
-      ["CURRENT holds garbage", () => writeFileSync(file("CURRENT"), randomBytes(16)), "total"],
+      ["CURRENT holds garbage", () => writeFileSync(onlyFile("CURRENT"), randomBytes(16)), "total"],
       // To LevelDB a log of zeroes is an empty one: what was in the files before it is there.
       ["LevelDB's log is zeroes", () => writeFileSync(log(), new Uint8Array(statSync(log()).size)), "tail"],
     ]
@@ -131,7 +131,7 @@ describe("the database is lost between two runs", () => {
 
   test.runIf(process.env.TABMQ_LONG)("its MANIFEST is missing: Chromium opens it no more, and every start says so; cleared by the user, it is a loss like any other", async () => {
     const { acked, mark } = await lived();
-    rmSync(file("MANIFEST"));
+    rmSync(onlyFile("MANIFEST"));
     await house.start();
     const tab = await house.tab();
     for (let turn = 0; turn < 2; turn++) expect(await tab.tryConnect({ namespace: NAMESPACE })).toMatchObject({ code: "STORAGE_UNAVAILABLE" });

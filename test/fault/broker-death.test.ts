@@ -63,7 +63,7 @@ describe.runIf(process.env.TABMQ_LONG)(`the broker dies with ${MESSAGES} message
     expect(stored).toBe(MESSAGES + 1);
     const last = acked[0]!;
     expect(lost(acked, await tab.readAll("many", { ...Object.fromEntries([0, 1, 2, 3].map((queueId) => [queueId, Number.MAX_SAFE_INTEGER])), [last.queueId]: last.queueOffset }))).toEqual([]);
-    expect(median(byTarget)).toBeLessThan(1000);
-    expect(median(byCrash)).toBeLessThan(1000);
+    // Promised is every time, not most of the time.
+    for (const figure of [...byTarget, ...byCrash]) expect(figure).toBeLessThan(1000);
   });
 });

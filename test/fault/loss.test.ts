@@ -1,4 +1,5 @@
 /** The browser loses its database, in whole or at its end, and says nothing: the note in local storage tells (docs/decisions/0008-loss-witness.md). */
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -65,6 +66,14 @@ function flipBit(): void {
   writeFileSync(log(), bytes);
 }
 
+/** The one file in LevelDB's folder whose name begins so. */
+function onlyFile(beginning: string): string {
+  const folder = join(log(), "..");
+  const [found, ...more] = readdirSync(folder).filter((name) => name.startsWith(beginning));
+  if (found === undefined || more.length > 0) throw new Error(`not one file ${beginning} in ${folder}`);
+  return join(folder, found);
+}
+
 function deleteFolder(): void {
   rmSync(join(log(), ".."), { recursive: true });
 }
@@ -74,6 +83,15 @@ function forgetNote(): void {
   expect(readdirSync(folder)).not.toEqual([]);
   rmSync(folder, { recursive: true });
 }
+
+/** TABMQ_LONG: `npm run test:fault`. */
+const OTHER_DAMAGE: [string, () => void, string][] = process.env.TABMQ_LONG
+  ? [
+      ["CURRENT holds garbage", () => writeFileSync(onlyFile("CURRENT"), randomBytes(16)), "total"],
+      // To LevelDB a log of zeroes is an empty one: what was in the files before it is there.
+      ["LevelDB's log is zeroes", () => writeFileSync(log(), new Uint8Array(statSync(log()).size)), "tail"],
+    ]
+  : [];
 
 const bodies = (group: string): string[] => house.history.delivered.filter(({ consumer }) => consumer === group).map(({ content }) => content.slice(2).replace(/ x+$/, ""));
 
@@ -89,15 +107,16 @@ async function comeBack(tab: Tab): Promise<{ offset: number; got: string[] }> {
 
 describe("the database is lost between two runs", () => {
   test.each([
-    ["one bit of LevelDB's log is flipped", flipBit],
-    ["its folder is deleted", deleteFolder],
-  ])("%s: the start reports it all as lost, and nothing is used again", async (_what, damage) => {
+    ["one bit of LevelDB's log is flipped", flipBit, "total"],
+    ["its folder is deleted", deleteFolder, "total"],
+    ...OTHER_DAMAGE,
+  ])("%s: the start reports the loss, and nothing is used again", async (_what, damage, loss) => {
     const { acked, mark } = await lived();
     damage();
     await house.start();
     const tab = await connected();
     const { recovery, epoch } = await brokerOf(tab);
-    expect(recovery).toMatchObject({ loss: "total", lastKnownPosition: mark.position });
+    expect(recovery).toMatchObject({ loss, lastKnownPosition: mark.position });
     expect(epoch).toBeGreaterThan(mark.epoch);
     const { offset, got } = await comeBack(tab);
     expect(offset).toBeGreaterThan(Math.max(...acked.map(({ queueOffset }) => queueOffset)));
@@ -108,6 +127,21 @@ describe("the database is lost between two runs", () => {
     await house.closeTabs();
     await house.restart();
     expect((await brokerOf(await connected())).recovery.loss).toBe("none");
+  });
+
+  test.runIf(process.env.TABMQ_LONG)("its MANIFEST is missing: Chromium opens it no more, and every start says so; cleared by the user, it is a loss like any other", async () => {
+    const { acked, mark } = await lived();
+    rmSync(onlyFile("MANIFEST"));
+    await house.start();
+    const tab = await house.tab();
+    for (let turn = 0; turn < 2; turn++) expect(await tab.tryConnect({ namespace: NAMESPACE })).toMatchObject({ code: "STORAGE_UNAVAILABLE" });
+    const session = await tab.chromium.context().newCDPSession(tab.chromium);
+    await session.send("Storage.clearDataForOrigin", { origin: house.origin, storageTypes: "indexeddb" });
+    await tab.connect({ namespace: NAMESPACE });
+    expect((await brokerOf(tab)).recovery).toMatchObject({ loss: "total", lastKnownPosition: mark.position });
+    const { offset, got } = await comeBack(tab);
+    expect(offset).toBeGreaterThan(Math.max(...acked.map(({ queueOffset }) => queueOffset)));
+    expect(got).toEqual(["first", "second"]);
   });
 
   test("without damage nothing is reported, and the group goes on where it was", async () => {

@@ -74,7 +74,10 @@ interface Run {
 
 interface Fault {
   connect: TabConnect;
-  /** For strace: which flushes fail. */
+  /** Default: flushes fail, with EIO. */
+  calls?: string;
+  error?: string;
+  /** For strace: which of the calls fail. */
   when: string;
   /** Of these files; default all of the browser's. */
   files?: () => string[];
@@ -86,6 +89,7 @@ interface Fault {
 }
 
 async function failingDevice(fault: Fault): Promise<Run> {
+  const { calls = "fsync,fdatasync", error = "EIO" } = fault;
   const [sender, receiver] = [await house.tab(), await house.tab()];
   for (const tab of [sender, receiver]) await tab.connect(fault.connect);
   // The start's filling of LevelDB's log is over: the file that is written to now stays.
@@ -95,7 +99,7 @@ async function failingDevice(fault: Fault): Promise<Run> {
   await keepSending(sender, fault.timeout);
   await until(async () => (await outcomes(sender)).length > 10);
   const files = (fault.files?.() ?? []).flatMap((file) => ["-P", file]);
-  const strace = await Strace.attach(house.pid, [...files, "-e", "trace=fsync,fdatasync", "-e", `inject=fsync,fdatasync:error=EIO:when=${fault.when}`]);
+  const strace = await Strace.attach(house.pid, [...files, "-e", `trace=${calls}`, "-e", `inject=${calls}:error=${error}:when=${fault.when}`]);
   await until(() => fault.until(sender, strace));
   const hits = (await strace.detach()).filter(({ result }) => result.includes("INJECTED")).length;
   const before = ackedOf(await outcomes(sender)).length;
@@ -140,7 +144,7 @@ function report(what: string, { all, hits, present }: Run): void {
   const count = (wanted: string): number => all.filter(({ outcome }) => outcome === wanted).length;
   const twice = present.length - new Set(present.map(({ content }) => content)).size;
   const codes = [...new Set(all.map(({ code }) => code))].filter((code) => code !== "").join(", ");
-  console.info(`${what}: ${hits} flushes failed; ${count("acked")} sends acknowledged, ${count("unknown")} unknown, ${count("rejected")} rejected (${codes}); ${present.length} present, ${twice} of them a second time`);
+  console.info(`${what}: ${hits} calls failed; ${count("acked")} sends acknowledged, ${count("unknown")} unknown, ${count("rejected")} rejected (${codes}); ${present.length} present, ${twice} of them a second time`);
 }
 
 describe.skipIf(obstacle !== undefined)(`fsync fails with EIO${obstacle === undefined ? "" : ` (skipped: ${obstacle})`}`, () => {
@@ -174,5 +178,28 @@ describe.skipIf(obstacle !== undefined)(`fsync fails with EIO${obstacle === unde
     const run = await failingDevice({ connect: { namespace: "eio", worker: "/abort-is-rejected.js" }, when: "1+", timeout: 2000, isTransient: false, until: isDenied });
     report("control", run);
     expect(deniedYetPresent(run)).not.toEqual([]);
+  });
+});
+
+// The browser refuses long before with its quota; this is another program that fills the disk.
+describe.runIf(process.env.TABMQ_LONG && obstacle === undefined)("the disk is full", () => {
+  test("writes fail with ENOSPC: every send succeeds after the client's retry when there is room again, and none is lost", async () => {
+    house = await House.open();
+    const files = (): string[] => [levelDbLog(house.profile)!];
+    const run = await failingDevice({ connect: { namespace: "full" }, calls: "write,pwrite64", error: "ENOSPC", when: "1+", files, timeout: 60_000, isTransient: true, until: (_tab, strace) => Promise.resolve(strace.injected() > 0) });
+    report("ENOSPC", run);
+    expect(run.hits).toBeGreaterThan(0);
+    expect(run.epoch).toBeGreaterThan(1);
+    expect(run.all.filter(({ outcome }) => outcome !== "acked")).toEqual([]);
+    expectHonest(run);
+  });
+
+  test("control: a worker that takes the abort for a rejection tells senders so", async () => {
+    house = await House.open({ pages: { "/abort-is-rejected.js": await bundle(join(import.meta.dirname, "workers/abort-is-rejected.ts")) } });
+    const isDenied = async (tab: Tab): Promise<boolean> => (await outcomes(tab)).some(({ outcome }) => outcome === "rejected");
+    const files = (): string[] => [levelDbLog(house.profile)!];
+    const run = await failingDevice({ connect: { namespace: "full", worker: "/abort-is-rejected.js" }, calls: "write,pwrite64", error: "ENOSPC", when: "1+", files, timeout: 2000, isTransient: false, until: isDenied });
+    report("ENOSPC, control", run);
+    expect(run.all.filter(({ outcome }) => outcome !== "acked")).not.toEqual([]);
   });
 });

@@ -13,13 +13,13 @@ const [WIDTH, HEIGHT, COLUMNS] = [380, 190, 2];
 const BOX = { left: 46, top: 44, right: 12, bottom: 26 };
 
 /**
- * @param {{ title: string, subtitle: string, minutes: number[], curves: Curve[] }} picture
+ * @param {{ title: string, subtitle: string, minutes: number[], curves: Curve[], isJudged?: boolean }} picture isJudged: default true
  * @returns {string}
  */
-export function draw({ title, subtitle, minutes, curves }) {
+export function draw({ title, subtitle, minutes, curves, isJudged = true }) {
   const rows = Math.ceil(curves.length / COLUMNS);
   const [width, height] = [WIDTH * COLUMNS + 20, rows * HEIGHT + 64];
-  const panels = curves.map((curve, at) => panel(curve, minutes, 10 + (at % COLUMNS) * WIDTH, 58 + Math.floor(at / COLUMNS) * HEIGHT));
+  const panels = curves.map((curve, at) => panel(curve, isJudged, minutes, 10 + (at % COLUMNS) * WIDTH, 58 + Math.floor(at / COLUMNS) * HEIGHT));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="11" fill="#334">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="20" y="24" font-size="16" font-weight="600">${escape(title)}</text>
@@ -31,11 +31,12 @@ ${panels.join("\n")}
 
 /**
  * @param {Curve} curve
+ * @param {boolean} isJudged
  * @param {number[]} minutes
  * @param {number} left
  * @param {number} top
  */
-function panel({ name, unit, values, verdict }, minutes, left, top) {
+function panel({ name, unit, values, verdict }, isJudged, minutes, left, top) {
   const end = minutes.at(-1) ?? 1;
   const most = nice(Math.max(...values, 0));
   const inner = { width: WIDTH - BOX.left - BOX.right, height: HEIGHT - BOX.top - BOX.bottom };
@@ -45,11 +46,11 @@ function panel({ name, unit, values, verdict }, minutes, left, top) {
   const from = minutes[verdict.from] ?? 0;
   const middle = (from + end) / 2;
   const trend = (/** @type {number} */ minute) => y(verdict.median + verdict.slope * (minute - middle));
-  const color = verdict.isFlat ? "#2a7" : "#c33";
+  const [color, said] = !isJudged ? ["#667", "too short to judge"] : verdict.isFlat ? ["#2a7", "flat"] : ["#c33", "rises"];
   const sign = verdict.drift < 0 ? "−" : "+";
   return `<g>
 <text x="${left + BOX.left}" y="${top + 18}" font-weight="600">${escape(name)}</text>
-<text x="${left + BOX.left}" y="${top + 33}" fill="${color}">${verdict.isFlat ? "flat" : "rises"}: ${sign}${figure(Math.abs(verdict.drift))} ${escape(unit)} in the second half; up to ${figure(verdict.allowed)} is allowed</text>
+<text x="${left + BOX.left}" y="${top + 33}" fill="${color}">${said}: ${sign}${figure(Math.abs(verdict.drift))} ${escape(unit)} in the second half; up to ${figure(verdict.allowed)} is allowed</text>
 <rect x="${x(from)}" y="${y(most)}" width="${round(x(end) - x(from))}" height="${inner.height}" fill="#eef4fa"/>
 <path d="M${x(0)} ${y(most)}V${y(0)}H${x(end)}" fill="none" stroke="#99a"/>
 <text x="${left + BOX.left - 5}" y="${y(most) + 4}" text-anchor="end">${figure(most)}</text>

@@ -1,39 +1,54 @@
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { lost, undelivered } from "../support/history.ts";
-import { House, until } from "../support/house.ts";
+import { type Acked, lost, undelivered } from "../support/history.ts";
+import { bundle, House, type TabConnect, until } from "../support/house.ts";
 
 let house: House;
-beforeAll(async () => void (house = await House.open()));
+beforeAll(async () => {
+  house = await House.open({ pages: { "/no-watch.js": await bundle(join(import.meta.dirname, "../fault/workers/no-watch.ts")) } });
+});
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
 
 const of = <T extends { topic: string }>(list: readonly T[], topic: string): T[] => list.filter((message) => message.topic === topic);
 
+/** Three messages are in the hands of a tab, of which another one gets none, when it crashes. */
+async function crashedWithMessagesInHand(topic: string, connect: TabConnect): Promise<Acked[]> {
+  const [host, victim, heir] = [await house.tab(), await house.tab(), await house.tab()];
+  // Members share in the order of their client ids: the one queue is the victim's.
+  for (const [clientId, tab] of Object.entries({ host, a: victim, b: heir })) await tab.connect({ ...connect, namespace: topic, clientId });
+  await host.createTopic(topic, 1);
+  await victim.run(async (side, given) => {
+    side.consumer = await side.mq.createPushConsumer({
+      consumerGroup: "g",
+      subscriptions: { [given]: "*" },
+      consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+      messageListener: () => {
+        side.box.got = ((side.box.got as number | undefined) ?? 0) + 1;
+        return new Promise(() => {});
+      },
+    });
+  }, topic);
+  await until(async () => (await victim.assignment()).length === 1);
+  await heir.consume("g", topic, "heir");
+  const acked = await host.send(topic, ["a", "b", "c"]);
+  await until(async () => (await victim.run(({ box }) => box.got)) === 3);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(of(house.history.delivered, topic)).toEqual([]);
+  await victim.crash();
+  return acked;
+}
+
 describe("a tab crashes", () => {
   test("what a crashed consumer had in hand is delivered to another, and before the crash to nobody else", async () => {
-    const [host, victim, heir] = [await house.tab(), await house.tab(), await house.tab()];
-    // Members share in the order of their client ids: the one queue is the victim's.
-    for (const [clientId, tab] of Object.entries({ host, a: victim, b: heir })) await tab.connect({ namespace: "hand", clientId });
-    await host.createTopic("hand", 1);
-    await victim.run(async (side) => {
-      side.consumer = await side.mq.createPushConsumer({
-        consumerGroup: "g",
-        subscriptions: { hand: "*" },
-        consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
-        messageListener: () => {
-          side.box.got = ((side.box.got as number | undefined) ?? 0) + 1;
-          return new Promise(() => {});
-        },
-      });
-    });
-    await until(async () => (await victim.assignment()).length === 1);
-    await heir.consume("g", "hand", "heir");
-    const acked = await host.send("hand", ["a", "b", "c"]);
-    await until(async () => (await victim.run(({ box }) => box.got)) === 3);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(of(house.history.delivered, "hand")).toEqual([]);
-    await victim.crash();
+    const acked = await crashedWithMessagesInHand("hand", {});
     await until(() => undelivered(acked, house.history.delivered).length === 0);
+  });
+
+  test("control: a worker that does not watch the tabs' locks leaves them with the dead, as long as a silent member has", async () => {
+    const acked = await crashedWithMessagesInHand("nowatch", { worker: "/no-watch.js" });
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(undelivered(acked, house.history.delivered)).toHaveLength(3);
   });
 
   test("the tab with the worker crashes: the others go on, no call hangs, nothing acknowledged is lost", async () => {

@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { MEMBER_EXPIRY } from "../../src/model/limits.ts";
 import { type Delivered, deliveredTwice, lost, undelivered } from "../support/history.ts";
-import { House, type Tab, until } from "../support/house.ts";
+import { bundle, House, type Tab, type TabConnect, until } from "../support/house.ts";
 
 let house: House;
-beforeAll(async () => void (house = await House.open()));
+beforeAll(async () => {
+  house = await House.open({ pages: { "/no-generation.js": await bundle(join(import.meta.dirname, "../fault/workers/no-generation.ts")) } });
+});
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
 
@@ -37,6 +40,75 @@ async function shared(topic: string): Promise<{ host: Tab; a: Tab; b: Tab }> {
   await until(async () => (await Promise.all([a, b].map((tab) => tab.assignment()))).every((queues) => queues.length === 2));
   return { host, a, b };
 }
+
+/** What a listener that does not come back keeps its tab from taking in. */
+const CREDIT = 8;
+
+/** Counts in the page what the broker gives it, and notes what the broker refuses: the library keeps both to itself. */
+function listenToPorts(tab: Tab): Promise<void> {
+  return tab.run(({ box }) => {
+    const refused: string[] = (box.refused = []);
+    box.received = 0;
+    const listen = ({ data }: MessageEvent<{ value?: { ok?: boolean; error?: { code: string }; value?: { records?: Uint8Array } } }>): void => {
+      const answer = data.value;
+      if (answer?.ok === false) refused.push(answer.error!.code);
+      const records = answer?.value?.records;
+      if (!(records instanceof Uint8Array)) return;
+      const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+      // A record begins with its length.
+      for (let at = 0; at < records.byteLength; at += view.getInt32(at)) box.received = (box.received as number) + 1;
+    };
+    const Real = SharedWorker;
+    globalThis.SharedWorker = class extends Real {
+      constructor(url: string | URL, options?: string | WorkerOptions) {
+        super(url, options);
+        this.port.addEventListener("message", listen as (event: Event) => void);
+      }
+    };
+  });
+}
+
+interface Thawed {
+  host: Tab;
+  a: Tab;
+  /** Messages that the tab had been given when it thawed. */
+  received: number;
+}
+
+/** A tab freezes with messages in hand, another one consumes them all, the tab thaws and its listeners come back. */
+async function thawedWithMessagesInHand(topic: string, connect: TabConnect): Promise<Thawed> {
+  const [host, a, b] = [await house.tab(), await house.tab(), await house.tab()];
+  await listenToPorts(a);
+  for (const [clientId, tab] of Object.entries({ host, a, b })) await tab.connect({ ...connect, namespace: topic, clientId });
+  await host.createTopic(topic, 1);
+  // All of them before anybody asks for some.
+  const acked = await host.send(topic, bodies(5 * CREDIT, "in hand "));
+  await a.run(async (side, given) => {
+    const back = new Promise<void>((resolve) => (side.box.comeBack = resolve));
+    side.consumer = await side.mq.createPushConsumer({
+      consumerGroup: "g", subscriptions: { [given.topic]: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+      consumeConcurrency: 2, pullThresholdForQueue: given.credit,
+      messageListener: () => {
+        side.box.isBusy = true;
+        return back;
+      },
+    });
+  }, { topic, credit: CREDIT });
+  await until(async () => (await a.assignment()).length === 1);
+  await b.consume("g", topic, "b");
+  await until(() => a.run(({ box }, credit) => box.isBusy === true && (box.received as number) >= credit, CREDIT));
+  const thaw = await freeze(a);
+  acked.push(...(await host.send(topic, bodies(CREDIT, "while frozen "))));
+  await until(() => undelivered(acked, of(house.history.delivered, topic)).length === 0);
+  await until(async () => (await behind(host)) === 0);
+  await thaw();
+  const received = await a.run(({ box }) => box.received as number);
+  await a.run(({ box }) => (box.comeBack as () => void)());
+  return { host, a, received };
+}
+
+const behind = (tab: Tab): Promise<number> => tab.run(async ({ mq }) => (await mq.admin.consumeStats("g")).diffTotal);
+const refused = (tab: Tab): Promise<string[]> => tab.run(({ box }) => box.refused as string[]);
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 
@@ -80,6 +152,26 @@ describe("a consumer's tab", () => {
     const sent = new Set(meanwhile.map(({ msgId }) => msgId));
     expect(twicePlaces(all).every(({ msgId }) => sent.has(msgId))).toBe(true);
     expect(tookMs).toBeGreaterThan(MEMBER_EXPIRY / 2);
+  });
+
+  test.runIf(process.env.TABMQ_LONG)("thaws with messages in hand: no more than its credit, and what it acknowledges late is refused", { timeout: 240_000 }, async () => {
+    const { host, a, received } = await thawedWithMessagesInHand("late", {});
+    expect(received).toBe(CREDIT);
+    await until(async () => (await refused(a)).includes("STALE_GENERATION"));
+    // It is a member again, and nothing has gone back.
+    await until(async () => (await a.assignment()).length === 1);
+    const after = await host.send("late", bodies(CREDIT, "after "));
+    await until(async () => (await behind(host)) === 0);
+    expect(await a.run(({ box }) => box.received)).toBe(CREDIT + after.length);
+    expect(deliveredTwice(of(house.history.delivered, "late"))).toEqual([]);
+  });
+
+  test.runIf(process.env.TABMQ_LONG)("control: a worker that asks neither who acknowledges nor how much is wanted", { timeout: 240_000 }, async () => {
+    const { a, received } = await thawedWithMessagesInHand("anyone", { worker: "/no-generation.js" });
+    expect(received).toBeGreaterThan(CREDIT);
+    // Longer than the refusal above takes to come.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    expect(await refused(a)).toEqual([]);
   });
 });
 

@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { deliveredTwice, lost, undelivered } from "../support/history.ts";
-import { House, until } from "../support/house.ts";
+import { bundle, House, until } from "../support/house.ts";
 
 let house: House;
+const worker = (name: string): Promise<string> => bundle(join(import.meta.dirname, `../fault/workers/${name}.ts`));
 afterEach(() => house.close());
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
@@ -60,5 +62,43 @@ describe("all tabs closed, browser closed, all opened again", () => {
     await tab.connect({ namespace: "shop" });
     expect(lost(house.history.acked, await tab.readAll("orders"))).toEqual([]);
     expect(house.history.acked).toHaveLength(60);
+  });
+
+  // TABMQ_LONG: `npm run test:fault`.
+  test.runIf(process.env.TABMQ_LONG)("control: a worker that keeps offsets in memory alone delivers everything again", async () => {
+    house = await House.open({ pages: { "/no-offsets.js": await worker("no-offsets") } });
+    const connect = { namespace: "shop", worker: "/no-offsets.js" };
+    const first = await house.tab();
+    await first.connect(connect);
+    await first.createTopic("orders", 1);
+    await first.consume("eager", "orders", "eager1");
+    const before = await first.send("orders", bodies(20, "before "));
+    await until(async () => (await first.run(({ mq }) => mq.admin.consumeStats("eager"))).diffTotal === 0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await house.closeTabs();
+    await house.restart();
+    const second = await house.tab();
+    await second.connect(connect);
+    expect(lost(before, await second.readAll("orders"))).toEqual([]);
+    await second.consume("eager", "orders", "eager2");
+    await until(() => deliveredTwice(house.history.delivered).length === before.length);
+  });
+
+  test.runIf(process.env.TABMQ_LONG)("control: a worker that answers before its commit is complete loses what the last tab sent", async () => {
+    house = await House.open({ pages: { "/early-ack.js": await worker("early-ack") } });
+    const connect = { namespace: "shop", worker: "/early-ack.js" };
+    const tab = await house.tab();
+    await tab.connect(connect);
+    await tab.createTopic("orders", 1);
+    await tab.send("orders", ["long before"]);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const acked = await tab.send("orders", bodies(20, "just before "));
+    await tab.page.close();
+    await house.restart();
+    const next = await house.tab();
+    await next.connect(connect);
+    const present = await next.readAll("orders");
+    expect(present).toHaveLength(1);
+    expect(lost(acked, present)).toHaveLength(20);
   });
 });

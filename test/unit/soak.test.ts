@@ -35,5 +35,8 @@ describe("the soak's judgement", () => {
     expect(svg.match(/>flat: /g)).toHaveLength(1);
     expect(svg.match(/>rises: /g)).toHaveLength(1);
     expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+    const short = draw({ title: "", subtitle: "", minutes: xs, curves: [curve("two", rising)], isJudged: false });
+    expect(short).toContain(">too short to judge: ");
+    expect(short).not.toContain(">rises: ");
   });
 });

@@ -11,6 +11,7 @@ export interface Limit {
 const CRASHES = {
   "test/tabs/crash.test.ts": [
     "a tab crashes what a crashed consumer had in hand",
+    "a tab crashes control: a worker that does not watch",
     "a tab crashes the tab with the worker crashes",
     "a tab crashes control: a call on a port of the dead worker",
   ],
@@ -20,12 +21,13 @@ const CRASHES = {
 const LEVELDB = {
   "test/fault/torn-log.test.ts": [""],
   "test/fault/power-cut.test.ts": [""],
-  "test/fault/loss.test.ts": [""],
+  "test/fault/loss.test.ts": ["the database is lost between two runs"],
   "test/fault/unknown-outcome.test.ts": [""],
 };
 const TRUSTED_TYPES = { "test/tabs/trusted-types.test.ts": [""] };
 const PROTOCOL = {
   "test/fault/closed-connection.test.ts": [""],
+  "test/fault/loss.test.ts": ["the database is lost while tabs are open the user clears it", "the database is lost while tabs are open DevTools delete it"],
   "test/fault/broker-death.test.ts": [""],
   "test/fault/storage-full.test.ts": [""],
   "test/tabs/freeze.test.ts": [""],
@@ -66,7 +68,7 @@ export const CANNOT: Limit[] = [
 
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = Object.fromEntries(
-  ["fault/damage", "fault/hostile-port", "tabs/csp", "tabs/namespaces", "tabs/environments"].map((name) => [`test/${name}.test.ts`, [""]]),
+  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments"].map((name) => [`test/${name}.test.ts`, [""]]),
 );
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {

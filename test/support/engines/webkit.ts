@@ -111,8 +111,11 @@ class WebKitPage extends SourcePage {
     while (!(await this.#execute(`return location.href === ${JSON.stringify(new URL(url).href)} && document.readyState === "complete"`))) await pause();
   }
 
-  reload(): Promise<unknown> {
-    return this.#leave("/refresh", {});
+  async reload(): Promise<void> {
+    await this.#execute("globalThis.tabmqLeft = true;");
+    await this.#leave("/refresh", {});
+    // As there: the driver may be back while the old document, or half of the new one, is there.
+    while (!(await this.#execute(`return !("tabmqLeft" in globalThis) && document.readyState === "complete"`))) await pause();
   }
 
   async call(source: string, arg: unknown): Promise<unknown> {

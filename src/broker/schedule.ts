@@ -44,6 +44,15 @@ interface Waiting {
   due: number;
 }
 
+/** How far a level has come. */
+interface Progress {
+  /** The first offset that was not delivered, and when its time comes, as far as that is known. */
+  offset: number;
+  due: number | null;
+  /** How far its store times lie in the future, since the wall clock was set back between two brokers; null = they do not. */
+  ahead: number | null;
+}
+
 /** The beginning of a level. */
 interface Head {
   waiting: Waiting[];
@@ -59,8 +68,8 @@ interface Head {
  */
 export class ScheduleService {
   readonly #services: ScheduleServices;
-  /** By queue: the first offset that was not delivered, and when its time comes, as far as that is known. */
-  readonly #next = new Map<number, { offset: number; due: number | null }>();
+  /** By queue. */
+  readonly #next = new Map<number, Progress>();
   /** Delays of the levels, ms. */
   readonly delayLevels: readonly number[];
   #cancel: Cancel | null = null;
@@ -131,7 +140,7 @@ export class ScheduleService {
     const due = heads.flatMap(({ waiting }) => waiting).filter((message) => message.due <= horizon).sort((a, b) => a.due - b.due);
     if (due.length === 0) return Math.min(...heads.map((head) => head.due)) - now;
     await mover.moveAll(due.map(({ source }) => this.#delivery(source)));
-    for (const { source } of due) this.#next.set(source.queueId, { offset: source.queueOffset + 1, due: null });
+    for (const { source: { queueId, queueOffset } } of due) this.#next.set(queueId, { ...this.#next.get(queueId)!, offset: queueOffset + 1, due: null });
     return 0;
   }
 
@@ -142,7 +151,7 @@ export class ScheduleService {
     for (let queueId = 0; queueId < MAX_DELAY_LEVELS; queueId++) {
       const queue = queues.find(SCHEDULE_TOPIC, queueId);
       if (queue === undefined) continue;
-      const next = this.#next.get(queueId) ?? { offset: offsets.get(SCHEDULE_GROUP, SCHEDULE_TOPIC, queueId) ?? 0, due: null };
+      const next = this.#next.get(queueId) ?? { offset: offsets.get(SCHEDULE_GROUP, SCHEDULE_TOPIC, queueId) ?? 0, due: null, ahead: null };
       this.#next.set(queueId, next);
       if (next.offset < queue.maxOffset) open.push(queue);
     }
@@ -152,14 +161,18 @@ export class ScheduleService {
   async #read(queue: ConsumeQueue): Promise<Head> {
     const { reader, clock } = this.#services;
     const next = this.#next.get(queue.queueId)!;
-    if (next.due !== null && next.due > clock.now()) return { waiting: [], isAll: true, due: next.due };
+    const now = clock.now();
+    if (next.due !== null && next.due > now) return { waiting: [], isAll: true, due: next.due };
     const { records, nextOffset } = await reader.read(queue, Math.max(next.offset, queue.minOffset), EVERYTHING, BATCH, FETCH_TARGET_BYTES);
     const delay = this.delayLevels[Math.min(queue.queueId, this.delayLevels.length - 1)]!;
-    const waiting = readAllStored(records).filter(isAimed).map((source) => ({ source, due: source.storeTimestamp + delay }));
+    const waiting = readAllStored(records).filter(isAimed).map((source) => ({ source, due: storedAt(source, next, now) + delay }));
+    // Only from its beginning on can a level be delivered: nothing is due before what stands before it.
+    if (waiting[0] !== undefined && next.due !== null) waiting[0].due = next.due;
+    for (let at = 1; at < waiting.length; at++) waiting[at]!.due = Math.max(waiting[at]!.due, waiting[at - 1]!.due);
     const isAll = nextOffset >= queue.maxOffset;
     const first = waiting[0];
     // What cannot be read, or was deleted, is passed.
-    this.#next.set(queue.queueId, { offset: first?.source.queueOffset ?? nextOffset, due: first?.due ?? null });
+    this.#next.set(queue.queueId, { ...next, offset: first?.source.queueOffset ?? nextOffset, due: first?.due ?? null });
     return { waiting, isAll, due: first?.due ?? (isAll ? Number.POSITIVE_INFINITY : 0) };
   }
 
@@ -172,6 +185,13 @@ export class ScheduleService {
       target: { topic, queueId: Number(queueId) % readQueueNums, reconsumeTimes: source.reconsumeTimes, properties },
     };
   }
+}
+
+/** A store time, on today's clock: what is said to come from the future waits from now on, and what came after it as long after it. */
+function storedAt({ storeTimestamp }: StoredRecord, level: Progress, now: number): number {
+  if (storeTimestamp <= now) return storeTimestamp;
+  level.ahead ??= storeTimestamp - now;
+  return Math.min(now, storeTimestamp - level.ahead);
 }
 
 /** Only an imported log can hold anything else. */

@@ -4,7 +4,7 @@ import { SEEDS } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 
 /** How long new seeds are tried, ms of the processor: as many on a busy machine as on an idle one. */
-const FRESH = 2_500;
+const FRESH = 2_000;
 
 suite("the real broker and the real clients in a simulated world keep their promises", () => {
   let merged = 0;

@@ -134,7 +134,8 @@ export class Groups {
     const queue = queues.find(topic, queueId);
     // What is stored may lie before the queue's begin: the member learns at its fetch what it has missed.
     const begin = offsets.get(group, topic, queueId) ?? queue?.minOffset ?? 0;
-    return Math.min(begin, queue?.maxOffset ?? 0);
+    // A queue that holds nothing may not be there yet: this is where it will begin.
+    return Math.min(begin, queue?.maxOffset ?? queues.firstOffset);
   }
 
   /** A topic appeared or got more queues: the groups that want it share anew. */
@@ -171,7 +172,7 @@ export class Groups {
     this.checkHolds(member, queue.topic, queue.queueId);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
-    const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;
+    const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? queues.firstOffset;
     const reached = Math.min(queue.commitOffset, maxOffset);
     offsets.commit(member.group.name, queue.topic, queue.queueId, reached, maxOffset);
     member.group.rate.add(Math.max(0, reached - before));

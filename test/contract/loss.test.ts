@@ -105,6 +105,29 @@ describe("the browser has lost the database", () => {
     expect(got).toEqual(["e"]);
   });
 
+  test("a group keeps its place at queues that hold nothing yet, also at the next start, and is told of no gap", async () => {
+    const { origin } = await lived();
+    const disk = new MemoryDisk();
+    const places = (): number[] => Object.values((disk.state.get("offset/workers/orders") ?? {}) as Record<number, number>);
+    const first = await start(disk, origin.memo.text).connect();
+    await first.admin.createTopic({ topic: "orders" });
+    await consume(first);
+    await until(() => places().length > 0);
+    const before = Math.min(...places());
+    expect(before).toBeGreaterThan(0);
+    await first.close();
+
+    const second = await start(disk).connect();
+    const moved: unknown[] = [];
+    const got: string[] = [];
+    const consumer = await second.createPushConsumer({ consumerGroup: "workers", subscriptions: { orders: "*" }, messageListener: (message) => void got.push(message.text()) });
+    consumer.on("offsetMoved", (move) => moved.push(move));
+    await send(second, ["e"]);
+    await until(() => got.length === 1 && places().includes(before + 1));
+    expect(Math.min(...places())).toBe(before);
+    expect(moved).toEqual([]);
+  });
+
   test("is remembered in the store: later starts, with or without checkpoint, go on as if it had not happened", async () => {
     const { origin } = await lived();
     const disk = new MemoryDisk();

@@ -1,4 +1,5 @@
 import { writerLock } from "../../src/protocol/lock-names.ts";
+import { AFTERMATH } from "./disturbances.ts";
 import type { FaultKind } from "./history.ts";
 import type { Disturbance } from "./plan.ts";
 import type { Prng } from "./prng.ts";
@@ -13,10 +14,12 @@ export class Chaos {
   readonly #tabs: Set<Tab>;
   readonly #openTab: (roles?: Roles) => void;
   #isOver = false;
+  /** Until then nothing else happens. */
+  #peaceUntil = 0;
   /** What has to be undone in the end. */
   readonly #lasting = new Set<() => void>();
 
-  constructor(world: World, tabs: Set<Tab>, openTab: () => void) {
+  constructor(world: World, tabs: Set<Tab>, openTab: (roles?: Roles) => void) {
     this.#world = world;
     this.#random = world.random.fork("chaos");
     this.#tabs = tabs;
@@ -24,6 +27,7 @@ export class Chaos {
   }
 
   start(): void {
+    this.#world.disk.founded();
     for (const [kind, gap] of Object.entries(this.#world.plan.disturbances)) this.#next(kind as Disturbance, gap);
   }
 
@@ -37,7 +41,7 @@ export class Chaos {
   #next(kind: Disturbance, gap: number): void {
     this.#world.scheduler.after(this.#random.exponential(gap), kind, () => {
       if (this.#isOver) return;
-      this.#disturb(kind);
+      if (this.#world.scheduler.now >= this.#peaceUntil) this.#disturb(kind);
       this.#next(kind, gap);
     });
   }
@@ -119,13 +123,52 @@ export class Chaos {
         return;
       }
       case "lose tail":
-        if (host !== undefined) {
-          this.#note("host killed", host.name);
-          world.kill(host);
-        }
-        this.#note("tail lost", "disk");
-        return disk.loseTail(this.#random.integer(1, 8));
+        return this.#cutPower();
+      case "pile up":
+        if (host !== undefined) this.#pileUp(host);
+        return;
+      case "freeze tab for long":
+        if (tab !== undefined) this.#freezeInPeace(tab);
+        return;
     }
+  }
+
+  /** All stops at once, and of what the tabs have noted as stored the end is gone. Then people come back. */
+  #cutPower(): void {
+    const world = this.#world;
+    const { plan, scheduler } = world;
+    const noted = world.noted();
+    if (noted === null || !world.disk.loseTail(noted, this.#random.integer(0, 8))) return;
+    const workers = world.workers();
+    for (const agent of world.living()) {
+      this.#note(workers.includes(agent) ? "host killed" : "tab crashed", agent.name);
+      world.kill(agent);
+    }
+    this.#tabs.clear();
+    for (let tab = 0; tab < plan.tabs; tab++) {
+      const roles = tab === 0 ? { producers: 1, groups: plan.groups, admin: false, seeker: plan.seekers } : undefined;
+      scheduler.after(this.#random.exponential(1_000), "open tab", () => void (this.#isOver || this.#openTab(roles)));
+    }
+  }
+
+  /** The host stands still while more is sent than may be on its way to it, and dies. */
+  #pileUp(host: Agent): void {
+    const { scheduler } = this.#world;
+    this.#freeze("host paused", host, 2_500);
+    for (const tab of this.#tabs) scheduler.post(tab.agent, 0, "rush", () => tab.rush());
+    scheduler.after(this.#random.between(600, 2_000), "end of the pile", () => {
+      if (this.#isOver || host.state === "dead") return;
+      this.#note("host killed", host.name);
+      this.#world.kill(host);
+    });
+  }
+
+  /** For longer than a member may be silent; what else was going on is over by then, and nothing new comes. */
+  #freezeInPeace({ agent }: Tab): void {
+    const { scheduler } = this.#world;
+    const duration = this.#random.between(60_000, 120_000);
+    this.#peaceUntil = scheduler.now + AFTERMATH + 5_000 + duration;
+    scheduler.after(AFTERMATH + 5_000, "freeze in peace", () => void (this.#isOver || this.#freeze("tab frozen", agent, duration)));
   }
 
   #replace(): void {

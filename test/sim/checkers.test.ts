@@ -3,6 +3,8 @@ import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
 import type { At, Entry } from "./history.ts";
 import { retries } from "./retry-checkers.ts";
+import { losses } from "./losses.ts";
+import { starved } from "./starved.ts";
 
 /** A history made by hand: one entry a second. */
 function history(...entries: Entry[]): At[] {
@@ -34,7 +36,7 @@ const consumed = ({ delivery }: { delivery: number }, isOk = true): Entry => ({ 
 const joined = (consumer: string, kind: "push" | "pull" = "push"): Entry => ({ type: "joined", consumer, tab: `tab of ${consumer}`, group: "g", kind });
 const fault = (kind: Extract<Entry, { type: "fault" }>["kind"], agent: string): Entry => ({ type: "fault", kind, agent });
 const offset = (value: number, epoch = 1): Entry => ({ type: "offset stored", epoch, group: "g", topic: "t", queueId: 0, offset: value });
-const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, ...given });
+const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, damaged: [], ...given });
 const kinds = (verdicts: checkers.Verdict[]): string[] => verdicts.map(({ kind }) => kind);
 
 const groups = [{ group: "g", kind: "push" as const, subscriptions: { t: "a" } }];
@@ -156,6 +158,57 @@ describe("storedOffsets", () => {
   test("bad: back; beyond the end", () => {
     expect(kinds(check(history(stored(0), stored(1), offset(2), offset(1))))).toEqual(["offset went back"]);
     expect(kinds(check(history(stored(0), offset(2))))).toEqual(["offset beyond the end"]);
+  });
+});
+
+describe("storedOffsets, after damage", () => {
+  const damaged = (...places: string[]): Entry => ({ type: "damaged", places });
+  test("good: back to before what cannot be read", () => {
+    expect(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(1)))).toEqual([]);
+  });
+  test("bad: back to before what can be read", () => {
+    expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(0))))).toEqual(["offset went back"]);
+  });
+});
+
+describe("losses", () => {
+  const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {} });
+  const noted: Entry = { type: "loss noted" };
+  const damaged: Entry = { type: "damaged", places: ["t:0:1"] };
+  const goesOn = stored(9);
+  test("good: what was cut off is noted before anything is written; damage is told, then or in the end", () => {
+    expect(losses(history(stored(0), stored(1), cut(100), noted, goesOn))).toEqual([]);
+    expect(losses(history(stored(0), stored(1), damaged, { type: "damage told", position: 100, bytes: 100 }, rest([message(0)])))).toEqual([]);
+    expect(losses(history(stored(0), stored(1), damaged, rest([message(0)], undefined, { damaged: [{ position: 0, bytes: 200 }] })))).toEqual([]);
+  });
+  test("bad: the log goes on without a word; what cannot be read is nowhere named", () => {
+    expect(kinds(losses(history(stored(0), stored(1), cut(100), goesOn)))).toEqual(["unreported loss"]);
+    expect(kinds(losses(history(stored(0), stored(1), damaged, rest([message(0)], undefined, { damaged: [{ position: 0, bytes: 100 }] }))))).toEqual(["unreported damage"]);
+  });
+  test("what the browser took is neither lost by the broker nor owed to anybody; the rest is", () => {
+    const taken = [stored(0), acked([0, 1]), stored(1), acked([1, 2]), cut(100), noted];
+    expect(checkers.acknowledgements(history(...taken, rest([message(0)])))).toEqual([]);
+    expect(kinds(checkers.acknowledgements(history(...taken, rest([]))))).toEqual(["lost"]);
+    expect(checkers.undelivered(history(...taken, rest([message(0)])), { groups }).map(({ text }) => text.includes("t:0:0"))).toEqual([true]);
+  });
+});
+
+describe("starved", () => {
+  const joinedEarly = [joined("c1"), joined("c2")];
+  const quiet = Array.from({ length: 10 }, (): Entry => ({ type: "loss noted" }));
+  const freeze = (seconds: number): Entry => ({ type: "fault", kind: "tab frozen", agent: "tab of c1", until: (12 + seconds) * 1000 });
+  const plan = { groups, duration: 1e9, work: 0 };
+  test("good: the other one gets it; the sleep is too short; something else is wrong too; nobody else is there; listeners are slow", () => {
+    expect(starved(history(...joinedEarly, ...quiet, freeze(90), stored(0), delivered("c2", 0)), plan)).toEqual([]);
+    expect(starved(history(...joinedEarly, ...quiet, freeze(40), stored(0)), plan)).toEqual([]);
+    expect(starved(history(...joinedEarly, ...quiet, freeze(90), stored(0), fault("tab crashed", "tab of c2")), plan)).toEqual([]);
+    expect(starved(history(joined("c1"), ...quiet, freeze(90), stored(0)), plan)).toEqual([]);
+    expect(starved(history(...joinedEarly, ...quiet, freeze(90), stored(0)), { ...plan, work: 1500 })).toEqual([]);
+  });
+  test("bad: nobody gets it, or only when the sleeper has woken up", () => {
+    expect(kinds(starved(history(...joinedEarly, ...quiet, freeze(90), stored(0)), plan))).toEqual(["starved"]);
+    const late = { ...delivered("c1", 0), at: 200_000 };
+    expect(kinds(starved([...history(...joinedEarly, ...quiet, freeze(90), stored(0)), late], plan))).toEqual(["starved"]);
   });
 });
 

@@ -1,10 +1,12 @@
-import { disordered, lost } from "../support/history.ts";
+import { disordered, lost, type Stored } from "../support/history.ts";
 import { Consumers } from "./consumers.ts";
 import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
 import { Disturbances } from "./disturbances.ts";
 import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
 import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
+import { losses, takenFrom } from "./losses.ts";
 import type { Plan } from "./plan.ts";
+import { starved } from "./starved.ts";
 
 /** What breaks a promise. */
 export type VerdictKind =
@@ -12,7 +14,7 @@ export type VerdictKind =
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back"
   | "moved twice" | "delivered although finished" | "delivered early"
-  | "hung call" | "not at rest" | "undelivered" | "index differs from log";
+  | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
   kind: VerdictKind;
@@ -20,7 +22,7 @@ export interface Verdict {
 }
 
 /** All checks over one history. Each is a pure function of its own; an empty list is good. */
-export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
+export function judge(history: History, plan: Pick<Plan, "groups" | "duration" | "work">): Verdict[] {
   return [
     ...acknowledgements(history),
     ...storage(history),
@@ -36,6 +38,8 @@ export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
     ...undelivered(history, plan),
     ...removals(history),
     ...retries(history),
+    ...losses(history),
+    ...starved(history, plan),
   ];
 }
 
@@ -55,8 +59,9 @@ export function acknowledgements(history: History): Verdict[] {
     }
   }
   const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages);
+  const isTaken = takenFrom(history);
   const isGone = removedFrom(history);
-  const kept = acked.filter((message) => !isGone(placeOf(message)));
+  const kept = acked.filter((message) => !isGone(placeOf(message)) && !isTaken(placeOf(message)));
   for (const rest of entriesOf(history, "rest")) verdicts.push(...lost(kept, rest.readable).map((text): Verdict => ({ kind: "lost", text })));
   return verdicts;
 }
@@ -230,16 +235,31 @@ export function owners(history: History): Verdict[] {
 /** A group's stored offset only rises, and never beyond what is stored. */
 export function storedOffsets(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  const reached = new Map<string, number>();
+  let reached = new Map<string, number>();
   const ends = new Map<string, number>();
+  /** Where empty queues begin after a loss, and all go on after a lost tail, only the broker knows, until a message is there. */
+  let unknown = 0;
+  let isDamaged = false;
+  const isTaken = takenFrom(history);
   for (const entry of history) {
+    if (entry.type === "tail lost") {
+      reached = new Map(Object.entries(entry.offsets));
+      ends.clear();
+      unknown = Infinity;
+    }
+    if (entry.type === "damaged") {
+      unknown = Infinity;
+      isDamaged = true;
+    }
     if (entry.type === "stored") ends.set(`${entry.record.topic}:${entry.record.queueId}`, entry.record.queueOffset + 1);
     if (entry.type !== "offset stored" || entry.group === SEEKERS) continue;
     const queue = `${entry.topic}:${entry.queueId}`;
     const key = `${entry.group} ${queue}`;
     const before = reached.get(key) ?? 0;
-    if (entry.offset < before) verdicts.push({ kind: "offset went back", text: `${key} from ${before} to ${entry.offset} at ${entry.at}` });
-    if (entry.offset > (ends.get(queue) ?? 0)) verdicts.push({ kind: "offset beyond the end", text: `${key} at ${entry.offset}, the queue ends at ${ends.get(queue) ?? 0}` });
+    // Back to where the queue ends now that its end cannot be read: nothing is given again for that.
+    const isAgain = (record: Stored): boolean => `${record.topic}:${record.queueId}` === queue && record.queueOffset >= entry.offset && record.queueOffset < before && !isTaken(placeOf(record));
+    if (entry.offset < before && (!isDamaged || entriesOf(history, "stored").some(({ record }) => isAgain(record)))) verdicts.push({ kind: "offset went back", text: `${key} from ${before} to ${entry.offset} at ${entry.at}` });
+    if (entry.offset > (ends.get(queue) ?? unknown)) verdicts.push({ kind: "offset beyond the end", text: `${key} at ${entry.offset}, the queue ends at ${ends.get(queue) ?? 0}` });
     reached.set(key, entry.offset);
   }
   return verdicts;
@@ -278,6 +298,7 @@ export function restedWorld(history: History): Verdict[] {
 export function undelivered(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
   if (entriesOf(history, "rest").length === 0) return [];
   const done = new Set(entriesOf(history, "consumed").filter(({ isOk }) => isOk).map(({ delivery }) => delivery));
+  const isTaken = takenFrom(history);
   const got = new Set(entriesOf(history, "delivered").filter(({ delivery }) => done.has(delivery)).map(({ group, message }) => `${group} ${placeOf(message)}`));
   const isGone = removedFrom(history);
   const moves = entriesOf(history, "moved");
@@ -285,13 +306,13 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
   const places = new Set(entriesOf(history, "offset stored").map((entry) => `${entry.group} ${entry.topic}:${entry.queueId}`));
   const copies = copiesByPlace(history);
   // A copy that was deleted because of its age, or for want of room, is counted with what was.
-  const ends = (place: string, { record }: Of<"stored">): boolean => record.topic.startsWith(DLQ_TOPIC_PREFIX) || isGone(placeOf(record)) || isOver(placeAfter(place, record));
+  const ends = (place: string, { record }: Of<"stored">): boolean => record.topic.startsWith(DLQ_TOPIC_PREFIX) || isGone(placeOf(record)) || isTaken(placeOf(record)) || isOver(placeAfter(place, record));
   const isOver = (place: string): boolean => got.has(place) || (copies.get(place) ?? []).some((copy) => ends(place, copy));
   return groups.flatMap(({ group, subscriptions }) =>
     entriesOf(history, "stored").flatMap(({ record, tags }): Verdict[] => {
       const expression = subscriptions[record.topic];
       const isWanted = expression !== undefined && (expression === "*" || expression.split(" || ").includes(tags));
-      if (!isWanted || isOver(`${group} ${placeOf(record)}`)) return [];
+      if (!isWanted || isTaken(placeOf(record)) || isOver(`${group} ${placeOf(record)}`)) return [];
       if (isGone(placeOf(record))) {
         const hadPlace = places.has(`${group} ${record.topic}:${record.queueId}`);
         const isTold = !hadPlace || moves.some((move) => move.group === group && move.queue === `${record.topic}:${record.queueId}` && move.from <= record.queueOffset && record.queueOffset < move.to);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { simulate } from "./simulate.ts";
 
 /** Stormy, short, and not the same kind. */
-const SEEDS = [4, 348];
+const SEEDS = [4, 8];
 
 describe("a seed is a history", () => {
   test.each(SEEDS)("seed %i: the same in one process twice, entry by entry and event by event", async (seed) => {
@@ -17,6 +17,6 @@ describe("a seed is a history", () => {
     const here = (await simulate(8)).hash();
     const there = execFileSync(process.execPath, [join(import.meta.dirname, "run.mjs"), "--seed", "8", "--hash"], { encoding: "utf8" }).trim();
     expect(there).toBe(here);
-    expect((await simulate(145)).hash()).not.toBe(here);
+    expect((await simulate(4)).hash()).not.toBe(here);
   });
 });

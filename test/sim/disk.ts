@@ -3,6 +3,9 @@ import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
+import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
+import { LOSS_KEY, type LossRow } from "../../src/storage/loss.ts";
+import { placeOf } from "./history.ts";
 import type { Prng } from "./prng.ts";
 import { recordsOf, type SimRecord, storedOf, WEIGHT } from "./records.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
@@ -16,6 +19,8 @@ export interface DiskWeather {
   commitMisreported: number;
   readFails: number;
   isFull: boolean;
+  /** The newest transactions may be lost: what they did is kept in mind. */
+  losesTail: boolean;
 }
 
 /** Protections that a control may switch off. */
@@ -26,21 +31,36 @@ export interface DiskControls {
   earlyAnswer?: boolean;
 }
 
-/** What a transaction changed, so that it can be undone. */
 type Undo = () => void;
 
-const JOURNAL = 64;
+/** A transaction that can be undone, and where the log ended before it. */
+interface Done {
+  undo: Undo;
+  end: number;
+}
+
+const JOURNAL = 4096;
 /** Two transactions never end at the same time, ms. */
 const STEP = 0.001;
 
-/** One origin's database, on a device that the seed makes slow and unreliable. Transactions are atomic and run one after the other. */
+/**
+ * One origin's database, on a device that the seed makes slow and unreliable. Transactions are atomic and run one after
+ * the other: no commit is there by half, as a write to a file may be. What is torn instead is the line of commits, whose
+ * newest are gone after a power cut (`loseTail`), and what is said of a commit, which may be done and reported as failed
+ * (`commitMisreported`) or done while nobody is left to hear it (sim-store.ts). Half a commit is what the control with
+ * two transactions for one shows.
+ */
 export class SimDisk {
   readonly rows = new MemoryDisk();
   readonly weather: DiskWeather;
   readonly controls: DiskControls;
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
-  readonly #journal: Undo[] = [];
+  readonly #journal: Done[] = [];
+  /** Where the log ends. */
+  #end = 0;
+  /** A transaction that was on its way at one of them never happens. */
+  powerCuts = 0;
   readonly #stores = new Set<SimStore>();
   /** Rows that have become part of others, and how many others. */
   readonly merges = { rows: 0, blocks: 0 };
@@ -76,7 +96,9 @@ export class SimDisk {
 
   takeOver(above: number): number {
     const { state } = this.rows;
-    const epoch = Math.max((state.get(EPOCH_KEY) as number | undefined) ?? 0, above) + 1;
+    const before = state.get(EPOCH_KEY) as number | undefined;
+    const epoch = Math.max(before ?? 0, above) + 1;
+    this.#remember(() => state.set(EPOCH_KEY, before ?? 0));
     state.set(EPOCH_KEY, epoch);
     this.#trace.add({ type: "epoch", epoch });
     return epoch;
@@ -85,8 +107,7 @@ export class SimDisk {
   apply(batch: CommitBatch): "applied" | "FENCED" {
     const { log, queue, index, state } = this.rows;
     if (!this.controls.unfenced && state.get(EPOCH_KEY) !== batch.epoch) return "FENCED";
-    this.#journal.push(undoOf(this.rows, batch));
-    if (this.#journal.length > JOURNAL) this.#journal.shift();
+    if (this.weather.losesTail) this.#remember(undoOf(this.rows, batch));
     const [start, end] = batch.remove?.log ?? [0, 0];
     if (end > start) {
       const gone = log.between(start, end);
@@ -99,7 +120,10 @@ export class SimDisk {
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
     }
-    for (const { position, bytes } of batch.log) log.set(position, bytes);
+    for (const { position, bytes } of batch.log) {
+      log.set(position, bytes);
+      this.#end = Math.max(this.#end, position + bytes.byteLength - CHUNK_HEADER_BYTES);
+    }
     for (const { key, bytes } of batch.queue) queue.set(key.join("/"), bytes);
     if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
@@ -107,6 +131,10 @@ export class SimDisk {
       if (key === TRIM_KEY) {
         const { queues } = value as TrimRow;
         this.#trace.add({ type: "removed", epoch: batch.epoch, position: end, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
+      }
+      if (key === LOSS_KEY) {
+        this.#end = Math.max(this.#end, (value as LossRow).position);
+        this.#trace.add({ type: "loss noted" });
       }
       state.set(key, value);
     }
@@ -125,9 +153,29 @@ export class SimDisk {
     for (const store of [...this.#stores]) store.lose();
   }
 
-  /** The newest transactions are gone, and nothing says so: what browsers were seen to do after a crash of the system. */
-  loseTail(transactions: number): void {
-    for (let i = 0; i < transactions; i++) this.#journal.pop()?.();
+  /** What is on disk from here on may be lost, and what was before may not. */
+  founded(): void {
+    this.#journal.length = 0;
+  }
+
+  /**
+   * The newest transactions are gone, and nothing says so: what browsers were seen to do after a crash of the system.
+   * All that go beyond `noted`, and one at least that does not, with some `more`: of younger ones nobody could know.
+   * False when that cannot be.
+   */
+  loseTail(noted: { epoch: number; position: number }, more: number): boolean {
+    const { state } = this.rows;
+    const last = this.#journal.findLastIndex(({ end }) => end < noted.position);
+    if (last < 0 || noted.epoch !== state.get(EPOCH_KEY)) return false;
+    this.powerCuts++;
+    for (const { undo, end } of this.#journal.splice(Math.max(0, last - more)).reverse()) {
+      undo();
+      this.#end = end;
+    }
+    const rows = [...state].filter(([key]) => key.startsWith("offset/")).map(([key, offsets]) => [key.split("/"), Object.entries(offsets as object)] as const);
+    const offsets = rows.flatMap(([[, group, topic], queues]) => queues.map(([queueId, offset]) => [`${group} ${topic}:${queueId}`, Number(offset)] as const));
+    this.#trace.add({ type: "tail lost", position: this.#end, offsets: Object.fromEntries(offsets) });
+    return true;
   }
 
   /** One bit of a stored body is not what was written. False when there is none yet. */
@@ -138,13 +186,22 @@ export class SimDisk {
     if (bytes === undefined || inBody.length === 0) return false;
     const damaged = bytes.slice();
     damaged[random.pick(inBody)]! ^= 1 << random.integer(0, 7);
+    const before = this.records().map(({ message }) => placeOf(storedOf(message)));
     this.rows.log.set(position, damaged);
+    const left = new Set(this.records().map(({ message }) => placeOf(storedOf(message))));
+    this.#trace.add({ type: "damaged", places: before.filter((place) => !left.has(place)) });
     return true;
   }
 
   /** All that the log holds, read past every index. */
   records(): SimRecord[] {
     return recordsOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
+  }
+
+  #remember(undo: Undo): void {
+    if (!this.weather.losesTail) return;
+    this.#journal.push({ undo, end: this.#end });
+    if (this.#journal.length > JOURNAL) this.#journal.shift();
   }
 
   #traceOffsets(epoch: number, key: string, offsets: Record<number, number>): void {

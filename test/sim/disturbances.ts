@@ -1,7 +1,7 @@
 import { entriesOf, type FaultKind, type History, type Of } from "./history.ts";
 
 /** How long a disturbance is felt after it has ended: until everybody has noticed, found the next host and drained what was under way, ms. */
-const AFTERMATH = 10_000;
+export const AFTERMATH = 10_000;
 
 /** When the world was disturbed, and who by. */
 export class Disturbances {
@@ -16,5 +16,11 @@ export class Disturbances {
     return this.#faults.some(
       ({ at, until = at, kind, agent: whose }) => at <= to && until + AFTERMATH >= from && kinds.includes(kind) && (agent === undefined || agent === whose),
     );
+  }
+
+  /** How long nothing else is felt from the beginning of this one on: until when. */
+  peaceAfter(fault: Of<"fault">): number {
+    const others = this.#faults.filter((other) => other !== fault && (other.until ?? other.at) + AFTERMATH >= fault.at);
+    return Math.min(...others.map(({ at }) => at));
   }
 }

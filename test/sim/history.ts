@@ -39,8 +39,16 @@ export type Entry =
   /** A listener begins, a listener is done. */
   | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored }
   | { type: "consumed"; delivery: number; isOk: boolean }
-  /** The world has been healed and has come to rest; what it looks like then. */
-  | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[] };
+  /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset. */
+  | { type: "tail lost"; position: number; offsets: Record<string, number> }
+  /** A broker has noted in the store that something of it was lost. */
+  | { type: "loss noted" }
+  /** These cannot be read any more. */
+  | { type: "damaged"; places: string[] }
+  /** A tab has heard of bytes that cannot be read. */
+  | { type: "damage told"; position: number; bytes: number }
+  /** The world has been healed and has come to rest; what it looks like then, and what the broker calls damaged. */
+  | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[]; damaged: { position: number; bytes: number }[] };
 
 export type At<E = Entry> = E & { at: number };
 export type Of<T extends Entry["type"]> = At<Extract<Entry, { type: T }>>;

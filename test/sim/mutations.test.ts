@@ -15,6 +15,7 @@ import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import type { VerdictKind } from "./checkers.ts";
 import { SimStore } from "./sim-store.ts";
+import { withMutant } from "./mutant.ts";
 import type { Plan } from "./plan.ts";
 import { describe } from "./report.ts";
 import { simulate, type SimulationOptions } from "./simulate.ts";
@@ -36,10 +37,10 @@ const storm = (changes: Partial<Plan>) => (plan: Plan): Plan => ({
 });
 
 /** Tries seeds until one is red with the verdict, a `likely` one first, which saves time; returns that seed. */
-async function firstRed(expected: VerdictKind | readonly VerdictKind[], options: SimulationOptions, likely = 1): Promise<number> {
+async function firstRed(expected: VerdictKind | readonly VerdictKind[], options: SimulationOptions, likely = 1, live = simulate): Promise<number> {
   const seen = new Set<VerdictKind>();
   for (const seed of new Set([likely, ...Array.from({ length: SEEDS }, (_, at) => at + 1)])) {
-    const { verdicts } = await simulate(seed, options);
+    const { verdicts } = await live(seed, options);
     for (const { kind } of verdicts) seen.add(kind);
     if ([expected].flat().every((wanted) => verdicts.some(({ kind }) => kind === wanted))) return seed;
   }
@@ -66,8 +67,8 @@ vi.setConfig({ testTimeout: 180_000 });
 suite("a world without a protection is found out; with it, the same seed is green", () => {
   const worlds: { what: string; verdict: VerdictKind | VerdictKind[]; plan: Partial<Plan>; controls: Controls; likely?: number }[] = [
     { what: "the epoch is not checked", verdict: "stale writer", plan: { disturbances: { "pause host past its lease": 2_000 }, builds: 2, diskLatency: 60, gap: 100 }, controls: { unfenced: true }, likely: 16 },
-    { what: "answer and delivery come before the transaction is complete", verdict: ["acknowledged too early", "phantom", "lost"], plan: { disturbances: { "kill host": 2_000 } }, controls: { earlyAnswer: true } },
-    { what: "one port's messages overtake each other", verdict: "reordered", plan: { messageLatency: 20, gap: 30 }, controls: { disorderlyPorts: true } },
+    { what: "answer and delivery come before the transaction is complete", verdict: ["acknowledged too early", "phantom", "lost"], plan: { duration: 4_000, disturbances: { "kill host": 1_000 } }, controls: { earlyAnswer: true }, likely: 2 },
+    { what: "one port's messages overtake each other", verdict: "reordered", plan: { messageLatency: 20, gap: 60, duration: 3_000 }, controls: { disorderlyPorts: true } },
   ];
   test.each(worlds)("$what: $verdict", async ({ verdict, plan, controls, likely }) => {
     const seed = await firstRed(verdict, { plan: storm(plan), controls }, likely);
@@ -181,16 +182,15 @@ suite("a world without a protection is found out; with it, the same seed is gree
   test("deadlines never come: hung call", async () => {
     const plan = storm({ disturbances: { "pause host past its lease": 8_000 }, duration: 60_000, gap: 500, tabs: 6 });
     vi.spyOn(Deadline.prototype, "race").mockImplementation((promise) => promise);
-    const seed = await firstRed("hung call", { plan }, 10);
+    const seed = await firstRed("hung call", { plan }, 15);
     vi.restoreAllMocks();
     await expectGreen(seed, { plan });
   });
 
   test("checksums are not looked at: damaged messages are delivered; looked at, none is", async () => {
-    const plan = storm({ disturbances: { "damage row": 100, "kill host": 1_500 } });
-    const seed = await firstRed("phantom", { plan, controls: { indexer: () => new CredulousIndexer() } });
-    const { verdicts } = await simulate(seed, { plan });
-    expect(verdicts.filter(({ kind }) => kind === "phantom" || kind === "changed")).toEqual([]);
+    const plan = storm({ disturbances: { "damage row": 300, "kill host": 1_500 } });
+    const seed = await firstRed("phantom", { plan, controls: { indexer: () => new CredulousIndexer() } }, 4);
+    await expectGreen(seed, { plan });
   });
 
   test("rows are merged across the checkpoint, and a start skips the row that begins before it: index differs from log", async () => {
@@ -255,10 +255,38 @@ suite("a world without a protection is found out; with it, the same seed is gree
     await firstRed("skipped silently", { plan: full });
   });
 
-  // What is lost within the second before is younger than any note: the witness (test/contract/loss.test.ts) lags.
-  test("the browser loses the newest transactions: lost, and where no tab remembers them, used again", async () => {
-    const plan = storm({ disturbances: { "lose tail": 5_000 } });
-    await firstRed("lost", { plan });
-    await firstRed("offset reused", { plan }, 2);
+  test("the browser loses the newest transactions, and tabs have no place for notes: used again; with their notes, nothing is", async () => {
+    const plan = storm({ disturbances: { "lose tail": 2_000 } });
+    const seed = await firstRed("offset reused", { plan, controls: { forgetful: true } });
+    const run = await simulate(seed, { plan });
+    expect(run.verdicts, describe(run)).toEqual([]);
+    expect(run.history.some(({ type }) => type === "loss noted")).toBe(true);
+  });
+
+  const mutants: { what: string; verdict: VerdictKind; plan: Partial<Plan>; mutation: [file: string, from: string, to: string]; likely?: number }[] = [
+    {
+      what: "a queue is let go while a listener is still at it", verdict: "double owner",
+      plan: { work: 1_500, disturbances: { "open tab": 2_000 } },
+      mutation: ["client/held-queues.ts", "if (processQueue.running > 0 || ", "if ("], likely: 3,
+    },
+    {
+      what: "what a dead broker has not answered goes to the next one behind what waited", verdict: "reordered",
+      plan: { tabs: 2, disturbances: { "pile up": 3_000 } },
+      mutation: ["client/outbox.ts", "[...again, ...this.#waiting]", "[...this.#waiting, ...again]"],
+    },
+    {
+      what: "a silent member keeps its queues", verdict: "starved",
+      plan: { duration: 80_000, gap: 2_000, work: 5, tabs: 3, disturbances: { "freeze tab for long": 3_000 } },
+      mutation: ["broker/groups.ts", "if (++member.silentTicks > EXPIRY_TICKS) ", "if (++member.silentTicks > Infinity) "], likely: 3,
+    },
+    {
+      what: "the witness never judges", verdict: "unreported loss",
+      plan: { disturbances: { "lose tail": 2_000 } },
+      mutation: ["storage/loss.ts", "if (mark === null || ", "if (mark !== undefined || "],
+    },
+  ];
+  test.each(mutants)("$what: $verdict", async ({ verdict, plan, mutation, likely }) => {
+    const seed = await withMutant(...mutation, (mutant) => firstRed(verdict, { plan: storm(plan) }, likely, mutant.simulate));
+    await expectGreen(seed, { plan: storm(plan) });
   });
 });

@@ -6,7 +6,9 @@ export const DISTURBANCES = [
   "crash tab", "freeze tab", "hide tab", "close tab", "open tab",
   "lose store", "fill quota", "slow disk", "slow messages", "throttle timers", "jump clock", "stall",
 ] as const;
-export type Disturbance = (typeof DISTURBANCES)[number] | "damage row" | "lose tail";
+/** Drawn by themselves, so that what a seed drew before there were these it draws still. */
+const RARER = ["damage row", "lose tail", "pile up", "freeze tab for long"] as const;
+export type Disturbance = (typeof DISTURBANCES)[number] | (typeof RARER)[number];
 
 export interface TopicPlan {
   topic: string;
@@ -70,6 +72,7 @@ export function planOf(random: Prng): Plan {
     const often = random.between(0.5, pace === "hectic" ? 6 : 12);
     if (takesPart && !calm) disturbances[kind] = duration / often;
   }
+  rarer(random.fork("rarer"), disturbances, pace, duration);
   const rarely = (limit: number): number => (!calm && random.chance(0.25) ? random.between(0, limit) : 0);
   const topics = ["t1", "t2", "t3"].slice(0, random.integer(1, 3)).map((topic) => ({ topic, queues: random.integer(1, 5) }));
   const everything = Object.fromEntries(topics.map(({ topic }) => [topic, "*"]));
@@ -95,4 +98,18 @@ export function planOf(random: Prng): Plan {
     seekers: random.chance(0.3),
     maxStoreBytes: 0,
   };
+}
+
+/** Each in one world of six, or else in a world of its own, where nothing else covers up what it shows. */
+function rarer(random: Prng, disturbances: Plan["disturbances"], pace: Plan["pace"], duration: number): void {
+  const isAlone = random.chance(0.15);
+  if (isAlone) for (const kind of DISTURBANCES) delete disturbances[kind];
+  const chosen = random.pick(RARER);
+  for (const kind of RARER) {
+    const takesPart = random.chance(isAlone ? 0 : 0.15) || (isAlone && kind === chosen);
+    const often = random.between(1, kind === "damage row" || pace === "hectic" ? 6 : 12);
+    if (takesPart) disturbances[kind] = duration / often;
+  }
+  // Members come and go, and nothing else happens.
+  if (isAlone && random.chance(0.5)) for (const kind of ["open tab", "close tab"] as const) disturbances[kind] = duration / random.between(2, 12);
 }

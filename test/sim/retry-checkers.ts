@@ -54,8 +54,8 @@ export function retries(history: History): Verdict[] {
       finished.set(finishes, entry.at);
       const source = stored.get(finishes.split(" ")[1]!);
       const delay = source?.record.topic === SCHEDULE_TOPIC ? DELAYS[source.record.queueId]! : 0;
-      // By the brokers' clocks or by the true time: between two brokers the clock may have been set back, or forward.
-      const isEarly = source !== undefined && (entry.storeTimestamp ?? 0) < (source.storeTimestamp ?? 0) + delay && entry.at < source.at + delay;
+      // By the brokers' clocks or by the true time: between two brokers the clock may have been set back, or forward. What was not delayed cannot be early.
+      const isEarly = source !== undefined && delay > 0 && (entry.storeTimestamp ?? 0) < (source.storeTimestamp ?? 0) + delay && entry.at < source.at + delay;
       if (isEarly) {
         verdicts.push({ kind: "delivered early", text: `${placeOf(record)} ${(entry.storeTimestamp ?? 0) - (source.storeTimestamp ?? 0)} ms after it was stored, not ${delay}` });
       }

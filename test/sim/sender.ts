@@ -1,6 +1,7 @@
 import type { Producer, SendResult } from "../../src/client/producer.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { Message } from "../../src/model/message.ts";
+import { MAX_IN_FLIGHT_FRAMES } from "../../src/model/limits.ts";
 import type { Acked } from "../support/history.ts";
 import { GRACE, LIMITS, SEND_TIMEOUT } from "./call-limits.ts";
 import type { Prng } from "./prng.ts";
@@ -9,6 +10,11 @@ import type { Tab } from "./tab.ts";
 import type { World } from "./world.ts";
 
 const RESENDS = 3;
+/** More than a tab has on its way at once, each in a frame of its own. */
+const RUSH = MAX_IN_FLIGHT_FRAMES + 64;
+
+/** Neither batch nor oneway nor of a message group. */
+const SINGLE = 0.5;
 
 /** A part of an application that sends: one by one, several at a time, batches; and again, when it does not know. */
 export class Sender {
@@ -26,12 +32,21 @@ export class Sender {
 
   async run(mq: TabMQ): Promise<void> {
     const producer = await mq.createProducer({ producerGroup: "producers", sendMsgTimeout: SEND_TIMEOUT });
+    this.#tab.onRush(() => void this.#hurry(producer));
     while (await this.#tab.mayGoOn()) {
       const kind = this.#random.next();
       // Several in one task, none awaited: their order is what counts.
       const count = kind < 0.2 ? this.#random.integer(2, 12) : 1;
       const sends = Array.from({ length: count }, () => this.#send(producer, kind));
       if (this.#random.chance(0.5)) await Promise.all(sends);
+    }
+  }
+
+  /** One after the other, none awaited. */
+  async #hurry(producer: Producer): Promise<void> {
+    for (let sent = 0; sent < RUSH && this.#tab.isAlive && !this.#world.isHealed; sent++) {
+      await this.#tab.sleep(1);
+      void this.#send(producer, SINGLE);
     }
   }
 

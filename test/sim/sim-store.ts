@@ -25,9 +25,10 @@ export class SimStore implements BlockStore {
   }
 
   takeOver(above = 0): Promise<number> {
+    const { powerCuts } = this.#disk;
     return new Promise((resolve) => {
       this.#scheduler.after(this.#disk.delay(this.#agent.random, true), `take over by ${this.#agent.name}`, () => {
-        if (this.#agent.state === "dead") return;
+        if (this.#agent.state === "dead" || powerCuts !== this.#disk.powerCuts) return;
         const epoch = this.#disk.takeOver(above);
         this.#tell("taken over", () => resolve(epoch));
       });
@@ -36,7 +37,7 @@ export class SimStore implements BlockStore {
 
   commit(batch: CommitBatch): Promise<CommitOutcome> {
     const { random } = this.#agent;
-    const { weather, controls } = this.#disk;
+    const { weather, controls, powerCuts } = this.#disk;
     const closed: CommitOutcome = { status: "unknown", cause: new Error("the connection is closed") };
     if (this.#isClosed) return Promise.resolve(closed);
     // Copied now, as IndexedDB does: what the broker changes later is not written.
@@ -53,6 +54,7 @@ export class SimStore implements BlockStore {
     const needsHost = random.chance(0.5);
     return new Promise((resolve) => {
       const run = (): void => {
+        if (powerCuts !== this.#disk.powerCuts) return;
         if (this.#agent.state === "dead" && (needsHost || random.chance(0.3))) return;
         const outcome = ((): CommitOutcome => {
           if (this.#isClosed && random.chance(0.5)) return closed;

@@ -1,3 +1,4 @@
+import type { DamagedRange } from "../../src/protocol/api.ts";
 import type { Stored } from "../support/history.ts";
 import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
@@ -69,7 +70,7 @@ async function live(seed: number, { plan: change = (plan) => plan, controls = {}
   if (onEvent !== undefined) world.scheduler.onEvent = onEvent;
   const town = new Town(world);
   await town.found();
-  const chaos = new Chaos(world, town.tabs, () => town.openTab());
+  const chaos = new Chaos(world, town.tabs, (roles) => town.openTab(roles));
   chaos.start();
   await world.scheduler.run(() => world.scheduler.now >= plan.duration);
   chaos.stop();
@@ -148,10 +149,12 @@ class Town {
     const isReached = await this.#watch(last);
     const backlogs: Record<string, number> = {};
     let readable: Stored[] = [];
+    let damaged: DamagedRange[] = [];
     let isRead = false;
     const look = async (): Promise<void> => {
       for (const { group } of plan.groups) backlogs[group] = (await last.mq!.admin.consumeStats(group)).diffTotal;
       readable = await readAll(last);
+      damaged = (await last.mq!.diagnostics()).broker.damaged;
       isRead = true;
     };
     // The next host has only what is stored: what it shows is what a start after a crash would show.
@@ -171,7 +174,7 @@ class Town {
     await this.#until(() => open === 0, 60_000);
     // A page that was closed while it connected waits on: every call has until its own limit.
     await this.#until(() => !this.#all.some((tab) => tab.isWaiting), LONGEST_CALL);
-    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.records().map(({ message }) => storedOf(message)) });
+    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.records().map(({ message }) => storedOf(message)), damaged });
   }
 
   /** True when every group has consumed all there is, as the broker sees it, and twice in a row. */

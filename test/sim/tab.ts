@@ -34,6 +34,7 @@ export class Tab {
   #mq: TabMQ | null = null;
   /** What pull consumers do before they are shut down. */
   readonly #onClose = new Set<() => void>();
+  readonly #onRush = new Set<() => void>();
   #isClosing = false;
   #openCalls = 0;
   #nextNumber = 1;
@@ -70,6 +71,15 @@ export class Tab {
     const mq = this.#mq;
     for (const finish of this.#onClose) finish();
     if (mq !== null) await this.call("close", LIMITS.close, () => mq.close());
+  }
+
+  /** Its producers send far more than usual, at once. */
+  rush(): void {
+    if (this.isAlive) for (const hurry of this.#onRush) hurry();
+  }
+
+  onRush(hurry: () => void): void {
+    this.#onRush.add(hurry);
   }
 
   fire(event: "pagehide" | "pageshow"): void {
@@ -118,6 +128,9 @@ export class Tab {
     const mq = await this.#connect();
     if (mq === null) return;
     this.#mq = mq;
+    mq.on("damaged", ({ ranges }) => {
+      for (const { position, bytes } of ranges) this.#world.trace.add({ type: "damage told", position, bytes });
+    });
     const { producers, groups, admin, seeker } = this.#roles;
     for (let i = 1; i <= producers; i++) void new Sender(this.#world, this, this.#random, `${this.agent.name}p${i}`).run(mq);
     for (const group of groups) void (group.kind === "push" ? this.#push(group) : this.#pull(group));

@@ -18,6 +18,8 @@ export interface Controls extends DiskControls {
   /** One port's messages overtake each other. */
   disorderlyPorts?: boolean;
   indexer?: () => Indexer;
+  /** Tabs have no place for notes. */
+  forgetful?: boolean;
 }
 
 interface Worker {
@@ -36,6 +38,7 @@ export class World {
   readonly #controls: Controls;
   /** build -> its running worker */
   readonly #workers = new Map<string, Worker>();
+  readonly #agents: Agent[] = [];
   readonly #portWeather;
   #nextWorker = 1;
   #nextCall = 1;
@@ -58,6 +61,7 @@ export class World {
     const weather = {
       commitFails, commitMisreported, readFails,
       isFull: false,
+      losesTail: "lose tail" in plan.disturbances,
       latency: (random: Prng) => Math.min(8_000, random.exponential(this.isHealed ? 0.5 : diskLatency) * this.diskSlowness + 0.2),
     };
     this.disk = new SimDisk(this.scheduler, this.trace, weather, controls);
@@ -89,7 +93,19 @@ export class World {
   }
 
   agent(name: string): Agent {
-    return new Agent(name, this.scheduler, this.random);
+    const agent = new Agent(name, this.scheduler, this.random);
+    this.#agents.push(agent);
+    return agent;
+  }
+
+  /** All tabs and workers that there are. */
+  living(): Agent[] {
+    return this.#agents.filter(({ state }) => state !== "dead");
+  }
+
+  /** How far the store has come, as the tabs have noted; null = nobody has. */
+  noted(): { epoch: number; position: number } | null {
+    return this.#memo.text === null ? null : (JSON.parse(this.#memo.text) as { epoch: number; position: number });
   }
 
   nextCall(): number {
@@ -121,7 +137,7 @@ export class World {
       random: agent.random,
       openBroker: (generation) => ({ port: this.#openPort(agent, `${build}#${generation}`), onError: () => {} }),
       page,
-      memo: this.#memo,
+      memo: this.#controls.forgetful ? { read: () => null, write: this.#memo.write } : this.#memo,
       generation: this.#generationFor(agent),
     };
   }

@@ -1,0 +1,44 @@
+import type { Verdict } from "./checkers.ts";
+import { entriesOf, type History, placeOf } from "./history.ts";
+
+/** Did the browser take the message at a place away again, or make it unreadable? */
+export function takenFrom(history: History): (place: string) => boolean {
+  const taken = new Set<string>();
+  const positions = new Map<string, number>();
+  for (const entry of history) {
+    if (entry.type === "stored") positions.set(placeOf(entry.record), entry.position);
+    if (entry.type === "damaged") for (const place of entry.places) taken.add(place);
+    if (entry.type === "tail lost") for (const [place, position] of positions) if (position >= entry.position) taken.add(place);
+  }
+  return (place) => taken.has(place);
+}
+
+/** Of what the browser has lost, and of what it has damaged, somebody is told. */
+export function losses(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const positions = new Map<string, number>();
+  const damaged = new Set<string>();
+  const told: { position: number; bytes: number }[] = [];
+  let untold: number | null = null;
+  for (const entry of history) {
+    if (entry.type === "tail lost") untold = entry.position;
+    if (entry.type === "loss noted") untold = null;
+    if (entry.type === "damaged") for (const place of entry.places) damaged.add(place);
+    if (entry.type === "damage told") told.push(entry);
+    if (entry.type === "stored") {
+      positions.set(placeOf(entry.record), entry.position);
+      if (untold !== null) verdicts.push({ kind: "unreported loss", text: `${placeOf(entry.record)} at ${entry.at}, and nothing was said of what was lost behind ${untold}` });
+      untold = null;
+    }
+    if (entry.type !== "rest" || !entry.isReached) continue;
+    const isCut = entriesOf(history, "tail lost").length > 0;
+    const readable = new Set(entry.readable.map(placeOf));
+    for (const place of damaged) {
+      const at = positions.get(place)!;
+      // What was damaged and then lost as well is nobody's damage.
+      if (isCut || readable.has(place) || [...told, ...entry.damaged].some(({ position, bytes }) => position <= at && at < position + bytes)) continue;
+      verdicts.push({ kind: "unreported damage", text: `${place} at ${at} cannot be read, and nobody says so` });
+    }
+  }
+  return verdicts;
+}

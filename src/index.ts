@@ -20,5 +20,6 @@ export {
   SelectMessageQueueByHash, SelectMessageQueueByRandom, type MessageQueue, type MessageQueueSelector,
 } from "./model/queue.ts";
 export { MessageSelector } from "./filter/tag-expression.ts";
+export { allocateMessageQueues, type AllocateFunction, type AllocateOptions, type AllocateRequest, type AllocateStrategyName } from "./model/allocation.ts";
 export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
 export { tagHash } from "./model/hash.ts";

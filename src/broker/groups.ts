@@ -1,5 +1,5 @@
 import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
-import { allocateAveragely } from "../model/allocation.ts";
+import { allocateMessageQueues } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -175,7 +175,7 @@ export class Groups {
       if (queues.length === 0) continue;
       const takers = members.filter((member) => member.subscriptions.has(topic)).map((member) => member.id);
       for (const taker of takers) {
-        for (const queue of allocateAveragely(taker, takers, queues)) group.target.set(keyOf(queue), this.#members.get(taker)!);
+        for (const queue of allocateMessageQueues("AVG", { currentClientId: taker, clientIds: takers, queues })) group.target.set(keyOf(queue), this.#members.get(taker)!);
       }
     }
     const affected = new Set<Member>();

@@ -7,10 +7,12 @@ export type {
   BatchListener, ConsumeContext, ConsumeResult, ConsumerEvents, MessageListener, OffsetMoved, PushConsumer, PushConsumerOptions,
 } from "./client/push-consumer.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
+export type { AllocateStrategy, StandingOptions } from "./client/standing.ts";
 export type { Admin, QueryOptions } from "./client/admin.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
-  BrokerDiagnostics, ConsumeFromWhere, ConsumeStats, DamagedRange, Durability, MessageType, OffsetBoundary, PullStatus,
+  BrokerDiagnostics, ConsumeFromWhere, ConsumerConnection, ConsumerConnections, ConsumeStats, ConsumeType, DamagedRange, Durability, GroupInfo,
+  MessageModel, MessageType, OffsetBoundary, PullStatus,
   QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
 } from "./protocol/api.ts";
 export type { BrokerSettings, FlushDiskType, MutableSettings } from "./protocol/broker-settings.ts";

@@ -21,6 +21,7 @@ import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
+import { Connections } from "./connections.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { FlushService } from "./flush.ts";
@@ -67,6 +68,7 @@ export class Broker {
   readonly groups: Groups;
   readonly fetches: FetchService;
   readonly stats: Stats;
+  readonly connections: Connections;
   readonly times: TimeSearch;
   readonly exports: LogExport;
   readonly imports: LogImport;
@@ -141,6 +143,7 @@ export class Broker {
       refusal: () => this.#retention.refusal,
     });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({

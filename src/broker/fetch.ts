@@ -110,6 +110,10 @@ export class FetchService {
     const moved = cursors.flatMap(({ topic, queueId, movedFrom }) => (movedFrom === null ? [] : [{ topic, queueId, ...movedFrom }]));
     if (moved.length > 0) reply.moved = moved;
     if (member.generation !== request.generation) reply.assignment = this.#groups.assignment(member);
+    if (member.generation !== request.generation && member.task !== null) reply.allocate = member.task;
+    const errors = member.takeErrors();
+    if (errors.length > 0) reply.errors = errors;
+    if (member.isDisplaced) reply.displaced = true;
     return reply;
   }
 

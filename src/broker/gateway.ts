@@ -1,8 +1,9 @@
 import { expose, transfer } from "comlink";
+import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
-  MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
+  MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, HelloReply } from "../protocol/api.ts";
@@ -11,7 +12,7 @@ import { type MutableSettings, mutableSettings } from "../protocol/broker-settin
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
-import { boolean, integer, list, named, nullable, offset, oneOf, pair, record, text, time } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time, triple } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -21,11 +22,18 @@ const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
 const queue = { topic, queueId };
 const memberId = text(MAX_MEMBER_ID_LENGTH);
 
+const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
+
 const joinRequest = record({
   group,
   subscriptions: list(pair(topic, text(MAX_EXPRESSION_LENGTH)), MAX_SUBSCRIPTIONS_PER_MEMBER),
   queues: list(record(queue), MAX_HELD_QUEUES),
   consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+  consumeType: optional(oneOf("CONSUME_PASSIVELY", "CONSUME_ACTIVELY")),
+  allocation: optional(record({ strategy: oneOf(...STRATEGIES, "FUNCTION"), queues: optional(list(record(queue), MAX_HELD_QUEUES)) })),
+  replaceSubscription: optional(boolean),
+  termsVersion: optional(offset),
+  broadcast: optional(record({ topics: list(topic, MAX_SUBSCRIPTIONS_PER_MEMBER), offsets: commits })),
 });
 
 const heldQueue = record({
@@ -34,8 +42,6 @@ const heldQueue = record({
   nextOffset: offset,
   want: integer(0, MAX_PULL_BATCH),
 });
-
-const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
 
 const fetchRequest = record({
   memberId,
@@ -46,6 +52,10 @@ const fetchRequest = record({
 });
 
 const quitRequest = record({ memberId, commits });
+
+/** A client's second consumer in a group has a number behind the id. */
+const consumerId = text(MAX_CLIENT_ID_LENGTH + 8);
+const allocateReply = record({ memberId, round: offset, shares: nullable(list(triple(consumerId, topic, queueId), MAX_SHARED_QUEUES)) });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
 
@@ -113,7 +123,8 @@ export function serve(port: PortLike, connection: Connection): void {
     join: (request) =>
       answer(() => {
         const { broker, session } = connection.open();
-        return { memberId: broker.groups.join(session, joinRequest(request, "join")).id };
+        const member = broker.groups.join(session, joinRequest(request, "join"));
+        return { memberId: member.id, termsVersion: member.group.termsVersion };
       }),
     fetch: (request) =>
       answer(async () => {
@@ -127,12 +138,20 @@ export function serve(port: PortLike, connection: Connection): void {
         broker.groups.quit(session, quitRequest(request, "quit"));
         return null;
       }),
+    allocate: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        broker.groups.allocate(session, allocateReply(request, "allocate"));
+        return null;
+      }),
     pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
     searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
+    groups: () => answer(() => connection.open().broker.connections.groups()),
+    consumerConnections: (name) => answer(() => connection.open().broker.connections.of(group(name, "group"))),
     updateBrokerConfig: (settings) =>
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),

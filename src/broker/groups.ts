@@ -1,5 +1,4 @@
 import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
-import { allocateMessageQueues } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -7,12 +6,15 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
+import { type GroupTerms, misfit } from "./group-terms.ts";
+import { Leaders } from "./leaders.ts";
 import { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
+import { keyOf, type Share, shareByStrategy, type Targets } from "./sharing.ts";
 import type { Topics } from "./topics.ts";
 
 export interface GroupServices {
@@ -28,11 +30,13 @@ export class Groups {
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #members = new Map<string, Member>();
   readonly #services: GroupServices;
+  readonly #leaders: Leaders;
   #nextMember = 1;
   #cancelExpiry: Cancel | null = null;
 
   constructor(services: GroupServices) {
     this.#services = services;
+    this.#leaders = new Leaders(services.timers, (group, targets) => this.#retarget(group, targets));
   }
 
   find(group: string): ConsumerGroup | undefined {
@@ -45,23 +49,27 @@ export class Groups {
     }
     const subscriptions = new Map<string, TagExpression>();
     for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
+    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
+    const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
+    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const picked = request.queues.length > 0 ? request.queues : null;
-    if (picked === null) group.checkConsistent(subscriptions);
-    const begun = new Set(picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    if (broadcast !== undefined && [...session.members].some((other) => other.group === group && other.isBroadcasting)) {
+      // Their offsets are kept under one name.
+      throw new MQError("INVALID_PARAMETER", `This client has a broadcasting consumer of group "${group.name}" already.`, { field: "consumerGroup" });
+    }
+    const begun = new Set(broadcast !== undefined ? [] : picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
+    const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
-    const member = new Member({
-      id: `${session.clientId}#${this.#nextMember++}`,
-      clientId: session.clientId,
-      group,
-      subscriptions,
-      picked,
-    });
+    const id = `${session.clientId}#${this.#nextMember++}`;
+    const member = new Member({ id, clientId: session.clientId, group, terms, picked, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
-    for (const topic of begun) this.#beginAt(group.name, topic, request.consumeFromWhere);
+    for (const other of displaced) this.#displace(other, terms);
+    for (const topic of begun) this.#beginAt(group.name, topic, consumeFromWhere);
+    if (broadcast !== undefined) this.#beginBroadcast(member, broadcast);
     this.#rebalance(group);
     this.#watchExpiry();
     return member;
@@ -89,7 +97,19 @@ export class Groups {
     for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
     member.changed();
     this.#rebalance(group);
-    if (group.members.size === 0) this.#groups.delete(group.name);
+    if (group.members.size > 0) return;
+    this.#leaders.forget(group);
+    this.#groups.delete(group.name);
+  }
+
+  /** A group's leader says who gets which queue. */
+  allocate(session: Session, reply: AllocateReply): void {
+    this.#leaders.answer(this.memberOf(session, reply.memberId), reply);
+  }
+
+  /** All groups that are or have been, by name. */
+  names(): string[] {
+    return [...new Set([...this.#services.offsets.groups(), ...this.#groups.keys()])].sort();
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
@@ -104,12 +124,14 @@ export class Groups {
 
   /** What the member is to hold, and where each queue begins. */
   assignment(member: Member): AssignedQueue[] {
+    if (member.isBroadcasting) return this.#broadcastQueues(member);
     const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     return queues.map(({ topic, queueId }) => ({ topic, queueId, offset: this.startOffset(member.group.name, topic, queueId) }));
   }
 
   /** May this member be given messages of the queue now? */
   mayRead(member: Member, topic: string, queueId: number): boolean {
+    if (member.isBroadcasting) return !member.isDisplaced && member.progress.has(queueKey(topic, queueId));
     if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
     const key = queueKey(topic, queueId);
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
@@ -128,6 +150,7 @@ export class Groups {
     for (const group of this.#services.offsets.groupsAt(topic)) this.#beginAt(group, topic, "CONSUME_FROM_FIRST_OFFSET");
     for (const group of this.#groups.values()) {
       if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalance(group);
+      for (const member of group.members.values()) if (member.isBroadcasting && member.subscriptions.has(topic)) member.changed();
     }
   }
 
@@ -155,6 +178,7 @@ export class Groups {
   #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
     const { offsets, queues } = this.#services;
     const key = queueKey(queue.topic, queue.queueId);
+    if (member.isBroadcasting) return void member.progress.set(key, queue.commitOffset);
     const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, queue.topic, queue.queueId);
     if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
@@ -167,17 +191,21 @@ export class Groups {
 
   #rebalance(group: ConsumerGroup): void {
     const members = group.sharing();
+    const shares: Share[] = [];
+    for (const topic of new Set(members.flatMap((member) => [...member.subscriptions.keys()]))) {
+      const queues = this.#queuesOf(topic);
+      if (queues.length > 0) shares.push({ topic, queues, takers: members.filter((member) => member.subscriptions.has(topic)) });
+    }
+    const strategy = members[0]?.terms.strategy ?? "AVG";
+    if (strategy !== "FUNCTION") this.#leaders.forget(group);
+    this.#retarget(group, strategy === "FUNCTION" ? this.#leaders.ask(group, shares) : shareByStrategy(strategy, shares));
+  }
+
+  /** Whom each queue is for, from now on. */
+  #retarget(group: ConsumerGroup, targets: Targets): void {
     const before = new Map(group.target);
     group.target.clear();
-    const topics = new Set(members.flatMap((member) => [...member.subscriptions.keys()]));
-    for (const topic of topics) {
-      const queues = this.#queuesOf(topic);
-      if (queues.length === 0) continue;
-      const takers = members.filter((member) => member.subscriptions.has(topic)).map((member) => member.id);
-      for (const taker of takers) {
-        for (const queue of allocateMessageQueues("AVG", { currentClientId: taker, clientIds: takers, queues })) group.target.set(keyOf(queue), this.#members.get(taker)!);
-      }
-    }
+    for (const [key, member] of targets) group.target.set(key, member);
     const affected = new Set<Member>();
     for (const key of new Set([...before.keys(), ...group.target.keys()])) {
       const was = before.get(key);
@@ -192,6 +220,40 @@ export class Groups {
       if (was !== undefined) affected.add(was);
     }
     for (const member of affected) member.changed();
+  }
+
+  /** The group has other terms now: this member gets nothing more, and what it has in hand it may finish. */
+  #displace(member: Member, terms: GroupTerms): void {
+    member.isDisplaced = true;
+    member.tell(misfit(member.group.name, terms, member.terms)!);
+  }
+
+  /** Where a member that keeps its own offsets is; where nothing is kept, it begins as it says. */
+  #beginBroadcast(member: Member, { topics: known, offsets }: BroadcastProgress): void {
+    const kept = new Map(offsets.map((queue) => [keyOf(queue), queue.commitOffset]));
+    for (const topic of member.subscriptions.keys()) {
+      for (const { queueId } of this.#queuesOf(topic)) {
+        const { minOffset, maxOffset } = this.#services.queues.open(topic, queueId);
+        const offset = kept.get(queueKey(topic, queueId));
+        const atEnd = member.consumeFromWhere === "CONSUME_FROM_LAST_OFFSET" && !known.includes(topic);
+        // Beyond the end: the queue that was meant is gone, and all that there is is new.
+        const begin = offset !== undefined && offset <= maxOffset ? offset : offset === undefined && atEnd ? maxOffset : minOffset;
+        member.progress.set(queueKey(topic, queueId), begin);
+      }
+    }
+  }
+
+  /** All queues of its topics; those that are new begin at their first message. */
+  #broadcastQueues(member: Member): AssignedQueue[] {
+    if (member.isDisplaced) return [];
+    return [...member.subscriptions.keys()].flatMap((topic) =>
+      this.#queuesOf(topic).map(({ queueId }) => {
+        const key = queueKey(topic, queueId);
+        const offset = member.progress.get(key) ?? this.#services.queues.find(topic, queueId)?.minOffset ?? 0;
+        member.progress.set(key, offset);
+        return { topic, queueId, offset };
+      }),
+    );
   }
 
   /** Queues that are meant for somebody else and that this member no longer holds go to whom they are meant for. */
@@ -239,7 +301,3 @@ export class Groups {
 }
 
 const EXPIRY_TICKS = 3;
-
-function keyOf({ topic, queueId }: { topic: string; queueId: number }): string {
-  return queueKey(topic, queueId);
-}

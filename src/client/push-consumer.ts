@@ -9,12 +9,13 @@ import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { Events } from "../platform/events.ts";
 import type { Cancel } from "../platform/timers.ts";
-import type { ConsumeFromWhere } from "../protocol/api.ts";
+import type { ConsumeFromWhere, MessageModel } from "../protocol/api.ts";
 import { callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { type Standing, standingChecks, standingOf, type StandingOptions } from "./standing.ts";
 
 /** Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. */
 export type ConsumeResult = "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void;
@@ -30,7 +31,7 @@ export interface ConsumeContext {
 export type MessageListener = (message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 export type BatchListener = (messages: MessageExt[], context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 
-export interface PushConsumerOptions {
+export interface PushConsumerOptions extends StandingOptions {
   consumerGroup: string;
   /** topic -> "*", a tag expression such as "created || paid", or a MessageSelector. */
   subscriptions: Record<string, string | MessageSelector>;
@@ -38,7 +39,11 @@ export interface PushConsumerOptions {
   messageListener?: MessageListener;
   /** Instead: up to consumeMessageBatchMaxSize messages of one queue at a time. */
   batchListener?: BatchListener;
-  messageModel?: "CLUSTERING";
+  /**
+   * Default CLUSTERING: the group shares the messages. BROADCASTING: every client gets all of them, tries each once,
+   * and keeps its offsets in the browser's storage, where it finds them again if `connect` is given a `clientId`.
+   */
+  messageModel?: MessageModel;
   consumeFromWhere?: ConsumeFromWhere;
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
@@ -71,7 +76,8 @@ const optionsCheck = record({
   subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
   messageListener: optional(callable<MessageListener>),
   batchListener: optional(callable<BatchListener>),
-  messageModel: optional(oneOf("CLUSTERING")),
+  ...standingChecks,
+  messageModel: optional(oneOf("CLUSTERING", "BROADCASTING")),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),
   consumeMessageBatchMaxSize: optional(integer(1, MAX_PULL_BATCH)),
@@ -111,6 +117,7 @@ export class PushConsumer {
   readonly #events = new Events<ConsumerEvents>();
   readonly #connection: Connection;
   readonly #member: GroupMember;
+  readonly #standing: Standing;
   readonly #options: ReturnType<typeof optionsCheck>;
   readonly #listener: BatchListener;
   readonly #concurrency: number;
@@ -137,11 +144,13 @@ export class PushConsumer {
     if (checked.subscriptions.length === 0) {
       throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "pushConsumer.subscriptions" });
     }
+    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY");
     this.#member = new GroupMember(connection, {
       group: checked.consumerGroup,
       subscriptions: new Map(checked.subscriptions),
       queues: [],
       consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
+      standing: this.#standing,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
       thresholdSizeForQueue: checked.pullThresholdSizeForQueue ?? DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
@@ -159,6 +168,12 @@ export class PushConsumer {
 
   start(): Promise<void> {
     return this.#member.start();
+  }
+
+  /** Where its offsets are kept: `memory` (broadcasting, without a `clientId` or without local storage) is gone with the tab. */
+  get offsetStore(): "broker" | "browser" | "memory" {
+    const { broadcast } = this.#standing;
+    return broadcast === null ? "broker" : broadcast.isKept ? "browser" : "memory";
   }
 
   /** Begins no more messages until `resume`; the queues stay with this consumer. */
@@ -233,7 +248,8 @@ export class PushConsumer {
     this.#running++;
     for (const _ of batch) this.#member.began(processQueue);
 
-    const isConsumed = await this.#runListener(batch.map(({ message }) => message), { queue: { ...processQueue.queue }, attempt, signal: abort.signal }, abort);
+    const isDone = await this.#runListener(batch.map(({ message }) => message), { queue: { ...processQueue.queue }, attempt, signal: abort.signal }, abort);
+    const isConsumed = isDone || (this.#standing.broadcast !== null && this.#giveUp(batch));
 
     aborts.delete(abort);
     if (aborts.size === 0) this.#aborts.delete(processQueue);
@@ -270,6 +286,13 @@ export class PushConsumer {
     } finally {
       cancel();
     }
+  }
+
+  /** Broadcasting never tries again: a failure is told, and counts as consumed. */
+  #giveUp(batch: Work[]): true {
+    const ids = batch.map(({ message }) => message.msgId).join(", ");
+    this.#events.emit("error", new MQError("INTERNAL_ERROR", `The listener of the broadcasting group "${this.consumerGroup}" has failed; this is not tried again: ${ids}.`));
+    return true;
   }
 
   /** The message stays where it is and holds its queue's offset: it is tried again here, and by whoever gets the queue next. */

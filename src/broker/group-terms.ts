@@ -1,0 +1,38 @@
+import type { TagExpression } from "../filter/tag-expression.ts";
+import { MQError } from "../model/errors.ts";
+import type { Allocation, MessageModel } from "../protocol/api.ts";
+
+/** What all members of a group have in common. */
+export interface GroupTerms {
+  messageModel: MessageModel;
+  strategy: Allocation["strategy"];
+  /** topic -> filter */
+  subscriptions: ReadonlyMap<string, TagExpression>;
+}
+
+/** Why a member with `ours` does not fit into a group with `theirs`; null when it does. */
+export function misfit(group: string, theirs: GroupTerms, ours: GroupTerms): MQError | null {
+  const differ = (field: string, what: string, [has, asks]: [string, string]): MQError | null => {
+    if (has === asks) return null;
+    const message = `All members of a group need the same ${what}. Group "${group}" has ${has}; this consumer asks for ${asks}.`;
+    return new MQError("SUBSCRIPTION_INCONSISTENT", message, { field });
+  };
+  return (
+    differ("messageModel", "messageModel", [theirs.messageModel, ours.messageModel]) ??
+    differ("allocateMessageQueueStrategy", "allocateMessageQueueStrategy", [theirs.strategy, ours.strategy]) ??
+    differ("subscriptions", "subscriptions", [describe(theirs.subscriptions), describe(ours.subscriptions)])
+  );
+}
+
+/** `orders "created || paid", stock "*"`: equal texts mean equal subscriptions. */
+function describe(subscriptions: GroupTerms["subscriptions"]): string {
+  const parts = [...subscriptions].map(([topic, filter]) => `${topic} ${JSON.stringify(textOf(filter))}`);
+  return parts.sort().join(", ");
+}
+
+/** An expression that means the same; equal ones mean equal filters. */
+function textOf({ all, tags }: TagExpression): string {
+  if (all) return "*";
+  // "*" alone would mean everything, and not the tag of that name.
+  return tags.length === 1 && tags[0] === "*" ? "* ||" : tags.join(" || ");
+}

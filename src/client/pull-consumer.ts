@@ -16,7 +16,7 @@ import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
 import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
 import { queueRef } from "./queue-ref.ts";
-import { type Standing, standingChecks, standingOf, type StandingOptions } from "./standing.ts";
+import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
 export interface PullConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -44,7 +44,8 @@ export interface PullResult {
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
-  ...standingChecks,
+  allocateMessageQueueStrategy: optional(allocateStrategy),
+  replaceSubscription: optional(boolean),
   autoCommit: optional(boolean),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),

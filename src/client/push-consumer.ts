@@ -10,12 +10,12 @@ import type { MessageQueue } from "../model/queue.ts";
 import { Events } from "../platform/events.ts";
 import type { Cancel } from "../platform/timers.ts";
 import type { ConsumeFromWhere, MessageModel } from "../protocol/api.ts";
-import { callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
 import type { ProcessQueue } from "./process-queue.ts";
-import { type Standing, standingChecks, standingOf, type StandingOptions } from "./standing.ts";
+import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
 /** Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. */
 export type ConsumeResult = "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void;
@@ -76,7 +76,8 @@ const optionsCheck = record({
   subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
   messageListener: optional(callable<MessageListener>),
   batchListener: optional(callable<BatchListener>),
-  ...standingChecks,
+  allocateMessageQueueStrategy: optional(allocateStrategy),
+  replaceSubscription: optional(boolean),
   messageModel: optional(oneOf("CLUSTERING", "BROADCASTING")),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),

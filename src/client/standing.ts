@@ -3,7 +3,7 @@ import { MQError } from "../model/errors.ts";
 import { MAX_HELD_QUEUES } from "../model/limits.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { Allocation, ConsumeType, JoinRequest, MessageModel } from "../protocol/api.ts";
-import { boolean, type Check, list, oneOf, optional, record } from "../protocol/validate.ts";
+import { type Check, list, oneOf, record } from "../protocol/validate.ts";
 import { BroadcastOffsets } from "./broadcast-offsets.ts";
 import type { Connection } from "./connection.ts";
 import { queueRef } from "./queue-ref.ts";
@@ -22,14 +22,9 @@ export interface StandingOptions {
   replaceSubscription?: boolean;
 }
 
-export const standingChecks = {
-  allocateMessageQueueStrategy: optional(strategy),
-  replaceSubscription: optional(boolean),
-};
-
 const configured = record({ strategy: oneOf("CONFIG"), messageQueueList: list((value) => value as MessageQueue, MAX_HELD_QUEUES) });
 
-function strategy(value: unknown, field: string): AllocateStrategy {
+export function allocateStrategy(value: unknown, field: string): AllocateStrategy {
   if (typeof value === "function") return value as AllocateFunction;
   if (typeof value === "object") return configured(value, field);
   const name = (oneOf(...STRATEGIES) as Check<AllocateStrategyName>)(value, field);

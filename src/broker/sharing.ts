@@ -1,4 +1,4 @@
-import { type AllocateStrategyName, allocateMessageQueues, consistentHashClients } from "../model/allocation.ts";
+import { type AllocateStrategyName, allocateMessageQueues, consistentHashClients, ringPoints } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { type MessageQueue, queueKey } from "../model/queue.ts";
 import type { AllocateReply } from "../protocol/api.ts";
@@ -24,7 +24,7 @@ export function shareByStrategy(strategy: AllocateStrategyName, shares: Share[])
     const clientIds = takers.map(({ consumerId }) => consumerId);
     const byId = new Map(takers.map((taker) => [taker.consumerId, taker]));
     if (strategy === "CONSISTENT_HASH") {
-      consistentHashClients(clientIds, queues).forEach((client, at) => targets.set(keyOf(queues[at]!), byId.get(client!)!));
+      consistentHashClients(new Map(takers.map((taker) => [taker.consumerId, pointsOf(taker)])), queues).forEach((client, at) => targets.set(keyOf(queues[at]!), byId.get(client!)!));
     } else if (strategy === "CONFIG") {
       const known = new Set(queues.map(keyOf));
       // In RocketMQ two clients may be configured to consume one queue, each message twice. Here the first has it.
@@ -41,6 +41,15 @@ export function shareByStrategy(strategy: AllocateStrategyName, shares: Share[])
     }
   }
   return targets;
+}
+
+const points = new WeakMap<Member, number[]>();
+
+/** Computed once for each member, and not at every change of a large group. */
+function pointsOf(member: Member): number[] {
+  const known = points.get(member) ?? ringPoints(member.consumerId);
+  points.set(member, known);
+  return known;
 }
 
 /** What there is stays with whom it is for, as far as that member still takes part. */

@@ -115,16 +115,18 @@ function nearby(options: AllocateOptions): MessageQueue[] {
 
 function byConsistentHash({ currentClientId, clientIds, queues, virtualNodes = DEFAULT_VIRTUAL_NODES }: AllocateOptions): MessageQueue[] {
   if (!Number.isInteger(virtualNodes) || virtualNodes < 0) refuse("virtualNodes", `it must be 0 or a positive integer, not ${String(virtualNodes)}.`);
-  const clients = consistentHashClients(clientIds, queues, virtualNodes);
+  const clients = consistentHashClients(new Map(clientIds.map((client) => [client, ringPoints(client, virtualNodes)])), queues);
   return queues.filter((_, at) => clients[at] === currentClientId);
 }
 
+/** Where a client stands on the ring. */
+export function ringPoints(clientId: string, virtualNodes = DEFAULT_VIRTUAL_NODES): number[] {
+  return Array.from({ length: virtualNodes }, (_, node) => ringHash(`${clientId}-${node}`));
+}
+
 /** CONSISTENT_HASH for all at once: whose point on the ring comes next, for each queue. Few queues move when a client comes or goes. */
-export function consistentHashClients(clientIds: readonly string[], queues: readonly MessageQueue[], virtualNodes = DEFAULT_VIRTUAL_NODES): (string | undefined)[] {
-  const points = new Map<number, string>();
-  for (const client of clientIds) {
-    for (let node = 0; node < virtualNodes; node++) points.set(ringHash(`${client}-${node}`), client);
-  }
+export function consistentHashClients(clients: ReadonlyMap<string, readonly number[]>, queues: readonly MessageQueue[]): (string | undefined)[] {
+  const points = new Map([...clients].flatMap(([client, own]) => own.map((point) => [point, client] as const)));
   const ring = [...points].sort(([a], [b]) => a - b);
   return queues.map(({ topic, brokerName, queueId }) => {
     const hash = ringHash(`MessageQueue [topic=${topic}, brokerName=${brokerName}, queueId=${queueId}]`);

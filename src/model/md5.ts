@@ -13,16 +13,22 @@ export function md5(text: string): Uint8Array {
   view.setUint32(padded.length - 8, bytes.length * 8, true);
   const sums = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
   for (let block = 0; block < padded.length; block += 64) {
-    let [a, b, c, d] = sums as [number, number, number, number];
+    let a = sums[0]!;
+    let b = sums[1]!;
+    let c = sums[2]!;
+    let d = sums[3]!;
     for (let at = 0; at < 64; at++) {
       const round = at >>> 4;
       const mixed = round === 0 ? (b & c) | (~b & d) : round === 1 ? (d & b) | (~d & c) : round === 2 ? b ^ c ^ d : c ^ (b | ~d);
-      const word = [at, 5 * at + 1, 3 * at + 5, 7 * at][round]! & 15;
+      const word = (round === 0 ? at : round === 1 ? 5 * at + 1 : round === 2 ? 3 * at + 5 : 7 * at) & 15;
       const sum = (a + mixed + SINES[at]! + view.getInt32(block + word * 4, true)) | 0;
       const shift = SHIFTS[round * 4 + (at & 3)]!;
-      [a, b, c, d] = [d, (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0, b, c];
+      a = d;
+      d = c;
+      c = b;
+      b = (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0;
     }
-    [a, b, c, d].forEach((value, at) => (sums[at] = (sums[at]! + value) | 0));
+    for (const [at, value] of [a, b, c, d].entries()) sums[at] = (sums[at]! + value) | 0;
   }
   const digest = new DataView(new ArrayBuffer(16));
   sums.forEach((value, at) => digest.setInt32(at * 4, value, true));

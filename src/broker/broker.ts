@@ -1,7 +1,9 @@
 import { MQError } from "../model/errors.ts";
+import { finishOf } from "../model/finish.ts";
 import { CACHE_BYTES, MAX_DAMAGE_REPORTS } from "../model/limits.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
+import { SteadyClock } from "../platform/steady-clock.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { BrokerDiagnostics, DamagedRange, RecoveryReport, WitnessMark } from "../protocol/api.ts";
 import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
@@ -14,7 +16,7 @@ import { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { DurableState } from "../storage/durable-state.ts";
 import { refuseEncrypted } from "../storage/key-check.ts";
 import { GroupCommit } from "../storage/group-commit.ts";
-import type { Indexer } from "../storage/indexer.ts";
+import type { Indexer, ScannedTable } from "../storage/indexer.ts";
 import { KeyIndex } from "../storage/key-index.ts";
 import { scanLog } from "../storage/log-scanner.ts";
 import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
@@ -22,16 +24,21 @@ import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Connections } from "./connections.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
 import { FlushService } from "./flush.ts";
 import { Groups } from "./groups.ts";
+import { LogAppender } from "./log-appender.ts";
 import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
+import { Mover } from "./mover.ts";
 import { Offsets } from "./offsets.ts";
 import { QueryService } from "./query.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { type EstimateRoom, Retention } from "./retention.ts";
+import { RetryService } from "./retry.ts";
+import { ScheduleService } from "./schedule.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
 import { Stats } from "./stats.ts";
@@ -67,6 +74,8 @@ export class Broker {
   readonly flushes: FlushService;
   readonly groups: Groups;
   readonly fetches: FetchService;
+  readonly retries: RetryService;
+  readonly deadLetters: DeadLetters;
   readonly stats: Stats;
   readonly connections: Connections;
   readonly times: TimeSearch;
@@ -90,6 +99,7 @@ export class Broker {
   readonly #retention: Retention;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
+  readonly #schedule: ScheduleService;
 
   /** Takes the store over and recovers it. */
   static async start(environment: BrokerEnvironment): Promise<Broker> {
@@ -135,20 +145,25 @@ export class Broker {
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
     const dispatcher = new Dispatcher(this.#keys, (queues) => {
       this.fetches.published(queues);
+      this.#schedule.published(queues);
       this.#retention.grown();
     });
     this.flushes = new FlushService({ clock, timers, settings });
-    this.send = new SendService({
-      log: this.#log, queues: this.#queues, topics: this.topics, commit: this.#commit, flushes: this.flushes, dispatcher, clock, settings,
-      refusal: () => this.#retention.refusal,
-    });
+    const steady = new SteadyClock(clock);
+    const appender = new LogAppender({ log: this.#log, commit: this.#commit, dispatcher, clock: steady });
+    const refusal = (): MQError | null => this.#retention.refusal;
+    this.send = new SendService({ log: this.#log, queues: this.#queues, topics: this.topics, appender, flushes: this.flushes, settings, refusal });
+    const mover = new Mover({ log: this.#log, appender, queues: this.#queues, offsets: this.#offsets, reader, refusal });
+    this.#schedule = new ScheduleService({ settings, state: this.#state, topics: this.topics, queues: this.#queues, offsets: this.#offsets, reader, mover, clock: steady, timers });
+    this.retries = new RetryService({ groups: this.groups, topics: this.topics, mover, schedule: this.#schedule });
+    this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
-      log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets,
-      refusal: () => this.#retention.refusal,
+      log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets, refusal,
+      onEnd: () => this.#schedule.start(),
     });
     this.queries = new QueryService(this.#log, this.#keys);
     this.groups.onExpired = (member) => {
@@ -248,9 +263,11 @@ export class Broker {
     this.#log.minPosition = trim.position;
     this.#trimmer.restore(trim);
     this.#state.restore(rows);
+    this.#offsets.restore();
     const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, trim, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
+      onReplayed: (table, bytes, position) => this.#finishAgain(table, bytes, position),
     });
     this.#keys.dropBefore(trim.position);
     this.#log.open(report.position);
@@ -261,11 +278,19 @@ export class Broker {
     this.#retention.start();
     // Before anybody is served, because the next start may be without a witness. A full store must not keep it from starting.
     if (newLoss !== null) await this.#state.save(LOSS_KEY, newLoss).catch(() => {});
-    this.#offsets.restore();
     this.topics.restore(this.#queues);
     this.topics.onChanged = (topic) => this.groups.topicChanged(topic);
+    this.#schedule.start();
     this.#recovered = { loss: newLoss?.kind ?? "none", lastKnownPosition: witness?.position ?? null, ...report, tookMs: clock.now() - began };
     for (const range of report.damaged) this.#reportDamage(range);
+  }
+
+  /** What was finished by records behind the checkpoint may not be stored yet. */
+  #finishAgain({ count, at }: ScannedTable, bytes: Uint8Array, position: number): void {
+    for (let index = 0; index < count; index++) {
+      const finish = finishOf(bytes, at[index]!);
+      if (finish !== null) this.#offsets.finish(finish, position + at[index]!);
+    }
   }
 
   #reportDamage(range: DamagedRange): void {
@@ -281,6 +306,7 @@ export class Broker {
   #stop(): void {
     this.#retention.stop();
     this.flushes.stop();
+    this.#schedule.stop();
     this.fetches.stop();
     this.groups.stop();
     for (const session of this.sessions) {

@@ -1,3 +1,4 @@
+import { RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { ConsumerConnection, ConsumerConnections, GroupInfo } from "../protocol/api.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
@@ -25,7 +26,7 @@ export class Connections {
         group,
         consumers: members.length,
         ...(terms === undefined ? {} : { messageModel: terms.messageModel, allocateMessageQueueStrategy: terms.strategy }),
-        topics: [...topics].sort(),
+        topics: [...topics].filter(isAsked).sort(),
       };
     });
   }
@@ -41,8 +42,13 @@ export class Connections {
     return {
       clientId, consumeType, consumeFromWhere,
       messageModel: terms.messageModel,
-      subscriptions: Object.fromEntries([...subscriptions].map(([topic, { text }]) => [topic, text])),
+      subscriptions: Object.fromEntries([...subscriptions].filter(([topic]) => isAsked(topic)).map(([topic, { text }]) => [topic, text])),
       assignment: this.#groups.assignment(member).map(({ topic, queueId }) => ({ topic, brokerName: BROKER_NAME, queueId })),
     };
   }
+}
+
+/** Every group that shares consumes its retry topic besides. */
+function isAsked(topic: string): boolean {
+  return !topic.startsWith(RETRY_TOPIC_PREFIX);
 }

@@ -8,13 +8,18 @@ import type { FetchReply, FetchRequest, HeldQueue, PullReply, PullRequest } from
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
-import type { Cursor, Member } from "./member.ts";
+import type { Member } from "./member.ts";
 import type { QueueRead, QueueReader } from "./queue-reader.ts";
 import { checkReadable, type Topics } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
 const EVERYTHING = parseTagExpression("*");
 
+/** Where one fetch stands in a queue. */
+interface Cursor extends HeldQueue {
+  /** Its next messages were gone. */
+  movedFrom: { from: number; to: number } | null;
+}
 
 /**
  * Answers consumers. A fetch with nothing to give waits: for a message in one of its queues, for a new assignment,
@@ -47,17 +52,12 @@ export class FetchService {
       isLate = true;
       member.wake();
     });
-    const cursors = cursorsOf(request);
+    const cursors: Cursor[] = request.held.map((queue) => ({ ...queue, movedFrom: null }));
     const isOver = (): boolean =>
       isLate || this.#stopped || turn !== member.fetches || request.generation !== member.generation;
     try {
-      let records = await this.#takeOver(member, cursors);
       for (;;) {
-        if (records.byteLength === 0 && (!isOver() || isLate)) records = await this.#readFor(member, cursors);
-        if (turn !== member.fetches && records.byteLength > 0) {
-          member.leftover = { asked: request.held, cursors, records };
-          return this.#reply(member, request, cursorsOf(request), EMPTY);
-        }
+        const records = isOver() && !isLate ? EMPTY : await this.#collect(member, cursors);
         if (records.byteLength > 0 || isOver()) return this.#reply(member, request, cursors, records);
         // Nothing was awaited since `isOver` looked, so nothing can slip between the look and the sleep.
         if (!cursors.some((cursor) => this.#isOpen(member, cursor))) await this.#sleep(member, cursors);
@@ -117,35 +117,6 @@ export class FetchService {
     return reply;
   }
 
-  /**
-   * A newer fetch gets what the older one is just reading: read twice, it would cross the port twice. Empty when there is
-   * nothing, or when the member has gone elsewhere meanwhile.
-   */
-  async #takeOver(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
-    await member.reading?.catch(() => {});
-    const left = member.leftover;
-    member.leftover = null;
-    if (left === null) return EMPTY;
-    const taken = left.cursors.filter(({ nextOffset }, at) => nextOffset !== left.asked[at]!.nextOffset);
-    const places = taken.map((from) => {
-      const { nextOffset } = left.asked[left.cursors.indexOf(from)]!;
-      return cursors.find((cursor) => cursor.topic === from.topic && cursor.queueId === from.queueId && cursor.nextOffset === nextOffset && this.#isOpen(member, cursor));
-    });
-    if (places.includes(undefined)) return EMPTY;
-    for (const [at, { nextOffset, movedFrom }] of taken.entries()) Object.assign(places[at]!, { nextOffset, movedFrom });
-    return left.records;
-  }
-
-  async #readFor(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
-    const reading = this.#collect(member, cursors);
-    member.reading = reading;
-    try {
-      return await reading;
-    } finally {
-      if (member.reading === reading) member.reading = null;
-    }
-  }
-
   /** One round over the queues, each getting its share, so that a full one does not starve the others. */
   async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
     const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
@@ -191,8 +162,4 @@ export class FetchService {
       if (tickets?.size === 0) this.#waiting.delete(key);
     }
   }
-}
-
-function cursorsOf({ held }: FetchRequest): Cursor[] {
-  return held.map((queue) => ({ ...queue, movedFrom: null }));
 }

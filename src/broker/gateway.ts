@@ -2,7 +2,7 @@ import { expose, transfer } from "comlink";
 import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
   MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -26,7 +26,7 @@ const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES
 
 const joinRequest = record({
   group,
-  subscriptions: list(pair(topic, text(MAX_EXPRESSION_LENGTH)), MAX_SUBSCRIPTIONS_PER_MEMBER),
+  subscriptions: list(pair(topic, text(MAX_EXPRESSION_LENGTH)), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
   queues: list(record(queue), MAX_HELD_QUEUES),
   consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
   consumeType: optional(oneOf("CONSUME_PASSIVELY", "CONSUME_ACTIVELY")),
@@ -56,6 +56,18 @@ const quitRequest = record({ memberId, commits });
 /** A client's second consumer in a group has a number behind the id. */
 const consumerId = text(MAX_CLIENT_ID_LENGTH + 8);
 const allocateReply = record({ memberId, round: offset, shares: nullable(list(triple(consumerId, topic, queueId), MAX_SHARED_QUEUES)) });
+const settleRequest = record({
+  memberId,
+  ...queue,
+  maxReconsumeTimes: integer(0, 2 ** 31 - 1),
+  results: list(
+    record({ queueOffset: offset, action: oneOf("retry", "dead"), delayLevel: optional(integer(0, 2 ** 31 - 1)), error: optional(text(MAX_ERROR_TEXT)) }),
+    MAX_PULL_BATCH,
+  ),
+});
+
+const deadLettersRequest = record({ group, offset });
+const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
 
 const pullRequest = record({ ...queue, expression: text(MAX_EXPRESSION_LENGTH), offset, max: integer(1, MAX_PULL_BATCH) });
 
@@ -144,6 +156,12 @@ export function serve(port: PortLike, connection: Connection): void {
         broker.groups.allocate(session, allocateReply(request, "allocate"));
         return null;
       }),
+    settle: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        const checked = settleRequest(request, "settle");
+        return broker.retries.settle(broker.groups.memberOf(session, checked.memberId), checked);
+      }),
     pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
     searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
@@ -156,6 +174,8 @@ export function serve(port: PortLike, connection: Connection): void {
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),
     messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
+    deadLetters: (request) => answer(() => connection.open().broker.deadLetters.list(deadLettersRequest(request, "deadLetters"))),
+    resendDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.resend(resendRequest(request, "resendDeadLetters"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),

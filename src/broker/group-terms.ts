@@ -1,6 +1,8 @@
 import type { TagExpression } from "../filter/tag-expression.ts";
+import type { MessageModel } from "../model/consume-result.ts";
 import { MQError } from "../model/errors.ts";
-import type { Allocation, MessageModel } from "../protocol/api.ts";
+import { RETRY_TOPIC_PREFIX } from "../model/names.ts";
+import type { Allocation } from "../protocol/api.ts";
 
 /** What all members of a group have in common. */
 export interface GroupTerms {
@@ -24,9 +26,9 @@ export function misfit(group: string, theirs: GroupTerms, ours: GroupTerms): MQE
   );
 }
 
-/** `orders "created || paid", stock "*"`: equal texts mean equal subscriptions. */
+/** What the application has asked for: `orders "created || paid", stock "*"`. Equal texts mean equal subscriptions. */
 function describe(subscriptions: GroupTerms["subscriptions"]): string {
-  const parts = [...subscriptions].map(([topic, filter]) => `${topic} ${JSON.stringify(textOf(filter))}`);
+  const parts = [...subscriptions].filter(([topic]) => !topic.startsWith(RETRY_TOPIC_PREFIX)).map(([topic, filter]) => `${topic} ${JSON.stringify(textOf(filter))}`);
   return parts.sort().join(", ");
 }
 

@@ -1,6 +1,7 @@
 import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
+import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
@@ -31,12 +32,14 @@ export class Groups {
   readonly #members = new Map<string, Member>();
   readonly #services: GroupServices;
   readonly #leaders: Leaders;
+  /** Shares that a group's strategy is not asked about. */
+  readonly #unplanned = new WeakMap<ConsumerGroup, Share[]>();
   #nextMember = 1;
   #cancelExpiry: Cancel | null = null;
 
   constructor(services: GroupServices) {
     this.#services = services;
-    this.#leaders = new Leaders(services.timers, (group, targets) => this.#retarget(group, targets));
+    this.#leaders = new Leaders(services.timers, (group, targets) => this.#settle(group, targets));
   }
 
   find(group: string): ConsumerGroup | undefined {
@@ -47,6 +50,7 @@ export class Groups {
     if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }
+    if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     const subscriptions = new Map<string, TagExpression>();
     for (const [topic, expression] of request.subscriptions) subscriptions.set(topic, parseTagExpression(expression));
     const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
@@ -68,7 +72,8 @@ export class Groups {
     this.#members.set(member.id, member);
     session.members.add(member);
     for (const other of displaced) this.#displace(other, terms);
-    for (const topic of begun) this.#beginAt(group.name, topic, consumeFromWhere);
+    // What is to be tried again is the group's own, whenever it joins.
+    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : consumeFromWhere);
     if (broadcast !== undefined) this.#beginBroadcast(member, broadcast);
     this.#rebalance(group);
     this.#watchExpiry();
@@ -126,7 +131,10 @@ export class Groups {
   assignment(member: Member): AssignedQueue[] {
     if (member.isBroadcasting) return this.#broadcastQueues(member);
     const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
-    return queues.map(({ topic, queueId }) => ({ topic, queueId, offset: this.startOffset(member.group.name, topic, queueId) }));
+    const { offsets } = this.#services;
+    return queues.map(({ topic, queueId }) => ({
+      topic, queueId, offset: this.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
+    }));
   }
 
   /** May this member be given messages of the queue now? */
@@ -135,6 +143,13 @@ export class Groups {
     if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
     const key = queueKey(topic, queueId);
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
+  }
+
+  /** One who is letting a queue go still holds it. Throws STALE_GENERATION. */
+  checkHolds(member: Member, topic: string, queueId: number): void {
+    const key = queueKey(topic, queueId);
+    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId);
+    if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
   }
 
   startOffset(group: string, topic: string, queueId: number): number {
@@ -177,10 +192,8 @@ export class Groups {
 
   #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
     const { offsets, queues } = this.#services;
-    const key = queueKey(queue.topic, queue.queueId);
-    if (member.isBroadcasting) return void member.progress.set(key, queue.commitOffset);
-    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, queue.topic, queue.queueId);
-    if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
+    if (member.isBroadcasting) return void member.progress.set(queueKey(queue.topic, queue.queueId), queue.commitOffset);
+    this.checkHolds(member, queue.topic, queue.queueId);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
     const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;
@@ -198,7 +211,17 @@ export class Groups {
     }
     const strategy = members[0]?.terms.strategy ?? "AVG";
     if (strategy !== "FUNCTION") this.#leaders.forget(group);
-    this.#retarget(group, strategy === "FUNCTION" ? this.#leaders.ask(group, shares) : shareByStrategy(strategy, shares));
+    // What is to be tried again is no part of the application's plan, and must not be left out of it.
+    const isRetry = ({ topic }: Share): boolean => topic === retryTopic(group.name);
+    const planned = strategy === "FUNCTION" || strategy === "CONFIG" ? shares.filter((share) => !isRetry(share)) : shares;
+    const rest = planned === shares ? [] : shares.filter(isRetry);
+    this.#unplanned.set(group, rest);
+    this.#settle(group, strategy === "FUNCTION" ? this.#leaders.ask(group, planned) : shareByStrategy(strategy, planned));
+  }
+
+  /** What the strategy says, and what it is not asked. */
+  #settle(group: ConsumerGroup, targets: Targets): void {
+    this.#retarget(group, new Map([...targets, ...shareByStrategy("AVG", this.#unplanned.get(group) ?? [])]));
   }
 
   /** Whom each queue is for, from now on. */
@@ -251,7 +274,7 @@ export class Groups {
         const key = queueKey(topic, queueId);
         const offset = member.progress.get(key) ?? this.#services.queues.find(topic, queueId)?.minOffset ?? 0;
         member.progress.set(key, offset);
-        return { topic, queueId, offset };
+        return { topic, queueId, offset, done: [] };
       }),
     );
   }

@@ -28,6 +28,7 @@ export interface ImportServices {
   offsets: Offsets;
   /** Why nothing is stored at the moment; null = it is. */
   refusal: () => MQError | null;
+  onEnd: () => void;
 }
 
 /** Records of a frame that are appended together, because they share a store time. */
@@ -77,17 +78,20 @@ export class LogImport {
     if (known.list().length + topics.length > MAX_TOPICS) throw new MQError("FLOW_CONTROL", `The broker holds at most ${MAX_TOPICS} topics.`, { field: "topic" });
     for (const { group, topic } of groups) offsets.checkRoom(group, [topic]);
     const done = saveImport(state, { id, isDone: true });
-    for (const { group, topic, offsets: places } of groups) {
-      offsets.begin(group, topic);
+    for (const { group, topic, offsets: places, done: ranges = [] } of groups) {
+      // Not for what the broker itself has done out of turn: a group without offsets has not been there.
+      if (places.length > 0 || ranges.length === 0) offsets.begin(group, topic);
       for (const [queueId, offset] of places) {
         const queue = queues.find(topic, queueId);
         // What was damaged at the end of a queue was not exported, and nobody has consumed what will stand there now.
         if (queue !== undefined) offsets.commit(group, topic, queueId, Math.min(offset, queue.maxOffset), queue.maxOffset);
       }
+      for (const [queueId, list] of ranges) offsets.adoptDone(group, topic, queueId, list, this.#services.log.position);
     }
     for (const spec of topics) known.adopt(spec);
     known.restore(queues);
     await done;
+    this.#services.onEnd();
     return null;
   }
 

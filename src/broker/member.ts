@@ -15,12 +15,6 @@ interface MemberInit {
   consumeFromWhere: ConsumeFromWhere;
 }
 
-/** Where one fetch stands in a queue. */
-export interface Cursor extends HeldQueue {
-  /** Its next messages were gone. */
-  movedFrom: { from: number; to: number } | null;
-}
-
 /** One consumer of a group, as the broker knows it. */
 export class Member {
   readonly id: string;
@@ -49,10 +43,6 @@ export class Member {
   silentTicks = 0;
   /** Number of the newest fetch: an older one that still waits gives way. */
   fetches = 0;
-  /** What the newest fetch reads of the log just now. */
-  reading: Promise<Uint8Array> | null = null;
-  /** Read for a fetch that a newer one, which takes it, has overtaken: from where it was `asked` to where the cursors are. */
-  leftover: { asked: readonly HeldQueue[]; cursors: readonly Cursor[]; records: Uint8Array } | null = null;
   readonly #untold: ErrorData[] = [];
   readonly #sleepers = new Set<() => void>();
 

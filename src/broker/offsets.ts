@@ -1,27 +1,31 @@
 import { MQError } from "../model/errors.ts";
+import type { Finish } from "../model/finish.ts";
 import { MAX_GROUP_TOPICS } from "../model/limits.ts";
-import type { GroupOffsets } from "../protocol/api.ts";
+import { SCHEDULE_TOPIC } from "../model/names.ts";
+import type { GroupOffsets, OffsetRange } from "../protocol/api.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { LOSS_KEY, readLoss } from "../storage/loss.ts";
+import { DoneOffsets } from "./done-offsets.ts";
 
 const PREFIX = "offset/";
 
-/** How far each group has come: for each queue, the offset before which everything is consumed. */
+/** How far each group has come: for each queue, the offset before which everything is consumed, and what is done behind it. */
 export class Offsets {
   /** group -> topic -> offset by queue id */
   readonly #offsets = new Map<string, Map<string, Record<number, number>>>();
   readonly #state: DurableState;
-  /** Groups that consumed here before the browser lost data. */
-  #bereft: ReadonlySet<string> = new Set();
+  readonly #done: DoneOffsets;
   /** Pairs of a group and a topic. */
   #pairs = 0;
 
   constructor(state: DurableState) {
     this.#state = state;
+    this.#done = new DoneOffsets(state);
   }
 
+  /** As stored; what the log says besides comes by `finish`. */
   restore(): void {
-    this.#bereft = new Set(readLoss(this.#state.get(LOSS_KEY))?.groups);
+    this.#done.restore();
     for (const [key, value] of this.#state.startingWith(PREFIX)) {
       const [group = "", topic = ""] = key.split("/");
       this.#topics(group).set(topic, readOffsets(value));
@@ -45,7 +49,7 @@ export class Offsets {
 
   /** The group's offsets may have been lost: for it, new is all that there is, whatever it says it wants to begin with. */
   isBereft(group: string): boolean {
-    return this.#bereft.has(group);
+    return readLoss(this.#state.get(LOSS_KEY))?.groups.includes(group) ?? false;
   }
 
   /** The group wants this topic, whatever queues it has or will have. */
@@ -64,12 +68,32 @@ export class Offsets {
         field: "commitOffset",
       });
     }
-    const topics = this.#topics(group);
-    const queues = topics.get(topic) ?? {};
-    if (queues[queueId] === offset) return;
-    queues[queueId] = offset;
-    topics.set(topic, queues);
-    this.#state.set(`${PREFIX}${group}/${topic}`, queues);
+    this.#move(group, topic, queueId, offset);
+  }
+
+  /** The record at `position` of the log takes the place of this message; call it when that is durable. */
+  finish(finish: Finish, position: number): void {
+    const { group, topic, queueId, queueOffset } = finish;
+    const offset = this.get(group, topic, queueId) ?? 0;
+    if (queueOffset < offset) return;
+    // A delay level is delivered in order, and nobody holds what is before.
+    if (topic === SCHEDULE_TOPIC) this.#move(group, topic, queueId, queueOffset + 1);
+    else this.#done.add(finish, position);
+  }
+
+  isDone(finish: Finish): boolean {
+    const { group, topic, queueId, queueOffset } = finish;
+    return queueOffset < (this.get(group, topic, queueId) ?? 0) || this.#done.has(finish);
+  }
+
+  /** What is done although the offset is before it. */
+  doneBehind(group: string, topic: string, queueId: number): OffsetRange[] {
+    return this.#done.of(group, topic, queueId);
+  }
+
+  /** Throws FLOW_CONTROL. */
+  checkDoneRoom(finish: Finish): void {
+    this.#done.checkRoom(finish);
   }
 
   groups(): string[] {
@@ -80,16 +104,37 @@ export class Offsets {
     return [...(this.#offsets.get(group)?.keys() ?? [])];
   }
 
+  /** As an export says it. What the log before `position` finishes is in it. */
+  adoptDone(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {
+    this.#done.adopt(group, topic, queueId, ranges, position);
+  }
+
   /** Everything, as an export has it. */
   all(): GroupOffsets[] {
-    return [...this.#offsets].flatMap(([group, topics]) =>
-      [...topics].map(([topic, offsets]) => ({ group, topic, offsets: Object.entries(offsets).map(([queueId, offset]): [number, number] => [Number(queueId), offset]) })),
-    );
+    const all = [...this.#offsets].flatMap(([group, topics]) => [...topics].map(([topic, offsets]): GroupOffsets => ({ group, topic, offsets: numbered(offsets) })));
+    for (const { group, topic, queues } of this.#done.all()) {
+      const row = all.find((known) => known.group === group && known.topic === topic);
+      if (row !== undefined) row.done = numbered(queues);
+      else all.push({ group, topic, offsets: [], done: numbered(queues) });
+    }
+    return all;
   }
 
   /** Groups that have been at this topic. */
   groupsAt(topic: string): string[] {
     return this.groups().filter((group) => this.#offsets.get(group)?.has(topic));
+  }
+
+  #move(group: string, topic: string, queueId: number, offset: number): void {
+    const topics = this.#topics(group);
+    const queues = topics.get(topic) ?? {};
+    const before = queues[queueId];
+    if (before === offset) return;
+    if (!topics.has(topic)) this.#pairs++;
+    queues[queueId] = offset;
+    topics.set(topic, queues);
+    this.#state.set(`${PREFIX}${group}/${topic}`, queues);
+    this.#done.moved(group, topic, queueId, before ?? 0, offset);
   }
 
   #topics(group: string): Map<string, Record<number, number>> {
@@ -110,4 +155,8 @@ function readOffsets(row: unknown): Record<number, number> {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function numbered<T>(byQueue: Record<number, T>): [queueId: number, value: T][] {
+  return Object.entries(byQueue).map(([queueId, value]) => [Number(queueId), value]);
 }

@@ -2,26 +2,20 @@ import { errorToData, MQError } from "../model/errors.ts";
 import { COMMIT_TARGET_BYTES, MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
 import { RECORD } from "../model/record.ts";
 import { PROPERTY } from "../model/properties.ts";
-import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import { allSay, propertyBytes } from "../model/record-properties.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { SendReply } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { openFrame } from "../protocol/frame.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
-import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
-import type { GroupCommit } from "../storage/group-commit.ts";
 import type { RecordTable } from "../storage/indexer.ts";
-import type { Dispatcher } from "./dispatch.ts";
 import type { FlushService } from "./flush.ts";
+import type { LogAppender, Placement } from "./log-appender.ts";
 import { reasonToRefuse, type Topics } from "./topics.ts";
 
 /** Which records of a frame are taken, and where they go. */
-interface Placement {
+interface FramePlacement extends Placement {
   keep: Uint8Array;
-  queueOffsets: Float64Array;
-  queues: (ConsumeQueue | undefined)[];
   refused: SendReply["refused"];
 }
 
@@ -42,24 +36,19 @@ export class SendService {
   readonly #log: CommitLog;
   readonly #queues: ConsumeQueueStore;
   readonly #topics: Topics;
-  readonly #commit: GroupCommit;
+  readonly #appender: LogAppender;
   readonly #flushes: FlushService;
-  readonly #dispatcher: Dispatcher;
-  readonly #clock: Clock;
   readonly #settings: BrokerSettings;
   readonly #refusal: () => MQError | null;
   #arrivals: Arrival[] = [];
   #waitingBytes = 0;
-  #lastStoreTimestamp = 0;
 
   constructor(services: {
     log: CommitLog;
     queues: ConsumeQueueStore;
     topics: Topics;
-    commit: GroupCommit;
+    appender: LogAppender;
     flushes: FlushService;
-    dispatcher: Dispatcher;
-    clock: Clock;
     settings: BrokerSettings;
     /** Why nothing is accepted at the moment. */
     refusal: () => MQError | null;
@@ -67,10 +56,8 @@ export class SendService {
     this.#log = services.log;
     this.#queues = services.queues;
     this.#topics = services.topics;
-    this.#commit = services.commit;
+    this.#appender = services.appender;
     this.#flushes = services.flushes;
-    this.#dispatcher = services.dispatcher;
-    this.#clock = services.clock;
     this.#settings = services.settings;
     this.#refusal = services.refusal;
   }
@@ -116,14 +103,7 @@ export class SendService {
       throw new MQError("MESSAGE_ILLEGAL", `Record ${table.count} of the frame, at byte ${at}, is damaged: ${reason}.`, { field: "frame" });
     }
     const placement = this.#place(table, records);
-    const storeTimestamp = this.#nextStoreTimestamp();
-    const appended = this.#log.append({
-      keep: placement.keep,
-      queueOffset: placement.queueOffsets,
-      storeTimestamp,
-      storeIp: BROKER_ADDRESS.ip,
-      storePort: BROKER_ADDRESS.port,
-    });
+    const { appended, commit } = this.#appender.append(placement);
     if (appended.count === 0) return resolve(replyOf(placement, appended.position));
     const flush = this.#flushes.begin({
       messages: appended.count,
@@ -131,18 +111,12 @@ export class SendService {
       answer: (unflushed) => resolve(replyOf(placement, appended.position, unflushed)),
       refuse: reject,
     });
-    this.#commit.enqueue({
-      committed: () => {
-        this.#dispatcher.publish(appended, placement.queues, placement.queueOffsets, storeTimestamp);
-        flush.committed();
-      },
-      failed: (error) => flush.failed(error),
-    });
+    commit({ committed: () => flush.committed(), failed: (error) => flush.failed(error) });
     flush.appended();
   }
 
-  #place(table: RecordTable, records: Uint8Array): Placement {
-    const placement: Placement = {
+  #place(table: RecordTable, records: Uint8Array): FramePlacement {
+    const placement: FramePlacement = {
       keep: new Uint8Array(table.count),
       queueOffsets: new Float64Array(table.count).fill(-1),
       queues: [],
@@ -174,15 +148,9 @@ export class SendService {
     if (bytes <= limit) return undefined;
     return new MQError("MESSAGE_ILLEGAL", `The body has ${bytes} bytes; maxMessageSize is ${limit}.`, { field: "message.body" });
   }
-
-  /** Store time never goes backwards in one log, whatever the clock does. */
-  #nextStoreTimestamp(): number {
-    this.#lastStoreTimestamp = Math.max(this.#lastStoreTimestamp, this.#clock.now());
-    return this.#lastStoreTimestamp;
-  }
 }
 
-function replyOf({ keep, queueOffsets, refused }: Placement, kept: Float64Array, unflushed?: number): SendReply {
+function replyOf({ keep, queueOffsets, refused }: FramePlacement, kept: Float64Array, unflushed?: number): SendReply {
   // A few numbers cross a port faster as a plain list.
   const length = keep.length * 2;
   const places: Float64Array | number[] = keep.length > SHORT_REPLY ? new Float64Array(length) : [];

@@ -9,7 +9,7 @@ import { readImport } from "./import-row.ts";
 
 export const BROKER_NAME = "broker-a";
 const PREFIX = "topic/";
-const PERM_READ = 4;
+export const PERM_READ = 4;
 const PERM_WRITE = 2;
 
 /** The topics of this broker: what they are called, how many queues they have, who may read and write. */
@@ -90,6 +90,16 @@ export class Topics {
     }
     const config = this.#describe({ topic });
     // The row travels in the same commit as the first message, or in an earlier one: nobody has to wait for it.
+    this.#put(config).catch(() => {});
+    return config;
+  }
+
+  /** A topic that the broker itself writes to: there, with as many queues at least, from now on. */
+  ensure(spec: TopicSpec): TopicConfig {
+    const known = this.#topics.get(spec.topic);
+    if (known !== undefined && known.readQueueNums >= (spec.readQueueNums ?? 0)) return known;
+    const config = { ...(known ?? this.#describe(spec)), ...spec };
+    // As above: no later than the first message.
     this.#put(config).catch(() => {});
     return config;
   }

@@ -1,7 +1,7 @@
-import { DEFAULT_QUERY_MESSAGES, MAX_KEY_LENGTH, MAX_QUERY_MESSAGES } from "../model/limits.ts";
+import { DEFAULT_DEAD_LETTERS, DEFAULT_QUERY_MESSAGES, MAX_KEY_LENGTH, MAX_QUERY_MESSAGES } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { parseOffsetMsgId } from "../model/message-id.ts";
-import { checkClientTopic, checkGroup, isSystemTopic } from "../model/names.ts";
+import { checkClientTopic, checkGroup, isCopyTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { BROKER_ADDRESS, decodeRecords } from "../model/record-codec.ts";
 import type { ConsumerConnections, ConsumeStats, GroupInfo, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
@@ -10,6 +10,7 @@ import { topicSpec } from "../protocol/topic-spec.ts";
 import { filled, integer, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
+import { deadLetters, type ResendOptions, resendDeadLetters, resendOptions, type ResendResult } from "./dead-letters.ts";
 import { exportLog } from "./log-export.ts";
 import { importLog, type ImportResult } from "./log-import.ts";
 import { refuseNotBuilt } from "./not-built.ts";
@@ -142,11 +143,24 @@ export class Admin {
     let other: MessageExt | undefined;
     for await (const message of this.#find({ topic: null, key: id, max: DEFAULT_QUERY_MESSAGES, begin: 0, end: Number.MAX_SAFE_INTEGER })) {
       // Copies that the system has made, for a retry or a dead letter, carry the id as well.
-      if (!isSystemTopic(message.topic)) return message;
+      if (!isCopyTopic(message.topic)) return message;
       other ??= message;
     }
     if (other !== undefined) return other;
     throw new MQError("NO_MESSAGE", `There is no message with the id ${id}.`, { field: "msgId" });
+  }
+
+  /** Messages that a group has given up on and that were not sent again, the oldest first; at most `max` of them. Their properties say where they come from, and why they are dead. */
+  async deadLetters(group: string, { max = DEFAULT_DEAD_LETTERS }: { max?: number } = {}): Promise<MessageExt[]> {
+    const [name, most] = [groupName(group, "group"), integer(1, Number.MAX_SAFE_INTEGER)(max, "max")];
+    const found: MessageExt[] = [];
+    for await (const letter of deadLetters(this.#connection, name)) if (found.push(letter) >= most) break;
+    return found;
+  }
+
+  /** Gives dead letters to their group again, and to no other, as messages that were never tried. Each that is resent is no dead letter any more, in one transaction. */
+  async resendDeadLetters(options: ResendOptions): Promise<ResendResult> {
+    return resendDeadLetters(this.#connection, resendOptions(options, "resendDeadLetters"));
   }
 
   /** One call is bounded, in bytes and in work; this goes on until there is no more. */

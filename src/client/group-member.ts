@@ -1,13 +1,14 @@
 import type { MessageSelector } from "../filter/tag-expression.ts";
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
-import { LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
+import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
+import { retryTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { AllocationTask, ConsumeFromWhere, FetchReply, QueueRef } from "../protocol/api.ts";
+import type { AllocationTask, ConsumeFromWhere, FetchReply, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
 import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
@@ -20,6 +21,10 @@ export interface MemberOptions extends FlowLimits {
   subscriptions: Map<string, MessageSelector>;
   /** Instead of sharing with a group: exactly these. */
   queues: QueueRef[];
+  /** Also what the group has failed at and is to try again. */
+  takesRetries?: boolean;
+  /** How long to rest after messages have come, ms. */
+  pullInterval?: number;
   consumeFromWhere: ConsumeFromWhere;
   standing: Standing;
 }
@@ -43,7 +48,8 @@ const JOIN_TRIES = 3;
  * A consumer's place in its group: joins, fetches, gives queues up when asked, and joins again when the broker
  * changes. What happens to the messages is the affair of the consumer that owns this.
  *
- * It has one fetch outstanding. `poke` sends a newer one, which the broker puts in the place of the older.
+ * It has one fetch outstanding. While messages flow, each is answered at once; when none are left the next one waits
+ * at the broker, and `poke` sends a newer one, which the broker puts in its place.
  */
 export class GroupMember {
   readonly events = new Events<MemberEvents>();
@@ -61,6 +67,10 @@ export class GroupMember {
   /** Which of the group's terms it has had; null = it has not been in the group yet. */
   #termsVersion: number | null = null;
   #isPoked = false;
+  /** The last answer brought messages: there may be more. */
+  #isFlowing = false;
+  /** The fetch that is out does not wait; another one would ask for the same messages again. */
+  #isAsking = false;
   #joining: Promise<void> | null = null;
   #cancelCommit: Cancel | null = null;
 
@@ -151,7 +161,7 @@ export class GroupMember {
     // Several reasons in one task make one fetch.
     queueMicrotask(() => {
       this.#isPoked = false;
-      if (this.#memberId !== null && !this.#isStopped) void this.#keepFetching(this.#memberId);
+      if (this.#memberId !== null && !this.#isStopped && !this.#isAsking) void this.#keepFetching(this.#memberId);
     });
   }
 
@@ -160,6 +170,16 @@ export class GroupMember {
     if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment; the progress is committed when there is one.");
     await this.#fetch(this.#memberId, 0);
     this.poke();
+  }
+
+  /** Hands back messages that were not consumed. They are finished where they stand, except those that the reply names. */
+  async settle(processQueue: ProcessQueue, maxReconsumeTimes: number, results: SettleResult[]): Promise<SettleReply> {
+    if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const { topic, queueId } = processQueue.queue;
+    const reply = await this.#connection.callOnce("settle", [{ memberId: this.#memberId, topic, queueId, maxReconsumeTimes, results }], { timeout: CALL_TIMEOUT });
+    const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
+    for (const { queueOffset } of results) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
+    return reply;
   }
 
   async #join(): Promise<void> {
@@ -182,8 +202,9 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, consumeFromWhere, standing } = this.#options;
+    const { group, subscriptions, queues, takesRetries, consumeFromWhere, standing } = this.#options;
     const expressions = [...subscriptions].map(([topic, selector]): [string, string] => [topic, selector.expression]);
+    if (takesRetries) expressions.push([retryTopic(group), "*"]);
     const request = { group, subscriptions: expressions, queues, consumeFromWhere, ...joinTerms(standing, this.#termsVersion) };
     const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
@@ -209,8 +230,9 @@ export class GroupMember {
   /** Fetches, and goes on fetching until a newer fetch takes over or the membership ends. */
   async #keepFetching(memberId: string): Promise<void> {
     const turn = this.#turn + 1;
+    this.#isAsking = this.#isFlowing;
     try {
-      await this.#fetch(memberId, LONG_POLL);
+      await this.#fetch(memberId, this.#isFlowing ? 0 : LONG_POLL);
     } catch (error) {
       if (memberId !== this.#memberId || error instanceof BrokerGone) return;
       this.#report(error);
@@ -220,7 +242,7 @@ export class GroupMember {
   }
 
   async #fetch(memberId: string, wait: number): Promise<void> {
-    this.#turn++;
+    const turn = ++this.#turn;
     this.#cancelCommit?.();
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
@@ -242,11 +264,14 @@ export class GroupMember {
         }
       }
       throw error;
+    } finally {
+      if (turn === this.#turn) this.#isAsking = false;
     }
   }
 
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
     const { brokerName } = this.#connection.serving;
+    this.#isFlowing = reply.records.byteLength > 0;
     if (reply.assignment !== undefined && reply.generation > this.#generation) {
       this.#generation = reply.generation;
       const change = this.#queues.assign(reply.assignment, brokerName);
@@ -260,6 +285,17 @@ export class GroupMember {
     for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
       this.events.emit("messages", received);
     }
+    if (messages.length > 0) this.#rest();
+  }
+
+  #rest(): void {
+    const { pullInterval = 0 } = this.#options;
+    if (pullInterval === 0) return;
+    this.#queues.isResting = true;
+    this.#connection.environment.timers.after(pullInterval, () => {
+      this.#queues.isResting = false;
+      this.poke();
+    });
   }
 
   /** This consumer is its group's leader: who gets which queue? */

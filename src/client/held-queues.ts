@@ -37,6 +37,8 @@ export class HeldQueues {
   /** Queues given back to us before we had let them go. */
   readonly #returning = new Set<string>();
   readonly #paused = new Set<string>();
+  /** Nothing more is wanted for a while. */
+  isResting = false;
   /** What the last fetch asked for, by queue. */
   #wanted = new Map<string, number>();
 
@@ -86,7 +88,7 @@ export class HeldQueues {
     }
     const { pullBatchSize, thresholdForQueue } = this.#limits;
     const enough = Math.min(pullBatchSize, Math.ceil(thresholdForQueue / 2));
-    const hasRoomAgain = this.#wanted.get(keyOf(processQueue.queue)) === 0 && this.#room(processQueue) >= enough;
+    const hasRoomAgain = !this.isResting && this.#wanted.get(keyOf(processQueue.queue)) === 0 && this.#room(processQueue) >= enough;
     // At once when all is done: timers of hidden tabs are slow, and progress that is not told is work done twice.
     return hasRoomAgain || processQueue.size === 0 ? "now" : "soon";
   }
@@ -127,12 +129,12 @@ export class HeldQueues {
       this.#letGo(processQueue);
     }
     const assigned: MessageQueue[] = [];
-    for (const [key, { topic, queueId, offset }] of wanted) {
+    for (const [key, { topic, queueId, offset, done }] of wanted) {
       const held = this.#held.get(key);
       if (held?.isDropped) this.#returning.add(key);
       if (held !== undefined) continue;
       const queue = { topic, queueId, brokerName };
-      this.#held.set(key, new ProcessQueue(queue, Math.max(offset, this.#untold.get(key) ?? 0)));
+      this.#held.set(key, new ProcessQueue(queue, Math.max(offset, this.#untold.get(key) ?? 0), done));
       assigned.push(queue);
     }
     return { assigned, revoked };
@@ -184,7 +186,7 @@ export class HeldQueues {
 
   #describe(processQueue: ProcessQueue): HeldQueue {
     const { queue, commitOffset, nextOffset, isDropped } = processQueue;
-    const want = isDropped || this.isPaused(queue) ? 0 : this.#room(processQueue);
+    const want = isDropped || this.isResting || this.isPaused(queue) ? 0 : this.#room(processQueue);
     return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want };
   }
 
@@ -206,7 +208,7 @@ export class HeldQueues {
     this.#held.delete(key);
     // It came back while a listener was still at it: go on behind what is done.
     if (this.#returning.delete(key)) {
-      this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset));
+      this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset, processQueue.done));
       return;
     }
     this.#released.push(commitOf(processQueue));

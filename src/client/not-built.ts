@@ -9,7 +9,7 @@ export const NOT_BUILT = {
   mq: ["createTransactionProducer", "createSimpleConsumer"],
   admin: [
     "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "resetOffset",
-    "messageTrack", "messageTrace", "deadLetters", "resendDeadLetters", "brokerStats", "cluster",
+    "messageTrack", "messageTrace", "brokerStats", "cluster",
     "persistStorage", "destroy",
   ],
   producer: ["request", "recall"],

@@ -1,5 +1,6 @@
 import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
+import type { OffsetRange } from "../protocol/api.ts";
 
 /**
  * What a consumer holds of one queue: messages received and not yet consumed, in the order of their offsets.
@@ -17,10 +18,18 @@ export class ProcessQueue {
   /** Received, in the order of offsets; a Map keeps that order. */
   readonly #cached = new Map<number, MessageExt>();
   #bytes = 0;
+  /** Finished for the group, although its offset is before them. */
+  #done: OffsetRange[];
 
-  constructor(queue: MessageQueue, offset: number) {
+  constructor(queue: MessageQueue, offset: number, done: readonly OffsetRange[] = []) {
     this.queue = queue;
     this.nextOffset = offset;
+    this.#done = [...done];
+  }
+
+  /** Finished out of turn, and no longer of interest to whoever begins with this queue at `commitOffset`. */
+  get done(): readonly OffsetRange[] {
+    return this.#done;
   }
 
   get size(): number {
@@ -42,9 +51,9 @@ export class ProcessQueue {
     return this.nextOffset;
   }
 
-  /** Takes messages in; those that were received before are left out. Returns what is new. */
+  /** Takes messages in; those that were received before, or are done, are left out. Returns what is new. */
   put(messages: readonly MessageExt[]): MessageExt[] {
-    const fresh = messages.filter((message) => message.queueOffset >= this.nextOffset);
+    const fresh = messages.filter(({ queueOffset: offset }) => offset >= this.nextOffset && !this.#done.some(([from, to]) => from <= offset && offset < to));
     for (const message of fresh) {
       this.#cached.set(message.queueOffset, message);
       this.#bytes += message.storeSize;
@@ -60,5 +69,10 @@ export class ProcessQueue {
 
   remove(message: MessageExt): void {
     if (this.#cached.delete(message.queueOffset)) this.#bytes -= message.storeSize;
+  }
+
+  /** The broker has taken a message over. */
+  settled(offset: number): void {
+    this.#done = [...this.#done.filter(([, to]) => to > this.commitOffset), [offset, offset + 1]];
   }
 }

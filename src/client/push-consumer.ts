@@ -1,35 +1,22 @@
 import { MessageSelector } from "../filter/tag-expression.ts";
-import { MQError, textOf } from "../model/errors.ts";
+import type { MessageModel } from "../model/consume-result.ts";
+import { MQError } from "../model/errors.ts";
 import {
   CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,
   MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER,
 } from "../model/limits.ts";
-import type { MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
+import { MAX_RECONSUME_TIMES } from "../model/retry.ts";
 import { Events } from "../platform/events.ts";
-import type { Cancel } from "../platform/timers.ts";
-import type { ConsumeFromWhere, MessageModel } from "../protocol/api.ts";
+import type { ConsumeFromWhere } from "../protocol/api.ts";
 import { boolean, callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
-import type { ProcessQueue } from "./process-queue.ts";
+import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
-
-/** Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. */
-export type ConsumeResult = "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void;
-
-export interface ConsumeContext {
-  queue: MessageQueue;
-  /** 1 for the first try. */
-  attempt: number;
-  /** Aborted when the time is up or the queue goes to another consumer. */
-  signal: AbortSignal;
-}
-
-export type MessageListener = (message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
-export type BatchListener = (messages: MessageExt[], context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 
 export interface PushConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -48,12 +35,22 @@ export interface PushConsumerOptions extends StandingOptions {
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
   consumeMessageBatchMaxSize?: number;
+  /** Messages of one queue that are fetched at once. Default 32. */
   pullBatchSize?: number;
+  /** How long to rest after messages have come, ms. Default 0. */
+  pullInterval?: number;
+  /** No more is fetched of a queue of which this many messages are here. Default 1000. */
   pullThresholdForQueue?: number;
-  /** Bytes. Default 16 MiB. */
+  /** The same in bytes. Default 16 MiB. */
   pullThresholdSizeForQueue?: number;
+  /** How far a queue may run ahead of its oldest unfinished message, in offsets. Default 2000. */
+  consumeConcurrentlyMaxSpan?: number;
   /** A listener that takes longer is told to stop and its message is tried again, ms. Default 15 min. */
   consumeTimeout?: number;
+  /** How often a message is tried again before it becomes a dead letter. Default 16. */
+  maxReconsumeTimes?: number;
+  /** `skip`: a listener's error is reported, and its message counts as consumed. Default `retry`. */
+  exceptionPolicy?: ExceptionPolicy;
 }
 
 export interface ConsumerEvents {
@@ -85,7 +82,11 @@ const optionsCheck = record({
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
   pullThresholdForQueue: optional(integer(1, 65_535)),
   pullThresholdSizeForQueue: optional(integer(1024, 2 ** 30)),
+  consumeConcurrentlyMaxSpan: optional(integer(1, 65_535)),
+  pullInterval: optional(integer(0, 65_535)),
   consumeTimeout: optional(integer(1, 2 ** 31 - 1)),
+  maxReconsumeTimes: optional(integer(0, 2 ** 31 - 1)),
+  exceptionPolicy: optional(oneOf("retry", "skip")),
 });
 
 export function selector(value: unknown, field: string): MessageSelector {
@@ -100,71 +101,64 @@ export function selector(value: unknown, field: string): MessageSelector {
   }
 }
 
-/** A message whose listener failed is tried again in place: after a second, then after twice as long each time. */
-const RETRY_DELAY_MIN = 1000;
-const RETRY_DELAY_MAX = 60_000;
-
 const SHUTDOWN_PATIENCE = 5000;
 
-interface Work {
-  processQueue: ProcessQueue;
-  message: MessageExt;
-  attempt: number;
-}
+const DEFAULT_CONSUME_TIMEOUT = 15 * 60_000;
+const DEFAULT_CONCURRENCY = 20;
 
 /** Gets messages handed to its listener, sharing the queues with the other members of its group. Made by `mq.createPushConsumer`. */
 export class PushConsumer {
   readonly consumerGroup: string;
   readonly #events = new Events<ConsumerEvents>();
-  readonly #connection: Connection;
   readonly #member: GroupMember;
+  readonly #consumption: ConcurrentConsumption;
   readonly #standing: Standing;
-  readonly #options: ReturnType<typeof optionsCheck>;
-  readonly #listener: BatchListener;
-  readonly #concurrency: number;
-  readonly #batchSize: number;
   readonly #onShutdown: (consumer: PushConsumer) => void;
-  #ready: Work[] = [];
-  readonly #retries = new Map<Work, Cancel>();
-  readonly #aborts = new Map<ProcessQueue, Set<AbortController>>();
-  #running = 0;
-  #isSuspended = false;
-  #isShut = false;
   #closing: Promise<void> | null = null;
-  #idle: (() => void)[] = [];
 
   constructor(connection: Connection, options: PushConsumerOptions, onShutdown: (consumer: PushConsumer) => void) {
     const checked = optionsCheck(options, "pushConsumer");
-    this.consumerGroup = checked.consumerGroup;
-    this.#connection = connection;
-    this.#options = checked;
-    this.#listener = listenerOf(checked);
-    this.#concurrency = checked.consumeConcurrency ?? 20;
-    this.#batchSize = checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1);
+    const { consumerGroup: group, messageModel = "CLUSTERING" } = checked;
+    const { timers } = connection.environment;
+    const onError = (error: MQError): void => this.#events.emit("error", error);
+    const listener = listenerOf(checked);
+    this.consumerGroup = group;
     this.#onShutdown = onShutdown;
     if (checked.subscriptions.length === 0) {
       throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "pushConsumer.subscriptions" });
     }
     this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY");
     this.#member = new GroupMember(connection, {
-      group: checked.consumerGroup,
+      group,
       subscriptions: new Map(checked.subscriptions),
       queues: [],
+      takesRetries: messageModel === "CLUSTERING",
       consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
       standing: this.#standing,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
+      pullInterval: checked.pullInterval ?? 0,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
       thresholdSizeForQueue: checked.pullThresholdSizeForQueue ?? DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
-      maxSpan: CONSUME_MAX_SPAN,
+      maxSpan: checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN,
     });
-    this.#member.events.on("messages", ({ processQueue, messages }) => {
-      for (const message of messages) this.#ready.push({ processQueue, message, attempt: 1 });
-      this.#work();
+    this.#consumption = new ConcurrentConsumption({
+      member: this.#member,
+      runner: new ListenerRunner({
+        listener, group, timers, onError,
+        timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
+        exceptionPolicy: checked.exceptionPolicy ?? "retry",
+      }),
+      concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
+      batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
+      maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES,
+      messageModel, timers, onError,
     });
-    this.#member.events.on("dropped", (processQueue) => this.#drop(processQueue));
-    this.#member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
-    this.#member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
-    this.#member.events.on("error", (error) => this.#events.emit("error", error));
+    const { events } = this.#member;
+    events.on("messages", ({ processQueue, messages }) => this.#consumption.take(processQueue, messages));
+    events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));
+    events.on("rebalance", (change) => this.#events.emit("rebalance", change));
+    events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
+    events.on("error", onError);
   }
 
   start(): Promise<void> {
@@ -179,12 +173,11 @@ export class PushConsumer {
 
   /** Begins no more messages until `resume`; the queues stay with this consumer. */
   suspend(): void {
-    this.#isSuspended = true;
+    this.#consumption.suspend();
   }
 
   resume(): void {
-    this.#isSuspended = false;
-    this.#work();
+    this.#consumption.resume();
   }
 
   /** The queues this consumer works on at present. */
@@ -206,118 +199,13 @@ export class PushConsumer {
   }
 
   async #shutdown(patience: number): Promise<void> {
-    this.#isShut = true;
-    this.#ready = [];
-    for (const cancel of this.#retries.values()) cancel();
-    this.#retries.clear();
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => this.#idle.push(this.#connection.environment.timers.after(patience, resolve), resolve));
-    }
+    await this.#consumption.stop(patience);
     await this.#member.stop();
     this.#onShutdown(this);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
-  }
-
-  #work(): void {
-    while (!this.#isSuspended && !this.#isShut && this.#running < this.#concurrency) {
-      const batch = this.#nextBatch();
-      if (batch.length === 0) return;
-      void this.#consume(batch);
-    }
-  }
-
-  /** Work for one slot: up to the batch size, of one queue and one attempt. */
-  #nextBatch(): Work[] {
-    const first = this.#ready[0];
-    if (first === undefined) return [];
-    let count = 1;
-    for (; count < this.#batchSize; count++) {
-      const next = this.#ready[count];
-      if (next?.processQueue !== first.processQueue || next.attempt !== first.attempt) break;
-    }
-    return this.#ready.splice(0, count);
-  }
-
-  async #consume(batch: Work[]): Promise<void> {
-    const { processQueue, attempt } = batch[0]!;
-    const abort = new AbortController();
-    const aborts = this.#aborts.get(processQueue) ?? new Set();
-    this.#aborts.set(processQueue, aborts.add(abort));
-    this.#running++;
-    for (const _ of batch) this.#member.began(processQueue);
-
-    const isDone = await this.#runListener(batch.map(({ message }) => message), { queue: { ...processQueue.queue }, attempt, signal: abort.signal }, abort);
-    const isConsumed = isDone || (this.#standing.broadcast !== null && this.#giveUp(batch));
-
-    aborts.delete(abort);
-    if (aborts.size === 0) this.#aborts.delete(processQueue);
-    this.#running--;
-    for (const work of batch) {
-      this.#member.ended(processQueue, work.message, isConsumed);
-      if (!isConsumed && !processQueue.isDropped && !this.#isShut) this.#retryLater(work);
-    }
-    if (this.#running === 0) for (const idle of this.#idle.splice(0)) idle();
-    this.#work();
-  }
-
-  async #runListener(messages: MessageExt[], context: ConsumeContext, abort: AbortController): Promise<boolean> {
-    const timeout = this.#options.consumeTimeout ?? 15 * 60_000;
-    let cancel: Cancel = () => {};
-    const late = new Promise<"RECONSUME_LATER">((resolve) => {
-      cancel = this.#connection.environment.timers.after(timeout, () => {
-        const error = new MQError("DEADLINE_EXCEEDED", `The listener of group "${this.consumerGroup}" took longer than ${timeout} ms.`, { outcome: "unknown" });
-        abort.abort(error);
-        this.#events.emit("error", error);
-        resolve("RECONSUME_LATER");
-      });
-    });
-    try {
-      const result: unknown = await Promise.race([this.#listener(messages, context), late]);
-      if (result === undefined || result === "CONSUME_SUCCESS") return true;
-      if (result !== "RECONSUME_LATER" && result !== null) {
-        throw new MQError("INVALID_PARAMETER", `it answered ${textOf(result)}; known answers are "CONSUME_SUCCESS", "RECONSUME_LATER", null and nothing`);
-      }
-      return false;
-    } catch (cause) {
-      this.#events.emit("error", new MQError("INTERNAL_ERROR", `The listener of group "${this.consumerGroup}" failed: ${textOf(cause)}`, { cause }));
-      return false;
-    } finally {
-      cancel();
-    }
-  }
-
-  /** Broadcasting never tries again: a failure is told, and counts as consumed. */
-  #giveUp(batch: Work[]): true {
-    const ids = batch.map(({ message }) => message.msgId).join(", ");
-    this.#events.emit("error", new MQError("INTERNAL_ERROR", `The listener of the broadcasting group "${this.consumerGroup}" has failed; this is not tried again: ${ids}.`));
-    return true;
-  }
-
-  /** The message stays where it is and holds its queue's offset: it is tried again here, and by whoever gets the queue next. */
-  #retryLater({ processQueue, message, attempt }: Work): void {
-    const work: Work = { processQueue, message, attempt: attempt + 1 };
-    const delay = Math.min(RETRY_DELAY_MIN * 2 ** (attempt - 1), RETRY_DELAY_MAX);
-    const cancel = this.#connection.environment.timers.after(delay, () => {
-      this.#retries.delete(work);
-      this.#ready.unshift(work);
-      this.#work();
-    });
-    this.#retries.set(work, cancel);
-  }
-
-  #drop(processQueue: ProcessQueue): void {
-    this.#ready = this.#ready.filter((work) => work.processQueue !== processQueue);
-    for (const [work, cancel] of this.#retries) {
-      if (work.processQueue !== processQueue) continue;
-      cancel();
-      this.#retries.delete(work);
-    }
-    for (const abort of this.#aborts.get(processQueue) ?? []) {
-      abort.abort(new MQError("STALE_GENERATION", "The queue goes to another consumer of the group."));
-    }
   }
 }
 

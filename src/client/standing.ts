@@ -1,8 +1,9 @@
 import { type AllocateFunction, type AllocateStrategyName, STRATEGIES } from "../model/allocation.ts";
+import type { MessageModel } from "../model/consume-result.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_HELD_QUEUES } from "../model/limits.ts";
 import type { MessageQueue } from "../model/queue.ts";
-import type { Allocation, ConsumeType, JoinRequest, MessageModel } from "../protocol/api.ts";
+import type { Allocation, ConsumeType, JoinRequest } from "../protocol/api.ts";
 import { type Check, list, oneOf, record } from "../protocol/validate.ts";
 import { BroadcastOffsets } from "./broadcast-offsets.ts";
 import type { Connection } from "./connection.ts";

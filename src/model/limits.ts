@@ -14,10 +14,15 @@ export const MAX_QUEUES_PER_TOPIC = 128;
 export const MAX_TOPICS = 10_000;
 /** Pairs of a group and a topic whose offsets the broker keeps, over all groups. */
 export const MAX_GROUP_TOPICS = 20_000;
+/** Each is a queue of the schedule topic. */
+export const MAX_DELAY_LEVELS = MAX_QUEUES_PER_TOPIC;
 
 // Messages
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 export const MAX_PROPERTIES_BYTES = 32_767;
+/** Kept free in what is sent: a copy that is tried again, or a dead letter, says where it comes from, and why. */
+export const COPY_PROPERTIES_BYTES = 2048;
+export const MAX_ERROR_TEXT = 400;
 export const MAX_MESSAGE_GROUP_LENGTH = 64;
 /** What RocketMQ adds for each member when it sizes a batch. */
 export const BATCH_MEMBER_OVERHEAD = 22;
@@ -66,6 +71,8 @@ export const MAX_SHARED_QUEUES = MAX_SUBSCRIPTIONS_PER_MEMBER * MAX_QUEUES_PER_T
 /** What a member is told before it asks again. */
 export const MAX_UNTOLD_ERRORS = 8;
 export const MAX_CONSUME_CONCURRENCY = 1000;
+/** Stretches of messages of one queue that a group has finished before the one its offset waits for. */
+export const MAX_DONE_RANGES = 4096;
 /** What a consumer takes in unless its options say otherwise; RocketMQ's defaults, its 100 MiB a queue brought down to a tab's size. */
 export const DEFAULT_PULL_BATCH = 32;
 export const DEFAULT_THRESHOLD_FOR_QUEUE = 1000;
@@ -85,6 +92,8 @@ export const MAX_IMPORT_ID_LENGTH = 64;
 export const DEFAULT_QUERY_MESSAGES = 32;
 /** RocketMQ's maxMsgsNumBatch. */
 export const MAX_QUERY_MESSAGES = 64;
+export const DEFAULT_DEAD_LETTERS = 1000;
+export const MAX_RESENT_IDS = 10_000;
 /** A key is a part of the properties. */
 export const MAX_KEY_LENGTH = MAX_PROPERTIES_BYTES;
 /** Segments of the key index that one call looks at; the caller goes on from there. */

@@ -1,5 +1,5 @@
 import { MQError } from "./errors.ts";
-import { MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
+import { COPY_PROPERTIES_BYTES, MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
 import { checkClientTopic, checkSendable } from "./names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
 import { isWellFormed, utf8Length } from "./text.ts";
@@ -81,9 +81,18 @@ export interface MessageDraft {
   waitStoreMsgOK: boolean;
 }
 
+/** A copy that is tried again, as the message it is a copy of: in the topic it was sent to, with what its producer gave it. */
+export function asSent(message: MessageExt): MessageExt {
+  const { [PROPERTY.RETRY_TOPIC]: topic, [PROPERTY.ORIGIN_MESSAGE_ID]: _origin, ...properties } = message.properties;
+  if (topic === undefined) return message;
+  return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { topic, properties });
+}
+
 const FIELDS: ReadonlySet<string> = new Set<keyof Message>([
   "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "waitStoreMsgOK",
 ]);
+
+const MAX_SENT_PROPERTIES = MAX_PROPERTIES_BYTES - COPY_PROPERTIES_BYTES;
 
 const TRANSIENT_PREFIX = "__RMQ.TRANSIENT.";
 
@@ -161,8 +170,8 @@ function draftProperties(message: Message, msgId: string, kind: BodyKind, waitSt
 
 function checkProperties(properties: string): number {
   const bytes = utf8Length(properties);
-  if (bytes <= MAX_PROPERTIES_BYTES) return bytes;
-  throw illegal("message.properties", `Properties, tags and keys take ${bytes} bytes together; a record holds at most ${MAX_PROPERTIES_BYTES}.`);
+  if (bytes <= MAX_SENT_PROPERTIES) return bytes;
+  throw illegal("message.properties", `Properties, tags and keys take ${bytes} bytes together; ${MAX_SENT_PROPERTIES} are allowed.`);
 }
 
 function draftKeys(keys: Message["keys"]): string {

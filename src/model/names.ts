@@ -3,6 +3,18 @@ import { MAX_CLIENT_ID_LENGTH, MAX_GROUP_LENGTH, MAX_NAMESPACE_LENGTH, MAX_RETRY
 
 export const RETRY_TOPIC_PREFIX = "%RETRY%";
 export const DLQ_TOPIC_PREFIX = "%DLQ%";
+/** Where messages wait for their time: one queue for each delay level. */
+export const SCHEDULE_TOPIC = "SCHEDULE_TOPIC_XXXX";
+/** Groups of the broker's own; no consumer may join them. */
+export const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
+
+export function retryTopic(group: string): string {
+  return `${RETRY_TOPIC_PREFIX}${group}`;
+}
+
+export function deadLetterTopic(group: string): string {
+  return `${DLQ_TOPIC_PREFIX}${group}`;
+}
 
 const NAME = /^[%|a-zA-Z0-9_-]+$/;
 const NAMESPACE = /^[A-Za-z0-9_-]+$/;
@@ -12,7 +24,7 @@ const SYSTEM_TOPIC_PREFIX = "rmq_sys_";
 /** RocketMQ, common/topic/TopicValidator.java. `true`: a client may not send to it. */
 const SYSTEM_TOPICS: ReadonlyMap<string, boolean> = new Map([
   ["TBW102", false],
-  ["SCHEDULE_TOPIC_XXXX", true],
+  [SCHEDULE_TOPIC, true],
   ["BenchmarkTest", false],
   ["RMQ_SYS_TRANS_HALF_TOPIC", true],
   ["RMQ_SYS_TRACE_TOPIC", false],
@@ -93,6 +105,11 @@ export function checkGroup(name: unknown, field = "group"): asserts name is stri
 /** True for RocketMQ's own topics and for every name that begins with `rmq_sys_` (case matters). */
 export function isSystemTopic(name: string): boolean {
   return SYSTEM_TOPICS.has(name) || name.startsWith(SYSTEM_TOPIC_PREFIX);
+}
+
+/** True where the broker puts copies of what was sent elsewhere. */
+export function isCopyTopic(name: string): boolean {
+  return isSystemTopic(name) || name.startsWith(RETRY_TOPIC_PREFIX) || name.startsWith(DLQ_TOPIC_PREFIX);
 }
 
 /**

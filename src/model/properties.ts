@@ -16,8 +16,23 @@ export const PROPERTY = {
   WAIT: "WAIT",
   /** messageGroup. Not reserved, as in RocketMQ. */
   SHARDING_KEY: "__SHARDINGKEY",
+  /** The level of a message that waits for its time. */
+  DELAY: "DELAY",
+  /** Where it goes then. */
+  REAL_TOPIC: "REAL_TOPIC",
+  REAL_QID: "REAL_QID",
+  /** Of a copy that is tried again, and of a dead letter: the topic it was sent to. */
+  RETRY_TOPIC: "RETRY_TOPIC",
+  /** offsetMsgId of the first copy. */
+  ORIGIN_MESSAGE_ID: "ORIGIN_MESSAGE_ID",
+  DLQ_ORIGIN_TOPIC: "DLQ_ORIGIN_TOPIC",
+  DLQ_ORIGIN_MESSAGE_ID: "DLQ_ORIGIN_MESSAGE_ID",
   /** Ours: the kind of `body` the message was sent with. */
   BODY_KIND: "__TABMQ_BODY",
+  /** Ours: the message that this copy takes the place of, see finish.ts. */
+  FINISHES: "__TABMQ_FINISHES",
+  /** Ours: why a dead letter's last try failed. */
+  DLQ_ERROR: "DLQ_ERROR",
 } as const;
 
 /** Names a user may not set: MessageConst.STRING_HASH_SET, and our own. */
@@ -74,6 +89,8 @@ export const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
   "DLQ_ORIGIN_MESSAGE_ID",
   "__CRC32#",
   PROPERTY.BODY_KIND,
+  PROPERTY.FINISHES,
+  PROPERTY.DLQ_ERROR,
 ]);
 
 function isIterable(properties: object): properties is Iterable<readonly [string, string]> {

@@ -2,7 +2,9 @@ import { NAME_END, VALUE_END } from "./properties.ts";
 import { RECORD } from "./record.ts";
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const END = VALUE_END.charCodeAt(0);
+const NAME_ENDS = NAME_END.charCodeAt(0);
 
 /** A property as a record has it, to look for. */
 export function propertyBytes(name: string, value: string): Uint8Array {
@@ -26,6 +28,22 @@ function says(records: Uint8Array, view: DataView, start: number, property: Uint
     if (at < 0) return false;
   }
   return false;
+}
+
+/** The value of a property of the whole, checked record at `start`; null when it has none of this name. */
+export function propertyOf(records: Uint8Array, start: number, name: Uint8Array): string | null {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const topic = start + RECORD.body + view.getInt32(start + RECORD.bodyLength);
+  const first = topic + 1 + view.getUint8(topic) + 2;
+  const end = first + view.getUint16(first - 2);
+  for (let at = first; at < end; ) {
+    const found = records.indexOf(END, at);
+    const behind = found < 0 || found > end ? end : found;
+    const valueAt = at + name.byteLength + 1;
+    if (valueAt < behind && records[valueAt - 1] === NAME_ENDS && isAt(records, at, name)) return decoder.decode(records.subarray(valueAt, behind));
+    at = behind + 1;
+  }
+  return null;
 }
 
 function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {

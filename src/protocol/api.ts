@@ -1,4 +1,5 @@
 import type { AllocateStrategyName } from "../model/allocation.ts";
+import type { MessageModel } from "../model/consume-result.ts";
 import type { ErrorData } from "../model/errors.ts";
 import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
 import type { EncryptionKey } from "./encryption-key.ts";
@@ -33,6 +34,8 @@ export interface BrokerApi {
   quit(request: QuitRequest): Promise<Answer<null>>;
   /** The answer to what a fetch has asked of a group's leader; null = it has been asked something newer since. */
   allocate(request: AllocateReply): Promise<Answer<null>>;
+  /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
+  settle(request: SettleRequest): Promise<Answer<SettleReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
   /** 0 for a queue that nobody knows. */
   searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
@@ -47,6 +50,9 @@ export interface BrokerApi {
   queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
   /** The record at a position of the log; empty when there is none. */
   messageAt(position: number): Promise<Answer<Uint8Array>>;
+  deadLetters(request: DeadLettersRequest): Promise<Answer<DeadLettersReply>>;
+  /** Answered when it is durable. May be repeated. */
+  resendDeadLetters(request: ResendRequest): Promise<Answer<SettleReply>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
   beginExport(): Promise<Answer<LogExtent>>;
   exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
@@ -57,8 +63,9 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "pull", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt", "diagnostics",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "searchOffset",
+  "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
+  "deadLetters", "resendDeadLetters", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -204,7 +211,6 @@ export interface JoinReply {
 
 /** RocketMQ's words: messages are handed to it, or it asks for them. */
 export type ConsumeType = "CONSUME_PASSIVELY" | "CONSUME_ACTIVELY";
-export type MessageModel = "CLUSTERING" | "BROADCASTING";
 
 /** How a group shares its queues. FUNCTION: one of its members computes it. */
 export interface Allocation {
@@ -237,7 +243,12 @@ export interface AllocateReply {
 export interface AssignedQueue extends QueueRef {
   /** Where to begin. */
   offset: number;
+  /** Finished already, behind that. */
+  done: OffsetRange[];
 }
+
+/** From the first offset up to but not including the second. */
+export type OffsetRange = [from: number, to: number];
 
 /** State of one queue that the member holds, draining ones included. */
 export interface HeldQueue extends QueueRef {
@@ -287,6 +298,46 @@ export interface QueueCommit extends QueueRef {
 export interface QuitRequest {
   memberId: string;
   commits: QueueCommit[];
+}
+
+export interface SettleRequest extends QueueRef {
+  memberId: string;
+  maxReconsumeTimes: number;
+  results: SettleResult[];
+}
+
+/** A message that a listener did not consume. */
+export interface SettleResult {
+  queueOffset: number;
+  /** To be tried again, or not. */
+  action: "retry" | "dead";
+  /** When: a level; 0 or missing = as its failures say. */
+  delayLevel?: number;
+  /** Why. */
+  error?: string;
+}
+
+export interface SettleReply {
+  /** These stay as they were, the others are finished. */
+  refused: { queueOffset: number; error: ErrorData }[];
+}
+
+export interface DeadLettersRequest {
+  group: string;
+  /** Of the dead-letter queue: where to begin. */
+  offset: number;
+}
+
+export interface DeadLettersReply {
+  /** Whole records, the oldest first. */
+  records: Uint8Array;
+  /** Where to go on; null = there is no more. */
+  nextOffset: number | null;
+}
+
+export interface ResendRequest {
+  group: string;
+  queueOffsets: number[];
 }
 
 export interface PullRequest extends QueueRef {
@@ -401,6 +452,8 @@ export interface GroupOffsets {
   group: string;
   topic: string;
   offsets: [queueId: number, offset: number][];
+  /** Finished behind its offset. */
+  done?: [queueId: number, ranges: OffsetRange[]][];
 }
 
 /** What an export comprises. */

@@ -1,4 +1,5 @@
-import { MAX_BODY_BYTES, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
+import { DEFAULT_MESSAGE_DELAY_LEVEL, parseDelayLevels } from "../model/delay-level.ts";
+import { MAX_BODY_BYTES, MAX_EXPRESSION_LENGTH, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
 import { parseDeleteWhen } from "../model/retention.ts";
 import { MQError } from "../model/errors.ts";
 import { boolean, integer, oneOf, optional, record, text } from "./validate.ts";
@@ -21,6 +22,8 @@ export interface BrokerSettings {
   deleteWhen: string;
   /** The log's bytes above which the oldest blocks go at once; 0 = as much as the browser's quota allows. */
   maxStoreBytes: number;
+  /** The delay levels, as text: numbers with one of the units ms, s, m, h, d, divided by spaces. */
+  messageDelayLevel: string;
 }
 
 export type FlushDiskType = "sync" | "async";
@@ -34,10 +37,11 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   fileReservedTime: 72 * 3_600_000,
   deleteWhen: "",
   maxStoreBytes: 0,
+  messageDelayLevel: DEFAULT_MESSAGE_DELAY_LEVEL,
 };
 
 /** What may change while the broker runs. */
-export type MutableSettings = Omit<BrokerSettings, "maxMessageSize">;
+export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "messageDelayLevel">;
 
 const mutable = {
   defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
@@ -50,13 +54,23 @@ const mutable = {
 };
 
 /** Checked where they are given, because not everything can be sent, and where they arrive. */
-export const brokerSettings = record({ ...mutable, maxMessageSize: optional(integer(1, MAX_BODY_BYTES)) });
+export const brokerSettings = record({
+  ...mutable,
+  maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
+  messageDelayLevel: optional(delayLevels),
+});
 export const mutableSettings = record(mutable);
 
 function deleteWhen(value: unknown, field: string): string {
   const hours = text(100)(value, field);
   if (parseDeleteWhen(hours) === null) throw new MQError("INVALID_PARAMETER", `${field} must be hours from 0 to 23, divided by ";".`, { field });
   return hours;
+}
+
+function delayLevels(value: unknown, field: string): string {
+  const levels = text(MAX_EXPRESSION_LENGTH)(value, field);
+  parseDelayLevels(levels, field);
+  return levels;
 }
 
 function storeBytes(value: unknown, field: string): number {

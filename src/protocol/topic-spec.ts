@@ -1,7 +1,8 @@
-import { MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
+import { MAX_DONE_RANGES, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import { integer, list, named, offset, oneOf, optional, pair, record } from "./validate.ts";
 
+const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
 const queueCount = integer(1, MAX_QUEUES_PER_TOPIC);
 
 /** What `createTopic` takes; checked where it is called, because not everything can be sent, and where it arrives. */
@@ -17,5 +18,6 @@ export const topicSpec = record({
 export const groupOffsets = record({
   group: named(checkGroup),
   topic: named(checkClientTopic),
-  offsets: list(pair(integer(0, MAX_QUEUES_PER_TOPIC - 1), offset), MAX_QUEUES_PER_TOPIC),
+  offsets: list(pair(queueId, offset), MAX_QUEUES_PER_TOPIC),
+  done: optional(list(pair(queueId, list(pair(offset, offset), MAX_DONE_RANGES)), MAX_QUEUES_PER_TOPIC)),
 });

@@ -229,13 +229,12 @@ export class CommitLog {
   }
 
   async #load(position: number, isCertain: boolean, count = READ_AHEAD_ROWS): Promise<CachedRow | undefined> {
-    // Whoever has read up to here goes on where the next row begins.
-    const readsOn = isCertain && this.#cache.find(position - 1)?.end === position;
-    const rows = (readsOn && (await this.#nextRows(position, count))) || (await this.#rowsAt(position, count));
+    const ahead = isCertain ? await this.#rowsAhead(position) : null;
+    const rows = ahead ?? (await this.#rowsAt(position, count));
     let wanted: CachedRow | undefined;
     for (const [at, row] of rows.entries()) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
-      const claimed = row.position + Math.max(0, row.bytes.byteLength - CHUNK_HEADER_BYTES);
+      const claimed = endOf(row);
       // A damaged row may be longer now than it was: what is said of it must not hide the next one.
       const end = opened.ok ? claimed : Math.min(claimed, rows[at + 1]?.position ?? row.position + 1);
       const chunk: CachedRow = { position: row.position, end, payload: opened.ok ? opened.payload : null };
@@ -247,23 +246,30 @@ export class CommitLog {
       await this.#rewriting;
       return this.#load(position, isCertain, count);
     }
-    if (readsOn) this.#fetchAhead(rows);
+    if (ahead !== null) this.#fetchAhead(rows);
     if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
 
-  /** Rows from one that begins at `position`; false when none does (any more). */
-  async #nextRows(position: number, count: number): Promise<LogRow[] | false> {
-    const ahead = this.#ahead.get(position);
-    this.#ahead.delete(position);
-    const rows = await (ahead ?? this.#store.readLog(position, count, READ_AHEAD_BYTES));
-    return rows[0]?.position === position && rows;
+  /** For whoever has read up to somewhere before `position`: the rows from there on, which may be on their way already. Null when that is not so. */
+  async #rowsAhead(position: number): Promise<LogRow[] | null> {
+    const isNear = (from: number): boolean => from <= position && position - from < READ_AHEAD_BYTES;
+    const coming = [...this.#ahead.keys()].findLast(isNear);
+    const from = coming ?? this.#cache.before(position)?.end;
+    if (from === undefined || !isNear(from)) return null;
+    try {
+      const rows = await (this.#ahead.get(from) ?? this.#store.readLog(from, READ_AHEAD_ROWS, READ_AHEAD_BYTES));
+      const last = rows.at(-1);
+      return last !== undefined && rows[0]!.position <= position && position < endOf(last) ? rows : null;
+    } finally {
+      this.#ahead.delete(from);
+    }
   }
 
   /** While what was read is worked on, the store reads what comes behind it. */
   #fetchAhead(rows: LogRow[]): void {
     const last = rows.at(-1);
-    const next = last === undefined ? this.#durablePosition : last.position + last.bytes.byteLength - CHUNK_HEADER_BYTES;
+    const next = last === undefined ? this.#durablePosition : endOf(last);
     if (next >= this.#durablePosition || this.#ahead.has(next) || this.#cache.find(next) !== undefined) return;
     for (const oldest of this.#ahead.keys()) {
       if (this.#ahead.size < MAX_READERS_AHEAD) break;
@@ -285,6 +291,11 @@ export class CommitLog {
       if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
     }
   }
+}
+
+/** Where the log goes on behind a row, if the row is whole. */
+function endOf({ position, bytes }: LogRow): number {
+  return position + Math.max(0, bytes.byteLength - CHUNK_HEADER_BYTES);
 }
 
 /** Does this record, with a body of this length, say that it is of this topic? */

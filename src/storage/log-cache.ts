@@ -20,10 +20,14 @@ export class LogCache {
 
   /** The row that holds a position. */
   find(position: number): CachedRow | undefined {
-    const first = this.#positions[this.#indexOf(position + 1) - 1];
-    if (first === undefined) return undefined;
-    const row = this.#rows.get(first);
+    const row = this.before(position);
     return row !== undefined && position < row.end ? row : undefined;
+  }
+
+  /** The last row that begins at `position` or before. */
+  before(position: number): CachedRow | undefined {
+    const first = this.#positions[this.#indexOf(position + 1) - 1];
+    return first === undefined ? undefined : this.#rows.get(first);
   }
 
   keep(row: CachedRow): void {

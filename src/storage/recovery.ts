@@ -26,6 +26,8 @@ export interface RecoverySources {
   loss: LossRow | null;
   /** Is this the store that is remembered? Asked when it is known where its log ends. */
   judge: (position: number) => LossRow | null;
+  /** Records that are read again. */
+  onReplayed: (table: ScannedTable, bytes: Uint8Array, position: number) => void;
 }
 
 export interface Recovered {
@@ -68,6 +70,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
     replayed += scanned.table.count;
     damaged.push(...publish(scanned.table, scanned.position, queues, losses));
     sources.keys.put(scanned.table.keys);
+    sources.onReplayed(scanned.table, scanned.bytes, scanned.position);
   }
   for (const [topic, queueId, , max] of givenUp) queues.rebuilt += queues.find(topic, queueId)?.pagesBefore(max) ?? 0;
   const newLoss = sources.judge(Math.max(end, sources.loss?.position ?? 0));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ProcessQueue } from "../../src/client/process-queue.ts";
+import { concurrentResult, type MessageModel } from "../../src/model/consume-result.ts";
 import type { MessageExt } from "../../src/index.ts";
 import table from "./data/process_queue.json" with { type: "json" };
 
@@ -27,4 +28,14 @@ describe("commit", () => {
   });
 });
 
-test.skip("concurrently: send-back and ackIndex belong to retries, which are not built yet", () => {});
+describe("concurrently", () => {
+  test.each(table.concurrently.map((row) => [row.id, row.note ?? "", row] as const))("row %i %s", (_id, _note, { input, expected }) => {
+    const { model, status, ackIndex, batchSize, sendBackFails } = input;
+    const { consumed, sentBack, dropped } = concurrentResult(model as MessageModel, status === "CONSUME_SUCCESS", ackIndex ?? 2 ** 31 - 1, batchSize);
+    // What the broker could not take over stays (test/contract/retry.test.ts).
+    const retriedLocally = sentBack.filter((at) => (sendBackFails as number[]).includes(at));
+    const taken = sentBack.filter((at) => !retriedLocally.includes(at));
+    const removedFromQueue = [...consumed, ...taken, ...dropped].sort((a, b) => a - b);
+    expect({ consumed, sentBack: taken, retriedLocally, dropped, removedFromQueue }).toEqual(expected);
+  });
+});

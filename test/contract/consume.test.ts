@@ -78,48 +78,6 @@ describe("where a group begins", () => {
   });
 });
 
-describe("failure", () => {
-  test.each([
-    ["RECONSUME_LATER", () => "RECONSUME_LATER" as const],
-    ["null", () => null],
-    ["a throw", () => { throw new Error("no"); }],
-    ["a timeout", () => new Promise<void>(() => {})],
-  ])("%s: the message is tried again and holds the offset; the others go on", async (_name, failure) => {
-    const attempts: number[] = [];
-    const seen: string[] = [];
-    await consumer(
-      mq,
-      (message, context) => {
-        if (message.text() !== "0") return void seen.push(message.text());
-        attempts.push(context.attempt);
-        return context.attempt === 1 ? failure() : "CONSUME_SUCCESS";
-      },
-      { consumeTimeout: 100 },
-    );
-    await sendNumbers(4);
-    await until(() => seen.length === 3);
-    expect((await mq.admin.consumeStats("g")).queues[0]).toMatchObject({ consumerOffset: 0 });
-    await caughtUp();
-    expect(attempts).toEqual([1, 2]);
-    expect(seen.sort()).toEqual(["1", "2", "3"]);
-  });
-
-  test("a listener that throws something unprintable, or answers nonsense, fails like any other and says so", async () => {
-    const errors: string[] = [];
-    let calls = 0;
-    const it = await consumer(mq, () => {
-      calls++;
-      if (calls === 1) throw Object.create(null);
-      return (calls === 2 ? "CONSUME_SUCESS" : undefined) as never;
-    });
-    it.on("error", (error) => errors.push(error.message));
-    await producer.send({ topic: "t", body: "x" });
-    await caughtUp();
-    expect(calls).toBe(3);
-    expect(errors).toEqual([expect.stringContaining("cannot be printed"), expect.stringContaining("CONSUME_SUCESS")]);
-  });
-});
-
 describe("sharing", () => {
   beforeEach(() => mq.admin.createTopic({ topic: "t", readQueueNums: 8, writeQueueNums: 8 }));
 

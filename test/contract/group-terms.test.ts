@@ -169,6 +169,27 @@ describe("how a group shares", () => {
   });
 
   test.each([
+    ["CONFIG", { strategy: "CONFIG", messageQueueList: [{ topic: "t", brokerName: "broker-a", queueId: 1 }] }],
+    ["a function", ({ queues }: AllocateRequest) => queues.filter(({ topic, queueId }) => topic === "t" && queueId === 1)],
+  ] as [string, AllocateStrategy][])("%s that knows nothing of retries leaves none of them out", async (_what, allocateMessageQueueStrategy) => {
+    await origin.close();
+    origin = new NodeOrigin();
+    admin = await origin.connect({ clientId: "admin", broker: { messageDelayLevel: "1ms 1ms 1ms" } });
+    await admin.admin.createTopic({ topic: "t", readQueueNums: 4, writeQueueNums: 4 });
+    const attempts: number[] = [];
+    await member("a", {
+      allocateMessageQueueStrategy,
+      messageListener: (_message, { attempt }) => {
+        attempts.push(attempt);
+        return attempt < 3 ? "RECONSUME_LATER" : "CONSUME_SUCCESS";
+      },
+    });
+    const producer = await admin.createProducer({ producerGroup: "p" });
+    await producer.send({ topic: "t", body: "x" }, { queue: { topic: "t", brokerName: "broker-a", queueId: 1 } });
+    await until(() => attempts.length === 3);
+  });
+
+  test.each([
     ["CONFIG", "allocateMessageQueueStrategy"],
     ["AVERAGE", "allocateMessageQueueStrategy"],
     [{ strategy: "CONFIG", messageQueueList: [{ topic: "t", brokerName: "elsewhere", queueId: 0 }] }, "messageQueueList[0].brokerName"],

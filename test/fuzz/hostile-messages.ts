@@ -64,6 +64,16 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     memberId, round: fc.oneof(offset, fc.nat({ max: 30 })),
     shares: fc.option(fc.array(fc.tuple(fc.constantFrom("hostile", "hostile#2", "honest", "__proto__"), topic, queueId), { maxLength: 6 })),
   }).map((request) => [request]),
+  settle: fc.record({
+    memberId, ...queue, maxReconsumeTimes: fc.constantFrom(-1, 0, 16),
+    results: fc.array(
+      fc.record(
+        { queueOffset: offset, action: fc.constantFrom("retry", "dead", "x"), delayLevel: fc.constantFrom(0, 3, 2 ** 31, -1), error: fc.constantFrom("no", "\u0001\u0002", "\ud800", "x".repeat(401)) },
+        { requiredKeys: ["queueOffset", "action"] },
+      ),
+      { maxLength: 3 },
+    ),
+  }).map((request) => [request]),
   pull: fc.record({ ...queue, expression: fc.constantFrom("*", "t", "||"), offset, max: fc.constantFrom(1, 1024) }).map((request) => [request]),
   searchOffset: fc.record({ ...queue, timestamp: offset, boundary: fc.constantFrom("LOWER", "UPPER") }).map((request) => [request]),
   createTopic: fc.record(
@@ -79,6 +89,8 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     topic: fc.option(topic), key: fc.constantFrom("a", "", "F".repeat(32), "__proto__"), max: fc.nat({ max: 65 }), begin: offset, end: offset, before: fc.option(offset),
   }).map((request) => [request]),
   messageAt: offset.map((position) => [position]),
+  deadLetters: fc.record({ group, offset }).map((request) => [request]),
+  resendDeadLetters: fc.record({ group, queueOffsets: fc.array(offset, { maxLength: 3 }) }).map((request) => [request]),
   diagnostics: fc.constant([]),
   beginExport: fc.constant([]),
   exportRecords: fc.record({ position: offset, end: offset }).map((request) => [request]),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
 import type { At, Entry } from "./history.ts";
+import { retries } from "./retry-checkers.ts";
 
 /** A history made by hand: one entry a second. */
 function history(...entries: Entry[]): At[] {
@@ -194,5 +195,37 @@ describe("undelivered", () => {
   test("bad: never given; given, and it failed", () => {
     expect(kinds(checkers.undelivered(history(stored(0), rest([])), { groups }))).toEqual(["undelivered"]);
     expect(kinds(checkers.undelivered(history(stored(0), one, consumed(one, false), rest([])), { groups }))).toEqual(["undelivered"]);
+  });
+});
+
+describe("retries", () => {
+  const at = (topic: string, queueId: number, queueOffset: number): Stored => ({ ...message(queueOffset), topic, queueId });
+  const record = (place: Stored, storeTimestamp: number, finishes?: string): Entry => ({ ...stored(0), record: place, storeTimestamp, ...(finishes === undefined ? {} : { finishes }) }) as Entry;
+  const waits = record(at("SCHEDULE_TOPIC_XXXX", 2, 0), 1000, "g t:0:0");
+  const comes = (storeTimestamp: number): Entry => record(at("%RETRY%g", 0, 0), storeTimestamp, "CID_RMQ_SYS_SCHEDULE SCHEDULE_TOPIC_XXXX:2:0");
+
+  test("good: it fails, waits three seconds, and is consumed", () => {
+    const again = delivered("c", 0, { message: at("%RETRY%g", 0, 0), attempt: 2 });
+    const whole = history(stored(0), joined("c"), delivered("c", 0), waits, comes(4000), again, consumed(again));
+    expect(retries(whole)).toEqual([]);
+    expect(checkers.undelivered([...whole, ...history(rest([]))], { groups })).toEqual([]);
+    expect(kinds(checkers.undelivered([...whole.slice(0, -1), ...history(rest([]))], { groups }))).toEqual(["undelivered"]);
+  });
+
+  test("bad: too early, twice, and once more from where it was", () => {
+    expect(kinds(retries(history(stored(0), waits, comes(3999))))).toEqual(["delivered early"]);
+    expect(kinds(retries(history(stored(0), waits, waits)))).toEqual(["moved twice"]);
+    expect(kinds(retries(history(stored(0), waits, delivered("c", 0))))).toEqual(["delivered although finished"]);
+  });
+
+  test("a fault excuses who held the queue all along, and not who got it from the next host", () => {
+    const killed: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }];
+    expect(retries(history(stored(0), waits, ...killed, delivered("c", 0)))).toEqual([]);
+    const got: Entry = { type: "rebalanced", consumer: "c", assigned: ["t:0"], revoked: [] };
+    expect(kinds(retries(history(stored(0), waits, ...killed, got, delivered("c", 0))))).toEqual(["delivered although finished"]);
+  });
+
+  test("what has become a dead letter is over", () => {
+    expect(checkers.undelivered(history(stored(0), record(at("%DLQ%g", 0, 0), 0, "g t:0:0"), rest([])), { groups })).toEqual([]);
   });
 });

@@ -1,6 +1,8 @@
 import { disordered, lost } from "../support/history.ts";
 import { Consumers } from "./consumers.ts";
+import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
 import { Disturbances } from "./disturbances.ts";
+import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
 import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
 import type { Plan } from "./plan.ts";
 
@@ -9,6 +11,7 @@ export type VerdictKind =
   | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back"
+  | "moved twice" | "delivered although finished" | "delivered early"
   | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -32,6 +35,7 @@ export function judge(history: History, plan: Pick<Plan, "groups">): Verdict[] {
     ...restedWorld(history),
     ...undelivered(history, plan),
     ...removals(history),
+    ...retries(history),
   ];
 }
 
@@ -93,7 +97,8 @@ export function storedTwice(history: History): Verdict[] {
       if (!sent.has(content)) sent.set(content, entry);
       if (entry.again) resent.add(content);
     }
-    if (entry.type !== "stored") continue;
+    // A copy that takes the place of another message is judged by what it takes the place of.
+    if (entry.type !== "stored" || entry.finishes !== undefined) continue;
     const { content, msgId } = entry.record;
     const earlier = first.get(content);
     const origin = sent.get(content);
@@ -152,8 +157,8 @@ export function deliveryOrder(history: History): Verdict[] {
 /** A group that jumps back and forth on purpose. */
 const SEEKERS = "seekers";
 
-const HOST_FAULTS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost"];
-const TAB_FAULTS: FaultKind[] = ["tab crashed", "tab frozen", "tab hidden", "tab closed"];
+export const HOST_FAULTS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost"];
+export const TAB_FAULTS: FaultKind[] = ["tab crashed", "tab frozen", "tab hidden", "tab closed"];
 
 /** A group gets a message again only if the first to get it failed, was disturbed, or left; never after its offset was stored. */
 export function duplicates(history: History): Verdict[] {
@@ -269,7 +274,7 @@ export function restedWorld(history: History): Verdict[] {
   });
 }
 
-/** In the end each group has consumed whatever is stored and matches its subscription. */
+/** In the end each group has consumed whatever is stored and matches its subscription, at once or in the end; or has given it up, and it is a dead letter. */
 export function undelivered(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
   if (entriesOf(history, "rest").length === 0) return [];
   const done = new Set(entriesOf(history, "consumed").filter(({ isOk }) => isOk).map(({ delivery }) => delivery));
@@ -278,11 +283,15 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
   const moves = entriesOf(history, "moved");
   // A group that never had an offset there begins where the queue begins.
   const places = new Set(entriesOf(history, "offset stored").map((entry) => `${entry.group} ${entry.topic}:${entry.queueId}`));
+  const copies = copiesByPlace(history);
+  // A copy that was deleted because of its age, or for want of room, is counted with what was.
+  const ends = (place: string, { record }: Of<"stored">): boolean => record.topic.startsWith(DLQ_TOPIC_PREFIX) || isGone(placeOf(record)) || isOver(placeAfter(place, record));
+  const isOver = (place: string): boolean => got.has(place) || (copies.get(place) ?? []).some((copy) => ends(place, copy));
   return groups.flatMap(({ group, subscriptions }) =>
     entriesOf(history, "stored").flatMap(({ record, tags }): Verdict[] => {
       const expression = subscriptions[record.topic];
       const isWanted = expression !== undefined && (expression === "*" || expression.split(" || ").includes(tags));
-      if (!isWanted || got.has(`${group} ${placeOf(record)}`)) return [];
+      if (!isWanted || isOver(`${group} ${placeOf(record)}`)) return [];
       if (isGone(placeOf(record))) {
         const hadPlace = places.has(`${group} ${record.topic}:${record.queueId}`);
         const isTold = !hadPlace || moves.some((move) => move.group === group && move.queue === `${record.topic}:${record.queueId}` && move.from <= record.queueOffset && record.queueOffset < move.to);

@@ -1,11 +1,10 @@
-import type { MessageExt } from "../../src/model/message.ts";
 import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
 import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
 import type { Prng } from "./prng.ts";
-import { messagesOf, storedOf, WEIGHT } from "./records.ts";
+import { recordsOf, type SimRecord, storedOf, WEIGHT } from "./records.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
 import { SimStore } from "./sim-store.ts";
 
@@ -113,9 +112,10 @@ export class SimDisk {
     }
     // What takes the place of removed rows holds what they held.
     const isNew = ({ position }: LogRow): boolean => position < start || position >= end;
-    for (const message of messagesOf(batch.log.filter(isNew))) {
-      const { commitLogOffset: position, storeSize, tags = "" } = message;
-      this.#trace.add({ type: "stored", epoch: batch.epoch, position, end: position + storeSize, record: storedOf(message), tags });
+    for (const { message, finishes } of recordsOf(batch.log.filter(isNew))) {
+      const { commitLogOffset: position, storeSize, storeTimestamp, tags = "" } = message;
+      const stored = { epoch: batch.epoch, position, end: position + storeSize, record: storedOf(message), tags };
+      this.#trace.add({ type: "stored", ...stored, ...(finishes === null ? { storeTimestamp } : { storeTimestamp, finishes }) });
     }
     return "applied";
   }
@@ -143,8 +143,8 @@ export class SimDisk {
   }
 
   /** All that the log holds, read past every index. */
-  messages(): MessageExt[] {
-    return messagesOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
+  records(): SimRecord[] {
+    return recordsOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
   }
 
   #traceOffsets(epoch: number, key: string, offsets: Record<number, number>): void {

@@ -4,6 +4,9 @@ import type { Acked, Stored } from "../support/history.ts";
 /** A queue as text: `topic:queueId`. */
 export type QueueName = string;
 
+/** A message of a queue, for a group, as text: `group topic:queueId:queueOffset`. */
+export type GroupPlace = string;
+
 /** What can happen to the world from outside. `until` is set where it lasts. */
 export type FaultKind =
   /** The host stops for good, pauses, or loses its right to write. */
@@ -22,7 +25,7 @@ export type Entry =
   | { type: "sent"; call: number; tab: string; producer: string; topic: string; number: number; contents: string[]; again: boolean }
   | { type: "acked"; call: number; messages: (Acked & { number: number })[] }
   /** A transaction has been applied: these records are on disk. */
-  | { type: "stored"; epoch: number; position: number; end: number; record: Stored; tags: string }
+  | { type: "stored"; epoch: number; position: number; end: number; record: Stored; tags: string; storeTimestamp?: number; finishes?: GroupPlace }
   | { type: "offset stored"; epoch: number; group: string; topic: string; queueId: number; offset: number }
   | { type: "epoch"; epoch: number }
   /** Retention has cut off the log before `position`; where the queues begin now, as the store says. */

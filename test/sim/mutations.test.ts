@@ -1,7 +1,11 @@
 import { afterEach, describe as suite, expect, test, vi } from "vitest";
 import { FetchService } from "../../src/broker/fetch.ts";
 import { Groups } from "../../src/broker/groups.ts";
+import { Mover } from "../../src/broker/mover.ts";
+import { Offsets } from "../../src/broker/offsets.ts";
+import { ScheduleService } from "../../src/broker/schedule.ts";
 import { Deadline } from "../../src/client/deadline.ts";
+import { finishText } from "../../src/model/finish.ts";
 import { MIN_STORE_BYTES } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { Checkpoint } from "../../src/storage/checkpoint.ts";
@@ -124,6 +128,56 @@ suite("a world without a protection is found out; with it, the same seed is gree
     await expectGreen(seed, { plan });
   });
 
+  /** Half of all that is delivered is not consumed, while slower messages hold their queues' offsets. */
+  const failing = (disturbances: Plan["disturbances"]): ReturnType<typeof storm> => storm({ listenerFails: 0.5, work: 1_500, gap: 80, duration: 20_000, disturbances });
+
+  test("a start does not read what the log's records finish: delivered although finished", async () => {
+    const plan = failing({ "kill host": 1_500 });
+    const { restore, finish } = Offsets.prototype;
+    const { start } = ScheduleService.prototype;
+    const recovering = new Set<Offsets>();
+    vi.spyOn(Offsets.prototype, "restore").mockImplementation(function begins(this: Offsets) {
+      recovering.add(this);
+      restore.call(this);
+    });
+    vi.spyOn(ScheduleService.prototype, "start").mockImplementation(function ends(this: ScheduleService) {
+      recovering.clear();
+      start.call(this);
+    });
+    vi.spyOn(Offsets.prototype, "finish").mockImplementation(function forgets(this: Offsets, ...args) {
+      if (!recovering.has(this)) finish.apply(this, args);
+    });
+    const seed = await firstRed("delivered although finished", { plan }, 3);
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
+  test("the next owner of a queue is told its offset, and not what is done behind it: delivered although finished", async () => {
+    const plan = failing({ "kill host": 1_500, "open tab": 2_000 });
+    vi.spyOn(Offsets.prototype, "doneBehind").mockReturnValue([]);
+    const seed = await firstRed("delivered although finished", { plan });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
+  test("a message is finished before its copy is stored, and the store is full: undelivered", async () => {
+    const plan = storm({ listenerFails: 0.5, gap: 80, disturbances: { "fill quota": 2_000 } });
+    const { moveAll } = Mover.prototype;
+    const { checkDoneRoom } = Offsets.prototype;
+    const offsetsOf = new Map<string, Offsets>();
+    vi.spyOn(Offsets.prototype, "checkDoneRoom").mockImplementation(function remember(this: Offsets, one) {
+      offsetsOf.set(finishText(one), this);
+      checkDoneRoom.call(this, one);
+    });
+    vi.spyOn(Mover.prototype, "moveAll").mockImplementation(function early(this: Mover, moves) {
+      for (const { finish } of moves) offsetsOf.get(finishText(finish))?.finish(finish, 0);
+      return moveAll.call(this, moves).catch(() => {});
+    });
+    const seed = await firstRed("undelivered", { plan });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
   test("deadlines never come: hung call", async () => {
     const plan = storm({ disturbances: { "pause host past its lease": 8_000 }, duration: 60_000, gap: 500, tabs: 6 });
     vi.spyOn(Deadline.prototype, "race").mockImplementation((promise) => promise);
@@ -164,7 +218,7 @@ suite("a world without a protection is found out; with it, the same seed is gree
         await world.scheduler.run(() => world.disk.merges.rows > rows);
         world.kill(world.host()!);
       }
-      return world.disk.messages().length;
+      return world.disk.records().length;
     };
     const { commit } = SimStore.prototype;
     vi.spyOn(SimStore.prototype, "commit").mockImplementation(async function inTwo(this: SimStore, { remove, ...batch }) {

@@ -1,8 +1,10 @@
 import type { Stored } from "../support/history.ts";
 import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
-import { storedOf } from "./records.ts";
-import type { At } from "./history.ts";
+import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
+import { SCHEDULE_TOPIC } from "../../src/model/names.ts";
+import { type SimRecord, storedOf } from "./records.ts";
+import { type At, placeOf } from "./history.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import { type Roles, Tab } from "./tab.ts";
@@ -31,7 +33,7 @@ export interface SimulationOptions {
   onEvent?: (time: number, agent: string, label: string) => void;
 }
 
-/** A world that was healed comes to rest within this time, ms. Failed listeners are tried again after up to a minute. */
+/** A world that was healed comes to rest within this time, ms: what failed before is tried again after up to a minute. */
 const REST_TIMEOUT = 10 * 60_000;
 
 /** No call may take longer, ms. */
@@ -149,7 +151,7 @@ class Town {
     let isRead = false;
     const look = async (): Promise<void> => {
       for (const { group } of plan.groups) backlogs[group] = (await last.mq!.admin.consumeStats(group)).diffTotal;
-      readable = await readAll(last, plan);
+      readable = await readAll(last);
       isRead = true;
     };
     // The next host has only what is stored: what it shows is what a start after a crash would show.
@@ -169,7 +171,7 @@ class Town {
     await this.#until(() => open === 0, 60_000);
     // A page that was closed while it connected waits on: every call has until its own limit.
     await this.#until(() => !this.#all.some((tab) => tab.isWaiting), LONGEST_CALL);
-    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.messages().map(storedOf) });
+    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.records().map(({ message }) => storedOf(message)) });
   }
 
   /** True when every group has consumed all there is, as the broker sees it, and twice in a row. */
@@ -182,7 +184,8 @@ class Town {
         await tab.sleep(5_000);
         if (tab.mq === null) continue;
         const stats = await Promise.all(plan.groups.map(({ group }) => tab.mq!.admin.consumeStats(group))).catch(() => []);
-        quiet = stats.length > 0 && stats.every(({ diffTotal, queues }) => diffTotal === 0 && queues.length > 0) ? quiet + 1 : 0;
+        const isDone = stats.length > 0 && stats.every(({ diffTotal, queues }) => diffTotal === 0 && queues.length > 0) && waiting(this.#world.disk.records()) === 0;
+        quiet = isDone ? quiet + 1 : 0;
       }
     };
     void look();
@@ -209,11 +212,17 @@ class Town {
   }
 }
 
+/** How many messages wait for their time. */
+function waiting(records: SimRecord[]): number {
+  const finished = new Set(records.map(({ finishes }) => finishes));
+  return records.filter(({ message }) => message.topic === SCHEDULE_TOPIC && !finished.has(`${SCHEDULE_GROUP} ${placeOf(storedOf(message))}`)).length;
+}
+
 /** What a consumer could read, queue by queue. */
-async function readAll(tab: Tab, { topics }: Plan): Promise<Stored[]> {
+async function readAll(tab: Tab): Promise<Stored[]> {
   const pull = await tab.mq!.createPullConsumer({ consumerGroup: "reader" });
   const all: Stored[] = [];
-  for (const { topic } of topics) {
+  for (const { topic } of await tab.mq!.admin.topics()) {
     for (const queue of await pull.fetchQueues(topic)) {
       for (let offset = 0; ; ) {
         const { status, messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);

@@ -1,12 +1,14 @@
 import { connectWith } from "../../src/client/connect.ts";
 import type { PullConsumer } from "../../src/client/pull-consumer.ts";
-import type { ConsumeContext } from "../../src/client/push-consumer.ts";
+import type { ConsumeContext } from "../../src/client/listener-runner.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { MessageExt } from "../../src/model/message.ts";
 import { asMQError, type MQError } from "../../src/model/errors.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
+import type { Stored } from "../support/history.ts";
 import { storedOf } from "./records.ts";
+import { DELAY_LEVELS, MAX_RECONSUME_TIMES } from "./retry-checkers.ts";
 import { GRACE, LIMITS } from "./call-limits.ts";
 import type { GroupPlan } from "./plan.ts";
 import type { Prng } from "./prng.ts";
@@ -131,7 +133,10 @@ export class Tab {
     };
     for (;;) {
       const mq = await this.call("connect", LIMITS.connect, () =>
-        connectWith(() => this.#world.environmentFor(this.agent, this.build, page), { namespace: NAMESPACE, ...(plan.maxStoreBytes > 0 && { broker: { maxStoreBytes: plan.maxStoreBytes } }) }),
+        connectWith(() => this.#world.environmentFor(this.agent, this.build, page), {
+          namespace: NAMESPACE,
+          broker: { messageDelayLevel: DELAY_LEVELS, ...(plan.maxStoreBytes > 0 && { maxStoreBytes: plan.maxStoreBytes }) },
+        }),
       );
       if (mq !== undefined && !this.#isClosing) return mq;
       await mq?.close();
@@ -156,7 +161,7 @@ export class Tab {
     let consumer = "";
     let isOpen = true;
     const handle = async (messages: MessageExt[], context: ConsumeContext): Promise<void> => {
-      const deliveries = messages.map((message) => this.#delivered(consumer, group, message, context.attempt));
+      const deliveries = messages.map((message) => this.#delivered(consumer, group, { ...storedOf(message), topic: context.queue.topic }, context.attempt));
       const isOk = await this.#work(context.signal);
       for (const delivery of deliveries) trace.add({ type: "consumed", delivery, isOk });
       if (!isOk) throw new Error("the listener fails, as planned");
@@ -169,6 +174,7 @@ export class Tab {
           consumerGroup: group,
           subscriptions,
           consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+          maxReconsumeTimes: MAX_RECONSUME_TIMES,
           consumeConcurrency: this.#random.pick([1, 3, 20]),
           ...(this.#random.chance(0.8)
             ? { messageListener: (message, context) => handle([message], context) }
@@ -199,9 +205,9 @@ export class Tab {
     return !fails && !(signal.aborted && this.#random.chance(0.5));
   }
 
-  #delivered(consumer: string, group: string, message: MessageExt, attempt: number): number {
+  #delivered(consumer: string, group: string, message: Stored, attempt: number): number {
     const delivery = this.#world.nextDelivery();
-    this.#world.trace.add({ type: "delivered", delivery, consumer, group, attempt, message: storedOf(message) });
+    this.#world.trace.add({ type: "delivered", delivery, consumer, group, attempt, message });
     return delivery;
   }
 
@@ -234,7 +240,7 @@ export class Tab {
       finish();
       const timeout = this.#world.isHealed ? 1000 : Math.min(60_000, this.#world.plan.gap);
       const messages = await this.call("poll", LIMITS.join + timeout, () => pull.poll({ timeout: Math.ceil(timeout), max: this.#random.integer(1, 20) }));
-      given = (messages ?? []).map((message) => this.#delivered(consumer, group, message, 1));
+      given = (messages ?? []).map((message) => this.#delivered(consumer, group, storedOf(message), 1));
       if (given.length > 0 && this.#random.chance(0.3)) {
         finish();
         await this.call("commit", LIMITS.join, () => pull.commit());
@@ -255,7 +261,7 @@ export class Tab {
     while (await this.mayGoOn(plan.gap * 3)) {
       const messages = await this.call("poll", LIMITS.join + 1000, () => pull.poll({ timeout: 1000 }));
       for (const message of messages ?? []) {
-        trace.add({ type: "consumed", delivery: this.#delivered(consumer, group, message, 1), isOk: true });
+        trace.add({ type: "consumed", delivery: this.#delivered(consumer, group, storedOf(message), 1), isOk: true });
       }
       const queues = pull.assignment();
       if (queues.length === 0) continue;

@@ -1,0 +1,100 @@
+import { parseTagExpression } from "../filter/tag-expression.ts";
+import { MQError } from "../model/errors.ts";
+import { type Finish, finishText } from "../model/finish.ts";
+import { MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
+import { PROPERTY } from "../model/properties.ts";
+import { queueKey } from "../model/queue.ts";
+import { copyRecord, readStored, type RecordPlace, type StoredRecord } from "../model/record-copy.ts";
+import { assert } from "../platform/assert.ts";
+import { concat } from "../platform/bytes.ts";
+import type { CommitLog } from "../storage/commit-log.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { LogAppender } from "./log-appender.ts";
+import type { Offsets } from "./offsets.ts";
+import type { QueueReader } from "./queue-reader.ts";
+
+const EVERYTHING = parseTagExpression("*");
+
+/** A message that is to stand elsewhere, and is finished for a group where it stands. */
+export interface Move {
+  finish: Finish;
+  source: StoredRecord;
+  target: RecordPlace;
+}
+
+export interface MoverServices {
+  log: CommitLog;
+  appender: LogAppender;
+  queues: ConsumeQueueStore;
+  offsets: Offsets;
+  reader: QueueReader;
+  /** Why nothing is stored at the moment; null = it is. */
+  refusal: () => MQError | null;
+}
+
+/**
+ * Puts messages into another queue and finishes them in the one they come from, both at once: the copy names the message
+ * that it takes the place of, so the one record in the log is both. Nothing has changed before it is durable, and after
+ * a crash recovery reads it again.
+ */
+export class Mover {
+  readonly #services: MoverServices;
+  /** Moves on their way, by what they finish. */
+  readonly #moving = new Map<string, Promise<void>>();
+
+  constructor(services: MoverServices) {
+    this.#services = services;
+  }
+
+  /** Resolves when it is durable. The same again, while it is on its way or later, is nothing more. `aim` may throw, until the last moment. */
+  move(finish: Finish, aim: (source: StoredRecord) => RecordPlace): Promise<void> {
+    const { offsets } = this.#services;
+    const key = finishText(finish);
+    const moving = this.#moving.get(key);
+    if (moving !== undefined || offsets.isDone(finish)) return moving ?? Promise.resolve();
+    const begun = this.#move(finish, aim).finally(() => this.#moving.delete(key));
+    this.#moving.set(key, begun);
+    return begun;
+  }
+
+  /** All or none; resolves when they are durable. */
+  moveAll(moves: Move[]): Promise<void> {
+    const { log, appender, queues, offsets, refusal } = this.#services;
+    const refused = refusal();
+    if (refused !== null) throw refused;
+    const copies = moves.map(({ finish, source, target }) =>
+      copyRecord(source, { ...target, properties: { ...target.properties, [PROPERTY.FINISHES]: finishText(finish) } }),
+    );
+    const bytes = copies.reduce((sum, copy) => sum + copy.byteLength, 0);
+    if (log.position - log.durablePosition + bytes > MAX_UNCOMMITTED_BYTES) throw new MQError("FLOW_CONTROL", "The broker has too much to write already.");
+    // No await from here on: what is checked is what is appended.
+    const { fault, count } = log.check(concat(copies, bytes));
+    assert(fault === null && count === moves.length, "the broker's own records are whole");
+    const targets = moves.map(({ target }) => queues.open(target.topic, target.queueId));
+    const { appended, commit } = appender.append({ queues: targets, queueOffsets: Float64Array.from(targets, (queue) => queue.nextOffset++) });
+    return new Promise((resolve, reject) => {
+      commit({
+        committed: () => {
+          for (const [at, { finish }] of moves.entries()) offsets.finish(finish, appended.position[at]!);
+          resolve();
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  async #move(finish: Finish, aim: (source: StoredRecord) => RecordPlace): Promise<void> {
+    this.#services.offsets.checkDoneRoom(finish);
+    const source = await this.#read(finish);
+    await this.moveAll([{ finish, source, target: aim(source) }]);
+  }
+
+  async #read({ topic, queueId, queueOffset }: Finish): Promise<StoredRecord> {
+    const { queues, reader } = this.#services;
+    const queue = queues.find(topic, queueId);
+    const { records } = queue === undefined ? { records: null } : await reader.read(queue, queueOffset, EVERYTHING, 1, 1);
+    const source = records === null || records.byteLength === 0 ? null : readStored(records);
+    if (source?.queueOffset === queueOffset) return source;
+    throw new MQError("NO_MESSAGE", `There is no message at ${queueKey(topic, queueId)} offset ${queueOffset}, or no more.`, { field: "queueOffset" });
+  }
+}

@@ -1,0 +1,180 @@
+import { parseTagExpression } from "../filter/tag-expression.ts";
+import { parseDelayLevels } from "../model/delay-level.ts";
+import { FETCH_TARGET_BYTES, MAX_DELAY_LEVELS } from "../model/limits.ts";
+import { SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { PROPERTY } from "../model/properties.ts";
+import { readAllStored, type RecordPlace, type StoredRecord } from "../model/record-copy.ts";
+import type { SteadyClock } from "../platform/steady-clock.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import type { BrokerSettings } from "../protocol/broker-settings.ts";
+import type { ConsumeQueue } from "../storage/consume-queue.ts";
+import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { DurableState } from "../storage/durable-state.ts";
+import { readImport } from "./import-row.ts";
+import type { Move, Mover } from "./mover.ts";
+import type { Offsets } from "./offsets.ts";
+import type { QueueReader } from "./queue-reader.ts";
+import { PERM_READ, type Topics } from "./topics.ts";
+
+/** Whose offsets in the schedule topic say what has been delivered. */
+export const SCHEDULE_GROUP = `${SYSTEM_GROUP_PREFIX}SCHEDULE`;
+
+const EVERYTHING = parseTagExpression("*");
+const BATCH = 256;
+/** The wall clock may jump forward while a timer stands, or while the machine sleeps: it is looked at this often, ms. */
+const LONGEST_WAIT = 60_000;
+/** How soon a delivery that was refused is tried again, ms. */
+const REFUSED_DELAY = 1000;
+
+export interface ScheduleServices {
+  settings: BrokerSettings;
+  state: DurableState;
+  topics: Topics;
+  queues: ConsumeQueueStore;
+  offsets: Offsets;
+  reader: QueueReader;
+  mover: Mover;
+  clock: SteadyClock;
+  timers: Timers;
+}
+
+/** A message that waits, and when its time comes. */
+interface Waiting {
+  source: StoredRecord;
+  due: number;
+}
+
+/** The beginning of a level. */
+interface Head {
+  waiting: Waiting[];
+  /** There is nothing behind. */
+  isAll: boolean;
+  /** When the first of it is due; Infinity = there is none. */
+  due: number;
+}
+
+/**
+ * Delivers messages some time after they were stored, by RocketMQ's delay levels: each level is a queue of the schedule
+ * topic, in which what came first is due first. What is delivered is moved to where it was meant to go.
+ */
+export class ScheduleService {
+  readonly #services: ScheduleServices;
+  /** By queue: the first offset that was not delivered, and when its time comes, as far as that is known. */
+  readonly #next = new Map<number, { offset: number; due: number | null }>();
+  /** Delays of the levels, ms. */
+  readonly delayLevels: readonly number[];
+  #cancel: Cancel | null = null;
+  #isRunning = false;
+  #isWanted = false;
+  #isStopped = false;
+
+  constructor(services: ScheduleServices) {
+    this.#services = services;
+    this.delayLevels = parseDelayLevels(services.settings.messageDelayLevel);
+  }
+
+  /** Where a message waits that is to be at `target` later; the topic of the levels is made on the way. */
+  waiting({ topic, queueId, properties, ...rest }: RecordPlace, level: number): RecordPlace {
+    const count = this.delayLevels.length;
+    const delayLevel = Math.min(level, count);
+    this.#services.topics.ensure({ topic: SCHEDULE_TOPIC, readQueueNums: count, writeQueueNums: count, perm: PERM_READ });
+    return {
+      ...rest,
+      topic: SCHEDULE_TOPIC,
+      queueId: delayLevel - 1,
+      properties: { ...properties, [PROPERTY.DELAY]: `${delayLevel}`, [PROPERTY.REAL_TOPIC]: topic, [PROPERTY.REAL_QID]: `${queueId}` },
+    };
+  }
+
+  /** Call when the log is recovered, or another one was imported. */
+  start(): void {
+    this.#wake();
+  }
+
+  /** New messages are visible in these queues. */
+  published(queues: Iterable<ConsumeQueue>): void {
+    for (const { topic } of queues) if (topic === SCHEDULE_TOPIC) return this.#wake();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancel?.();
+  }
+
+  #wake(): void {
+    // Of what is half imported nobody knows yet what has been delivered.
+    if (readImport(this.#services.state)?.isDone === false) return;
+    this.#isWanted = true;
+    if (!this.#isRunning && !this.#isStopped) void this.#run();
+  }
+
+  /** Nothing waits: no timer stands. */
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    this.#cancel?.();
+    let wait = 0;
+    while ((this.#isWanted || wait <= 0) && !this.#isStopped) {
+      this.#isWanted = false;
+      wait = await this.#round().catch(() => REFUSED_DELAY);
+    }
+    this.#isRunning = false;
+    if (wait < Number.POSITIVE_INFINITY && !this.#isStopped) this.#cancel = this.#services.timers.after(Math.min(wait, LONGEST_WAIT), () => this.#wake());
+  }
+
+  /** Delivers what is due; returns how long until there is more. */
+  async #round(): Promise<number> {
+    const { clock, mover } = this.#services;
+    const heads = await Promise.all(this.#open().map((queue) => this.#read(queue)));
+    const now = clock.now();
+    // A level of which not all was read may have more for the time of its last: what is later waits for the next round.
+    const horizon = Math.min(now, ...heads.map(({ isAll, waiting }) => (isAll ? now : (waiting.at(-1)?.due ?? 0))));
+    const due = heads.flatMap(({ waiting }) => waiting).filter((message) => message.due <= horizon).sort((a, b) => a.due - b.due);
+    if (due.length === 0) return Math.min(...heads.map((head) => head.due)) - now;
+    await mover.moveAll(due.map(({ source }) => this.#delivery(source)));
+    for (const { source } of due) this.#next.set(source.queueId, { offset: source.queueOffset + 1, due: null });
+    return 0;
+  }
+
+  /** Queues with something in them, also of levels that the present table does not have any more. */
+  #open(): ConsumeQueue[] {
+    const { queues, offsets } = this.#services;
+    const open: ConsumeQueue[] = [];
+    for (let queueId = 0; queueId < MAX_DELAY_LEVELS; queueId++) {
+      const queue = queues.find(SCHEDULE_TOPIC, queueId);
+      if (queue === undefined) continue;
+      const next = this.#next.get(queueId) ?? { offset: offsets.get(SCHEDULE_GROUP, SCHEDULE_TOPIC, queueId) ?? 0, due: null };
+      this.#next.set(queueId, next);
+      if (next.offset < queue.maxOffset) open.push(queue);
+    }
+    return open;
+  }
+
+  async #read(queue: ConsumeQueue): Promise<Head> {
+    const { reader, clock } = this.#services;
+    const next = this.#next.get(queue.queueId)!;
+    if (next.due !== null && next.due > clock.now()) return { waiting: [], isAll: true, due: next.due };
+    const { records, nextOffset } = await reader.read(queue, Math.max(next.offset, queue.minOffset), EVERYTHING, BATCH, FETCH_TARGET_BYTES);
+    const delay = this.delayLevels[Math.min(queue.queueId, this.delayLevels.length - 1)]!;
+    const waiting = readAllStored(records).filter(isAimed).map((source) => ({ source, due: source.storeTimestamp + delay }));
+    const isAll = nextOffset >= queue.maxOffset;
+    const first = waiting[0];
+    // What cannot be read, or was deleted, is passed.
+    this.#next.set(queue.queueId, { offset: first?.source.queueOffset ?? nextOffset, due: first?.due ?? null });
+    return { waiting, isAll, due: first?.due ?? (isAll ? Number.POSITIVE_INFINITY : 0) };
+  }
+
+  #delivery(source: StoredRecord): Move {
+    const { [PROPERTY.DELAY]: _level, [PROPERTY.REAL_TOPIC]: topic = "", [PROPERTY.REAL_QID]: queueId = "", ...properties } = source.properties;
+    const { readQueueNums } = this.#services.topics.ensure({ topic });
+    return {
+      finish: { group: SCHEDULE_GROUP, topic: SCHEDULE_TOPIC, queueId: source.queueId, queueOffset: source.queueOffset },
+      source,
+      target: { topic, queueId: Number(queueId) % readQueueNums, reconsumeTimes: source.reconsumeTimes, properties },
+    };
+  }
+}
+
+/** Only an imported log can hold anything else. */
+function isAimed({ properties }: StoredRecord): boolean {
+  return properties[PROPERTY.REAL_TOPIC] !== undefined && /^\d{1,3}$/.test(properties[PROPERTY.REAL_QID] ?? "");
+}

@@ -1,0 +1,170 @@
+import { concurrentResult, type MessageModel } from "../model/consume-result.ts";
+import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { MAX_ERROR_TEXT } from "../model/limits.ts";
+import { asSent, type MessageExt } from "../model/message.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import type { SettleResult } from "../protocol/api.ts";
+import { BrokerGone } from "./channel.ts";
+import type { GroupMember } from "./group-member.ts";
+import type { ListenerRunner, Verdict } from "./listener-runner.ts";
+import type { ProcessQueue } from "./process-queue.ts";
+
+/** A message whose copy the broker could not store is kept, and its listener is called again after this time, ms. RocketMQ's value. */
+const LOCAL_RETRY_DELAY = 5000;
+
+export interface ConcurrentConsumptionOptions {
+  member: GroupMember;
+  runner: ListenerRunner;
+  /** Listeners running at once. */
+  concurrency: number;
+  batchSize: number;
+  messageModel: MessageModel;
+  maxReconsumeTimes: number;
+  timers: Timers;
+  onError: (error: MQError) => void;
+}
+
+interface Work {
+  processQueue: ProcessQueue;
+  message: MessageExt;
+  attempt: number;
+}
+
+/**
+ * Messages on their way through listeners, many at a time and in any order. What a listener does not consume goes back
+ * to the broker, which has it tried again later, by this consumer or another of the group.
+ */
+export class ConcurrentConsumption {
+  readonly #options: ConcurrentConsumptionOptions;
+  #ready: Work[] = [];
+  readonly #retries = new Map<Work, Cancel>();
+  readonly #aborts = new Map<ProcessQueue, Set<AbortController>>();
+  #running = 0;
+  #isSuspended = false;
+  #isShut = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: ConcurrentConsumptionOptions) {
+    this.#options = options;
+  }
+
+  take(processQueue: ProcessQueue, messages: MessageExt[]): void {
+    for (const message of messages) this.#ready.push({ processQueue, message: asSent(message), attempt: message.reconsumeTimes + 1 });
+    this.#work();
+  }
+
+  /** Nothing more of the queue is begun, and what runs is told to stop. */
+  drop(processQueue: ProcessQueue): void {
+    this.#ready = this.#ready.filter((work) => work.processQueue !== processQueue);
+    for (const [work, cancel] of this.#retries) {
+      if (work.processQueue !== processQueue) continue;
+      cancel();
+      this.#retries.delete(work);
+    }
+    for (const abort of this.#aborts.get(processQueue) ?? []) {
+      abort.abort(new MQError("STALE_GENERATION", "The queue goes to another consumer of the group."));
+    }
+  }
+
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    this.#work();
+  }
+
+  /** Begins nothing more, and waits for what runs, but no longer than `patience` ms. */
+  async stop(patience: number): Promise<void> {
+    this.#isShut = true;
+    this.#ready = [];
+    for (const cancel of this.#retries.values()) cancel();
+    this.#retries.clear();
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(this.#options.timers.after(patience, resolve), resolve));
+  }
+
+  #work(): void {
+    while (!this.#isSuspended && !this.#isShut && this.#running < this.#options.concurrency) {
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return;
+      void this.#consume(batch);
+    }
+  }
+
+  /** Work for one slot: up to the batch size, of one queue and one attempt. */
+  #nextBatch(): Work[] {
+    const first = this.#ready[0];
+    if (first === undefined) return [];
+    let count = 1;
+    for (; count < this.#options.batchSize; count++) {
+      const next = this.#ready[count];
+      if (next?.processQueue !== first.processQueue || next.attempt !== first.attempt) break;
+    }
+    return this.#ready.splice(0, count);
+  }
+
+  async #consume(batch: Work[]): Promise<void> {
+    const { member, runner, messageModel } = this.#options;
+    const { processQueue, attempt } = batch[0]!;
+    const abort = new AbortController();
+    const aborts = this.#aborts.get(processQueue) ?? new Set();
+    this.#aborts.set(processQueue, aborts.add(abort));
+    this.#running++;
+    for (const _ of batch) member.began(processQueue);
+
+    const verdict = await runner.run(batch.map(({ message }) => message), { queue: processQueue.queue, attempt }, abort);
+    const { sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, batch.length);
+    if (dropped.length > 0) this.#tellDropped(dropped.map((at) => batch[at]!));
+    const kept = await this.#sendBack(processQueue, sentBack.map((at) => batch[at]!), verdict);
+
+    aborts.delete(abort);
+    if (aborts.size === 0) this.#aborts.delete(processQueue);
+    this.#running--;
+    for (const work of batch) {
+      member.ended(processQueue, work.message, !kept.has(work));
+      if (kept.has(work) && !processQueue.isDropped && !this.#isShut) this.#retryHere(work);
+    }
+    if (this.#running === 0) for (const idle of this.#idle.splice(0)) idle();
+    this.#work();
+  }
+
+  /** Broadcasting never tries again: a failure is told, and counts as consumed. */
+  #tellDropped(works: Work[]): void {
+    const ids = works.map(({ message }) => message.msgId).join(", ");
+    this.#options.onError(new MQError("INTERNAL_ERROR", `The listener of a broadcasting group has failed; this is not tried again: ${ids}.`));
+  }
+
+  /** Hands the broker what was not consumed; returns what could not be handed over. */
+  async #sendBack(processQueue: ProcessQueue, works: Work[], { delayLevel, reason }: Verdict): Promise<Set<Work>> {
+    const { member, maxReconsumeTimes, onError } = this.#options;
+    if (works.length === 0) return new Set();
+    // It was told to stop: that is no failure of the message, which the queue's next owner begins with.
+    if (processQueue.isDropped) return new Set(works);
+    const error = reason.slice(0, MAX_ERROR_TEXT);
+    const results = works.map(({ message: { queueOffset } }): SettleResult =>
+      delayLevel < 0 ? { queueOffset, action: "dead", error } : { queueOffset, action: "retry", delayLevel, error },
+    );
+    try {
+      const { refused } = await member.settle(processQueue, maxReconsumeTimes, results);
+      if (refused[0] !== undefined) onError(errorFromData(refused[0].error));
+      const offsets = new Set(refused.map(({ queueOffset }) => queueOffset));
+      return new Set(works.filter(({ message }) => offsets.has(message.queueOffset)));
+    } catch (failure) {
+      // Whoever has no broker hears of that otherwise.
+      if (!(failure instanceof BrokerGone)) onError(asMQError(failure));
+      return new Set(works);
+    }
+  }
+
+  /** The message stays where it is and holds its queue's offset. */
+  #retryHere({ processQueue, message, attempt }: Work): void {
+    const work: Work = { processQueue, message, attempt: attempt + 1 };
+    const cancel = this.#options.timers.after(LOCAL_RETRY_DELAY, () => {
+      this.#retries.delete(work);
+      this.#ready.unshift(work);
+      this.#work();
+    });
+    this.#retries.set(work, cancel);
+  }
+}

@@ -1,0 +1,72 @@
+import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
+import { parseDelayLevels } from "../../src/model/delay-level.ts";
+import { RETRY_TOPIC_PREFIX, SCHEDULE_TOPIC } from "../../src/model/names.ts";
+import type { Verdict } from "./checkers.ts";
+import { Disturbances } from "./disturbances.ts";
+import { entriesOf, type FaultKind, type GroupPlace, type History, type Of, placeOf } from "./history.ts";
+
+/** Short enough that a healed world comes to rest soon. */
+export const DELAY_LEVELS = "1s 2s 3s 5s 10s 20s 30s 1m";
+export const MAX_RECONSUME_TIMES = 3;
+
+const DELAYS = parseDelayLevels(DELAY_LEVELS);
+
+/** What has taken the place of what. */
+export function copiesByPlace(history: History): Map<GroupPlace, Of<"stored">[]> {
+  const copies = new Map<GroupPlace, Of<"stored">[]>();
+  for (const entry of entriesOf(history, "stored")) {
+    if (entry.finishes !== undefined) copies.set(entry.finishes, [...(copies.get(entry.finishes) ?? []), entry]);
+  }
+  return copies;
+}
+
+/** Where a group finds the copy of what it had at `place`. While it waits for its time it is nobody's but the schedule's. */
+export function placeAfter(place: GroupPlace, record: Of<"stored">["record"]): GroupPlace {
+  const group = record.topic === SCHEDULE_TOPIC ? SCHEDULE_GROUP : record.topic.startsWith(RETRY_TOPIC_PREFIX) ? record.topic.slice(RETRY_TOPIC_PREFIX.length) : place.split(" ")[0]!;
+  return `${group} ${placeOf(record)}`;
+}
+
+/** What makes one and the same host or tab miss that a message is finished. */
+const UNHEARD: FaultKind[] = [
+  "host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost", "read failed", "quota used up",
+  "tab crashed", "tab frozen", "tab hidden", "tab closed", "disk slow", "messages slow", "timers throttled",
+];
+
+/** A message is moved once; it is not given to its group again from where it was; and what waits is not delivered before its time. */
+export function retries(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  if (entriesOf(history, "fault").some(({ kind }) => kind === "tail lost")) return verdicts;
+  const faults = new Disturbances(history);
+  const stored = new Map<string, Of<"stored">>();
+  /** What is finished, and since when. */
+  const finished = new Map<GroupPlace, number>();
+  /** The last host to begin, and what each consumer holds since when. */
+  let host = 0;
+  const held = new Map<string, number>();
+  for (const entry of history) {
+    if (entry.type === "epoch") host = entry.at;
+    if (entry.type === "rebalanced") for (const queue of entry.assigned) held.set(`${entry.consumer} ${queue}`, entry.at);
+    if (entry.type === "stored") {
+      const { finishes, record } = entry;
+      stored.set(placeOf(record), entry);
+      if (finishes === undefined) continue;
+      if (finished.has(finishes)) verdicts.push({ kind: "moved twice", text: `${finishes} at ${finished.get(finishes)} and at ${entry.at}` });
+      finished.set(finishes, entry.at);
+      const source = stored.get(finishes.split(" ")[1]!);
+      const delay = source?.record.topic === SCHEDULE_TOPIC ? DELAYS[source.record.queueId]! : 0;
+      if (source !== undefined && (entry.storeTimestamp ?? 0) < (source.storeTimestamp ?? 0) + delay) {
+        verdicts.push({ kind: "delivered early", text: `${placeOf(record)} ${(entry.storeTimestamp ?? 0) - (source.storeTimestamp ?? 0)} ms after it was stored, not ${delay}` });
+      }
+    }
+    if (entry.type !== "delivered") continue;
+    const { topic, queueId } = entry.message;
+    const since = finished.get(`${entry.group} ${placeOf(entry.message)}`);
+    if (since === undefined) continue;
+    // A host that began later has read it in the log; whoever got the queue from it has no excuse.
+    const mustKnow = host > since && (held.get(`${entry.consumer} ${topic}:${queueId}`) ?? 0) > host;
+    if (mustKnow || !faults.any(since, entry.at, UNHEARD)) {
+      verdicts.push({ kind: "delivered although finished", text: `${entry.group} ${placeOf(entry.message)} to ${entry.consumer} at ${entry.at}, finished since ${since}` });
+    }
+  }
+  return verdicts;
+}

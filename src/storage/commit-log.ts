@@ -8,16 +8,10 @@ import { type ConsumeQueue, ENTRY_BYTES, entryPosition, entrySize } from "./cons
 import type { AppendStamps, Appended, Indexer, RecordTable, SealedChunk } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import { type CachedRow, LogCache } from "./log-cache.ts";
+import { endOfRow, RowReader } from "./row-reader.ts";
 
 /** Whose entries they are. */
 type Place = Pick<ConsumeQueue, "queueId" | "topicBytes">;
-
-/** Fetched at once when a read misses the cache: consumers mostly read on. */
-const READ_AHEAD_ROWS = 256;
-const READ_AHEAD_BYTES = 1024 * 1024;
-/** Readers at different places of the log for whom the next rows are fetched before they ask. */
-const MAX_READERS_AHEAD = 4;
-const WALK_ROWS = 1024;
 
 /**
  * The log of all records of all topics, in the order of their arrival. Writing goes through the indexer's open log;
@@ -28,6 +22,7 @@ export class CommitLog {
   readonly #store: BlockStore;
   readonly #onDamage: (range: DamagedRange) => void;
   readonly #cache: LogCache;
+  readonly #reader: RowReader;
   /** Where the log begins: what was before has been removed. */
   minPosition = 0;
   #durablePosition = 0;
@@ -36,14 +31,13 @@ export class CommitLog {
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
   #rewriting: Promise<unknown> = Promise.resolve();
-  /** Rows on their way for those who read on, by the position they begin at. */
-  readonly #ahead = new Map<number, Promise<LogRow[]>>();
 
   constructor(indexer: Indexer, store: BlockStore, budget: CacheBudget, onDamage: (range: DamagedRange) => void) {
     this.#indexer = indexer;
     this.#store = store;
     this.#onDamage = onDamage;
     this.#cache = new LogCache(budget);
+    this.#reader = new RowReader(store);
   }
 
   /** Position of the next record. */
@@ -120,7 +114,7 @@ export class CommitLog {
   /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
   async storeTime(position: number): Promise<number | null> {
     // A record's fixed part is never cut, and nobody reads on from here: one row is enough.
-    const chunk = this.#cache.find(position) ?? (await this.#load(position, false, 1));
+    const chunk = this.#cache.find(position) ?? (await this.#load(position, false));
     const at = position - (chunk?.position ?? 0);
     if (chunk === undefined || chunk.payload === null || at + RECORD.body > chunk.payload.byteLength) return null;
     const view = new DataView(chunk.payload.buffer, chunk.payload.byteOffset + at, RECORD.body);
@@ -146,18 +140,12 @@ export class CommitLog {
     return count === 1 && fault === null ? record : null;
   }
 
-  /** Stored rows from a position on, in order; as many at a time as are worth a read, which for rows of lone messages is many. */
+  /** Stored rows from a position on, in order. */
   async *rows(position: number): AsyncGenerator<LogRow> {
     this.#walks++;
     try {
       await this.#rewriting;
-      for (let next = position; ; ) {
-        const rows = await this.#store.readLog(next, WALK_ROWS, READ_AHEAD_BYTES);
-        yield* rows;
-        const last = rows.at(-1);
-        if (last === undefined) return;
-        next = last.position + 1;
-      }
+      yield* this.#reader.from(position);
     } finally {
       this.#walks--;
     }
@@ -218,7 +206,7 @@ export class CommitLog {
     for (let done = 0; done < target.byteLength; ) {
       const at = position + done;
       if (at >= this.#durablePosition) return false;
-      const chunk = this.#cache.find(at) ?? (await (isCertain ? this.#load(at, true) : this.#load(at, false, 1)));
+      const chunk = this.#cache.find(at) ?? (await this.#load(at, isCertain));
       if (chunk === undefined || chunk.payload === null) return false;
       const from = at - chunk.position;
       const part = chunk.payload.subarray(from, Math.min(chunk.payload.byteLength, from + target.byteLength - done));
@@ -228,13 +216,14 @@ export class CommitLog {
     return true;
   }
 
-  async #load(position: number, isCertain: boolean, count = READ_AHEAD_ROWS): Promise<CachedRow | undefined> {
-    const ahead = isCertain ? await this.#rowsAhead(position) : null;
-    const rows = ahead ?? (await this.#rowsAt(position, count));
+  /** Brings the row that holds a position into memory; `readsOn`: with some behind it. */
+  async #load(position: number, readsOn: boolean): Promise<CachedRow | undefined> {
+    const next = readsOn ? await this.#reader.next(position, this.#cache.before(position)?.end) : null;
+    const rows = next ?? (await this.#reader.at(position, !readsOn));
     let wanted: CachedRow | undefined;
     for (const [at, row] of rows.entries()) {
       const opened = this.#indexer.openChunk(row.bytes, row.position);
-      const claimed = endOf(row);
+      const claimed = endOfRow(row);
       // A damaged row may be longer now than it was: what is said of it must not hide the next one.
       const end = opened.ok ? claimed : Math.min(claimed, rows[at + 1]?.position ?? row.position + 1);
       const chunk: CachedRow = { position: row.position, end, payload: opened.ok ? opened.payload : null };
@@ -244,58 +233,13 @@ export class CommitLog {
     }
     if (wanted === undefined && position < this.#removing) {
       await this.#rewriting;
-      return this.#load(position, isCertain, count);
+      return this.#load(position, readsOn);
     }
-    if (ahead !== null) this.#fetchAhead(rows);
-    if (wanted === undefined && isCertain && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
+    const end = next === null ? this.#durablePosition : endOfRow(next.at(-1)!);
+    if (end < this.#durablePosition && this.#cache.find(end) === undefined) this.#reader.fetchAhead(end);
+    if (wanted === undefined && readsOn && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
-
-  /** For whoever has read up to somewhere before `position`: the rows from there on, which may be on their way already. Null when that is not so. */
-  async #rowsAhead(position: number): Promise<LogRow[] | null> {
-    const isNear = (from: number): boolean => from <= position && position - from < READ_AHEAD_BYTES;
-    const coming = [...this.#ahead.keys()].findLast(isNear);
-    const from = coming ?? this.#cache.before(position)?.end;
-    if (from === undefined || !isNear(from)) return null;
-    try {
-      const rows = await (this.#ahead.get(from) ?? this.#store.readLog(from, READ_AHEAD_ROWS, READ_AHEAD_BYTES));
-      const last = rows.at(-1);
-      return last !== undefined && rows[0]!.position <= position && position < endOf(last) ? rows : null;
-    } finally {
-      this.#ahead.delete(from);
-    }
-  }
-
-  /** While what was read is worked on, the store reads what comes behind it. */
-  #fetchAhead(rows: LogRow[]): void {
-    const last = rows.at(-1);
-    const next = last === undefined ? this.#durablePosition : endOf(last);
-    if (next >= this.#durablePosition || this.#ahead.has(next) || this.#cache.find(next) !== undefined) return;
-    for (const oldest of this.#ahead.keys()) {
-      if (this.#ahead.size < MAX_READERS_AHEAD) break;
-      this.#ahead.delete(oldest);
-    }
-    const fetched = this.#store.readLog(next, READ_AHEAD_ROWS, READ_AHEAD_BYTES);
-    // Whoever comes for them is told; it may be that nobody does.
-    fetched.catch(() => {});
-    this.#ahead.set(next, fetched);
-  }
-
-  /** The row that holds a position, and some behind it. */
-  async #rowsAt(position: number, count: number): Promise<LogRow[]> {
-    for (;;) {
-      const first = await this.#store.floorLog(position);
-      if (first === undefined) return [];
-      const rows = await this.#store.readLog(first, count, READ_AHEAD_BYTES);
-      // Between the two it may have become part of another row, which begins before it.
-      if (rows[0]?.position === first || (await this.#store.floorLog(position)) === first) return rows;
-    }
-  }
-}
-
-/** Where the log goes on behind a row, if the row is whole. */
-function endOf({ position, bytes }: LogRow): number {
-  return position + Math.max(0, bytes.byteLength - CHUNK_HEADER_BYTES);
 }
 
 /** Does this record, with a body of this length, say that it is of this topic? */

@@ -23,6 +23,7 @@ import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
+import { Connections } from "./connections.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
@@ -78,6 +79,7 @@ export class Broker {
   readonly retries: RetryService;
   readonly deadLetters: DeadLetters;
   readonly stats: Stats;
+  readonly connections: Connections;
   readonly times: TimeSearch;
   readonly exports: LogExport;
   readonly imports: LogImport;
@@ -158,6 +160,7 @@ export class Broker {
     this.retries = new RetryService({ groups: this.groups, topics: this.topics, mover, schedule: this.#schedule });
     this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({

@@ -1,10 +1,8 @@
-import { MQError } from "../model/errors.ts";
-import { RETRY_TOPIC_PREFIX } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
+import { type GroupTerms, misfit } from "./group-terms.ts";
 import type { Member } from "./member.ts";
 import type { RateMeter } from "./rate-meter.ts";
 import { newRateMeter } from "./rate-meter.ts";
-import type { Subscription } from "./subscription.ts";
 
 /**
  * A consumer group and who holds which queue. A queue changes hands in two steps: the assignment says whom it is
@@ -17,34 +15,49 @@ export class ConsumerGroup {
   readonly target = new Map<string, Member>();
   readonly owner = new Map<string, Member>();
   readonly rate: RateMeter;
+  /** Of what its members have in common. Raised whenever that is replaced. */
+  termsVersion = 0;
+  readonly #clock: Clock;
 
   constructor(name: string, clock: Clock) {
     this.name = name;
+    this.#clock = clock;
     this.rate = newRateMeter(clock);
   }
 
   /** Members that share queues, in the order the strategy wants. */
   sharing(): Member[] {
-    return [...this.members.values()].filter((member) => member.picked === null).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const members = this.bound().filter(({ terms }) => terms.messageModel === "CLUSTERING");
+    return members.sort((a, b) => (a.consumerId < b.consumerId ? -1 : 1));
   }
 
-  /** RocketMQ lets the last member's subscription win, and the others lose messages without a word. We refuse. */
-  checkConsistent(subscriptions: ReadonlyMap<string, Subscription>): void {
-    const [other] = this.sharing();
-    if (other === undefined) return;
-    const [theirs, ours] = [describe(other.subscriptions), describe(subscriptions)];
-    if (theirs === ours) return;
-    throw new MQError(
-      "SUBSCRIPTION_INCONSISTENT",
-      `All members of a group need the same subscriptions. Group "${this.name}" has ${theirs}; this consumer asks for ${ours}.`,
-      { field: "subscriptions" },
-    );
+  /** Members that have to agree: all but those that have picked their queues, and those on their way out. */
+  bound(): Member[] {
+    return [...this.members.values()].filter((member) => member.picked === null && !member.isDisplaced);
   }
-}
 
-/** `orders "created || paid", stock SQL92 "price > 5"` */
-function describe(subscriptions: ReadonlyMap<string, Subscription>): string {
-  const asked = [...subscriptions].filter(([topic]) => !topic.startsWith(RETRY_TOPIC_PREFIX));
-  const parts = asked.map(([topic, { description }]) => `${topic} ${description}`);
-  return parts.sort().join(", ");
+  /**
+   * RocketMQ lets the last member's subscription win, and the others lose messages without a word. We refuse, unless
+   * the newcomer says that its own is to replace the group's, or had joined under terms that are newer: then those
+   * with others are returned, which have to go.
+   * @throws MQError SUBSCRIPTION_INCONSISTENT that names both sides
+   */
+  admit(terms: GroupTerms, { replaceSubscription = false, termsVersion = 0 }: { replaceSubscription?: boolean; termsVersion?: number }): Member[] {
+    const strangers = this.bound().filter((member) => misfit(this.name, member.terms, terms) !== null);
+    const refusal = strangers[0] === undefined ? null : misfit(this.name, strangers[0].terms, terms);
+    if (refusal !== null && !replaceSubscription && termsVersion <= this.termsVersion) throw refusal;
+    // By the clock, so that it is newer also than what a broker before this one has said.
+    const next = refusal !== null && replaceSubscription ? Math.max(this.#clock.now(), this.termsVersion + 1) : termsVersion;
+    this.termsVersion = Math.max(this.termsVersion, next);
+    return strangers;
+  }
+
+  /** A name in the sharing: the client's id; a client's second consumer has a number behind it. */
+  nameFor(clientId: string): string {
+    const taken = new Set([...this.members.values()].map(({ consumerId }) => consumerId));
+    for (let at = 1; ; at++) {
+      const name = at === 1 ? clientId : `${clientId}#${at}`;
+      if (!taken.has(name)) return name;
+    }
+  }
 }

@@ -111,6 +111,10 @@ export class FetchService {
     if (moved.length > 0) reply.moved = moved;
     if (failed.length > 0) reply.failed = failed.map(({ topic, error }) => ({ topic, error: errorToData(error) }));
     if (member.generation !== request.generation) reply.assignment = this.#groups.assignment(member);
+    if (member.generation !== request.generation && member.task !== null) reply.allocate = member.task;
+    const errors = member.takeErrors();
+    if (errors.length > 0) reply.errors = errors;
+    if (member.isDisplaced) reply.displaced = true;
     return reply;
   }
 

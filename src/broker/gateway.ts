@@ -1,9 +1,10 @@
 import { expose, transfer } from "comlink";
 import { checkWasmModule } from "../filter/wasm-module.ts";
+import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
-  MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
+  MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, Filter, HelloReply } from "../protocol/api.ts";
@@ -12,7 +13,7 @@ import { type MutableSettings, mutableSettings } from "../protocol/broker-settin
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
-import { boolean, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time } from "../protocol/validate.ts";
+import { boolean, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time, triple } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -24,12 +25,18 @@ const memberId = text(MAX_MEMBER_ID_LENGTH);
 
 const sqlFilter = record({ type: oneOf("SQL92"), expression: text(MAX_EXPRESSION_LENGTH) });
 const wasmFilter = record({ type: oneOf("WASM"), module: checkWasmModule });
+const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
 
 const joinRequest = record({
   group,
   subscriptions: list(pair(topic, anyFilter), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
   queues: list(record(queue), MAX_HELD_QUEUES),
   consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+  consumeType: optional(oneOf("CONSUME_PASSIVELY", "CONSUME_ACTIVELY")),
+  allocation: optional(record({ strategy: oneOf(...STRATEGIES, "FUNCTION"), queues: optional(list(record(queue), MAX_HELD_QUEUES)) })),
+  replaceSubscription: optional(boolean),
+  termsVersion: optional(offset),
+  broadcast: optional(record({ topics: list(topic, MAX_SUBSCRIPTIONS_PER_MEMBER), offsets: commits })),
 });
 
 const heldQueue = record({
@@ -38,8 +45,6 @@ const heldQueue = record({
   nextOffset: offset,
   want: integer(0, MAX_PULL_BATCH),
 });
-
-const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
 
 const fetchRequest = record({
   memberId,
@@ -51,6 +56,9 @@ const fetchRequest = record({
 
 const quitRequest = record({ memberId, commits });
 
+/** A client's second consumer in a group has a number behind the id. */
+const consumerId = text(MAX_CLIENT_ID_LENGTH + 8);
+const allocateReply = record({ memberId, round: offset, shares: nullable(list(triple(consumerId, topic, queueId), MAX_SHARED_QUEUES)) });
 const settleRequest = record({
   memberId,
   ...queue,
@@ -143,7 +151,8 @@ export function serve(port: PortLike, connection: Connection): void {
         return broker.filters.bring(session, checked.subscriptions, (modules) => {
           // Making a module ready takes its time.
           connection.open();
-          return { memberId: broker.groups.join(session, checked, modules).id };
+          const member = broker.groups.join(session, checked, modules);
+          return { memberId: member.id, termsVersion: member.group.termsVersion };
         });
       }),
     fetch: (request) =>
@@ -158,6 +167,12 @@ export function serve(port: PortLike, connection: Connection): void {
         broker.groups.quit(session, quitRequest(request, "quit"));
         return null;
       }),
+    allocate: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        broker.groups.allocate(session, allocateReply(request, "allocate"));
+        return null;
+      }),
     settle: (request) =>
       answer(() => {
         const { broker, session } = connection.open();
@@ -170,6 +185,8 @@ export function serve(port: PortLike, connection: Connection): void {
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
+    groups: () => answer(() => connection.open().broker.connections.groups()),
+    consumerConnections: (name) => answer(() => connection.open().broker.connections.of(group(name, "group"))),
     updateBrokerConfig: (settings) =>
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
     queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),

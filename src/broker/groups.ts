@@ -1,4 +1,3 @@
-import { allocateAveragely } from "../model/allocation.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
 import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
@@ -7,13 +6,16 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
+import { type GroupTerms, misfit } from "./group-terms.ts";
+import { Leaders } from "./leaders.ts";
 import { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
+import { keyOf, type Share, shareByStrategy, type Targets } from "./sharing.ts";
 import type { Topics } from "./topics.ts";
 
 export interface GroupServices {
@@ -29,11 +31,15 @@ export class Groups {
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #members = new Map<string, Member>();
   readonly #services: GroupServices;
+  readonly #leaders: Leaders;
+  /** Shares that a group's strategy is not asked about. */
+  readonly #unplanned = new WeakMap<ConsumerGroup, Share[]>();
   #nextMember = 1;
   #cancelExpiry: Cancel | null = null;
 
   constructor(services: GroupServices) {
     this.#services = services;
+    this.#leaders = new Leaders(services.timers, (group, targets) => this.#settle(group, targets));
   }
 
   find(group: string): ConsumerGroup | undefined {
@@ -48,24 +54,28 @@ export class Groups {
     if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     const subscriptions = new Map<string, Subscription>();
     for (const [topic, filter] of request.subscriptions) subscriptions.set(topic, modules.get(topic) ?? subscriptionOf(filter));
+    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
+    const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
+    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const picked = request.queues.length > 0 ? request.queues : null;
-    if (picked === null) group.checkConsistent(subscriptions);
-    const begun = new Set(picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    if (broadcast !== undefined && [...session.members].some((other) => other.group === group && other.isBroadcasting)) {
+      // Their offsets are kept under one name.
+      throw new MQError("INVALID_PARAMETER", `This client has a broadcasting consumer of group "${group.name}" already.`, { field: "consumerGroup" });
+    }
+    const begun = new Set(broadcast !== undefined ? [] : picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
+    const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
-    const member = new Member({
-      id: `${session.clientId}#${this.#nextMember++}`,
-      clientId: session.clientId,
-      group,
-      subscriptions,
-      picked,
-    });
+    const id = `${session.clientId}#${this.#nextMember++}`;
+    const member = new Member({ id, clientId: session.clientId, group, terms, picked, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
+    for (const other of displaced) this.#displace(other, terms);
     // What is to be tried again is the group's own, whenever it joins.
-    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : request.consumeFromWhere);
+    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : consumeFromWhere);
+    if (broadcast !== undefined) this.#beginBroadcast(member, broadcast);
     this.#rebalance(group);
     this.#watchExpiry();
     return member;
@@ -93,7 +103,19 @@ export class Groups {
     for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
     member.changed();
     this.#rebalance(group);
-    if (group.members.size === 0) this.#groups.delete(group.name);
+    if (group.members.size > 0) return;
+    this.#leaders.forget(group);
+    this.#groups.delete(group.name);
+  }
+
+  /** A group's leader says who gets which queue. */
+  allocate(session: Session, reply: AllocateReply): void {
+    this.#leaders.answer(this.memberOf(session, reply.memberId), reply);
+  }
+
+  /** All groups that are or have been, by name. */
+  names(): string[] {
+    return [...new Set([...this.#services.offsets.groups(), ...this.#groups.keys()])].sort();
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
@@ -108,6 +130,7 @@ export class Groups {
 
   /** What the member is to hold, and where each queue begins. */
   assignment(member: Member): AssignedQueue[] {
+    if (member.isBroadcasting) return this.#broadcastQueues(member);
     const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     const { offsets } = this.#services;
     return queues.map(({ topic, queueId }) => ({
@@ -117,6 +140,7 @@ export class Groups {
 
   /** May this member be given messages of the queue now? */
   mayRead(member: Member, topic: string, queueId: number): boolean {
+    if (member.isBroadcasting) return !member.isDisplaced && member.progress.has(queueKey(topic, queueId));
     if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
     const key = queueKey(topic, queueId);
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
@@ -143,6 +167,7 @@ export class Groups {
     for (const group of this.#services.offsets.groupsAt(topic)) this.#beginAt(group, topic, "CONSUME_FROM_FIRST_OFFSET");
     for (const group of this.#groups.values()) {
       if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalance(group);
+      for (const member of group.members.values()) if (member.isBroadcasting && member.subscriptions.has(topic)) member.changed();
     }
   }
 
@@ -169,6 +194,7 @@ export class Groups {
 
   #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
     const { offsets, queues } = this.#services;
+    if (member.isBroadcasting) return void member.progress.set(queueKey(queue.topic, queue.queueId), queue.commitOffset);
     this.checkHolds(member, queue.topic, queue.queueId);
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
@@ -180,17 +206,31 @@ export class Groups {
 
   #rebalance(group: ConsumerGroup): void {
     const members = group.sharing();
+    const shares: Share[] = [];
+    for (const topic of new Set(members.flatMap((member) => [...member.subscriptions.keys()]))) {
+      const queues = this.#queuesOf(topic);
+      if (queues.length > 0) shares.push({ topic, queues, takers: members.filter((member) => member.subscriptions.has(topic)) });
+    }
+    const strategy = members[0]?.terms.strategy ?? "AVG";
+    if (strategy !== "FUNCTION") this.#leaders.forget(group);
+    // What is to be tried again is no part of the application's plan, and must not be left out of it.
+    const isRetry = ({ topic }: Share): boolean => topic === retryTopic(group.name);
+    const planned = strategy === "FUNCTION" || strategy === "CONFIG" ? shares.filter((share) => !isRetry(share)) : shares;
+    const rest = planned === shares ? [] : shares.filter(isRetry);
+    this.#unplanned.set(group, rest);
+    this.#settle(group, strategy === "FUNCTION" ? this.#leaders.ask(group, planned) : shareByStrategy(strategy, planned));
+  }
+
+  /** What the strategy says, and what it is not asked. */
+  #settle(group: ConsumerGroup, targets: Targets): void {
+    this.#retarget(group, new Map([...targets, ...shareByStrategy("AVG", this.#unplanned.get(group) ?? [])]));
+  }
+
+  /** Whom each queue is for, from now on. */
+  #retarget(group: ConsumerGroup, targets: Targets): void {
     const before = new Map(group.target);
     group.target.clear();
-    const topics = new Set(members.flatMap((member) => [...member.subscriptions.keys()]));
-    for (const topic of topics) {
-      const queues = this.#queuesOf(topic);
-      if (queues.length === 0) continue;
-      const takers = members.filter((member) => member.subscriptions.has(topic)).map((member) => member.id);
-      for (const taker of takers) {
-        for (const queue of allocateAveragely(taker, takers, queues)) group.target.set(keyOf(queue), this.#members.get(taker)!);
-      }
-    }
+    for (const [key, member] of targets) group.target.set(key, member);
     const affected = new Set<Member>();
     for (const key of new Set([...before.keys(), ...group.target.keys()])) {
       const was = before.get(key);
@@ -205,6 +245,40 @@ export class Groups {
       if (was !== undefined) affected.add(was);
     }
     for (const member of affected) member.changed();
+  }
+
+  /** The group has other terms now: this member gets nothing more, and what it has in hand it may finish. */
+  #displace(member: Member, terms: GroupTerms): void {
+    member.isDisplaced = true;
+    member.tell(misfit(member.group.name, terms, member.terms)!);
+  }
+
+  /** Where a member that keeps its own offsets is; where nothing is kept, it begins as it says. */
+  #beginBroadcast(member: Member, { topics: known, offsets }: BroadcastProgress): void {
+    const kept = new Map(offsets.map((queue) => [keyOf(queue), queue.commitOffset]));
+    for (const topic of member.subscriptions.keys()) {
+      for (const { queueId } of this.#queuesOf(topic)) {
+        const { minOffset, maxOffset } = this.#services.queues.open(topic, queueId);
+        const offset = kept.get(queueKey(topic, queueId));
+        const atEnd = member.consumeFromWhere === "CONSUME_FROM_LAST_OFFSET" && !known.includes(topic);
+        // Beyond the end: the queue that was meant is gone, and all that there is is new.
+        const begin = offset !== undefined && offset <= maxOffset ? offset : offset === undefined && atEnd ? maxOffset : minOffset;
+        member.progress.set(queueKey(topic, queueId), begin);
+      }
+    }
+  }
+
+  /** All queues of its topics; those that are new begin at their first message. */
+  #broadcastQueues(member: Member): AssignedQueue[] {
+    if (member.isDisplaced) return [];
+    return [...member.subscriptions.keys()].flatMap((topic) =>
+      this.#queuesOf(topic).map(({ queueId }) => {
+        const key = queueKey(topic, queueId);
+        const offset = member.progress.get(key) ?? this.#services.queues.find(topic, queueId)?.minOffset ?? 0;
+        member.progress.set(key, offset);
+        return { topic, queueId, offset, done: [] };
+      }),
+    );
   }
 
   /** Queues that are meant for somebody else and that this member no longer holds go to whom they are meant for. */
@@ -252,7 +326,3 @@ export class Groups {
 }
 
 const EXPIRY_TICKS = 3;
-
-function keyOf({ topic, queueId }: { topic: string; queueId: number }): string {
-  return queueKey(topic, queueId);
-}

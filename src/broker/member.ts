@@ -1,17 +1,40 @@
-import type { MQError } from "../model/errors.ts";
-import type { HeldQueue } from "../protocol/api.ts";
+import { type ErrorData, errorToData, type MQError } from "../model/errors.ts";
+import { MAX_UNTOLD_ERRORS } from "../model/limits.ts";
+import type { AllocationTask, ConsumeFromWhere, ConsumeType, HeldQueue, QueueRef } from "../protocol/api.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
-import type { Subscription } from "./subscription.ts";
+import type { GroupTerms } from "./group-terms.ts";
+
+interface MemberInit {
+  id: string;
+  clientId: string;
+  group: ConsumerGroup;
+  terms: GroupTerms;
+  picked: readonly QueueRef[] | null;
+  configured: readonly QueueRef[];
+  consumeType: ConsumeType;
+  consumeFromWhere: ConsumeFromWhere;
+}
 
 /** One consumer of a group, as the broker knows it. */
 export class Member {
   readonly id: string;
   readonly clientId: string;
+  /** Its name in the group's sharing. */
+  readonly consumerId: string;
   readonly group: ConsumerGroup;
-  /** By topic. */
-  readonly subscriptions: ReadonlyMap<string, Subscription>;
-  /** Queues it has picked by itself (`assign`); null = it takes part in the group's sharing. */
-  readonly picked: readonly { topic: string; queueId: number }[] | null;
+  readonly terms: GroupTerms;
+  /** Queues it has picked by itself (`assign`); null = it is bound by the group's terms. */
+  readonly picked: readonly QueueRef[] | null;
+  /** Strategy CONFIG: the queues that are meant for it. */
+  readonly configured: readonly QueueRef[];
+  readonly consumeType: ConsumeType;
+  readonly consumeFromWhere: ConsumeFromWhere;
+  /** BROADCASTING: how far it has come, by queueKey. */
+  readonly progress = new Map<string, number>();
+  /** The group has other terms now: it gets nothing more, and keeps its queues until it has let go. */
+  isDisplaced = false;
+  /** Asked of it as the group's leader, and not yet answered. */
+  task: AllocationTask | null = null;
   /** Raised whenever what this member may hold changes; a fetch that names an older one is told. */
   generation = 1;
   /** Where each held queue stands, from the last fetch. Key: queueKey. */
@@ -20,21 +43,29 @@ export class Member {
   silentTicks = 0;
   /** Number of the newest fetch: an older one that still waits gives way. */
   fetches = 0;
+  readonly #untold: ErrorData[] = [];
   readonly #sleepers = new Set<() => void>();
   readonly #toldFailures = new Set<string>();
 
-  constructor(init: {
-    id: string;
-    clientId: string;
-    group: ConsumerGroup;
-    subscriptions: Map<string, Subscription>;
-    picked: readonly { topic: string; queueId: number }[] | null;
-  }) {
-    this.id = init.id;
-    this.clientId = init.clientId;
-    this.group = init.group;
-    this.subscriptions = init.subscriptions;
-    this.picked = init.picked;
+  constructor({ id, clientId, group, terms, picked, configured, consumeType, consumeFromWhere }: MemberInit) {
+    this.id = id;
+    this.clientId = clientId;
+    this.consumerId = group.nameFor(clientId);
+    this.group = group;
+    this.terms = terms;
+    this.picked = picked;
+    this.configured = configured;
+    this.consumeType = consumeType;
+    this.consumeFromWhere = consumeFromWhere;
+  }
+
+  /** topic -> filter */
+  get subscriptions(): GroupTerms["subscriptions"] {
+    return this.terms.subscriptions;
+  }
+
+  get isBroadcasting(): boolean {
+    return this.picked === null && this.terms.messageModel === "BROADCASTING";
   }
 
   /** Filters that have failed since this was asked last. */
@@ -51,6 +82,16 @@ export class Member {
   changed(): void {
     this.generation++;
     this.wake();
+  }
+
+  /** The application is to hear this, with the answer to the next fetch. */
+  tell(error: MQError): void {
+    if (this.#untold.length < MAX_UNTOLD_ERRORS) this.#untold.push(errorToData(error));
+    this.changed();
+  }
+
+  takeErrors(): ErrorData[] {
+    return this.#untold.splice(0);
   }
 
   /** Makes the fetches that wait look again. */

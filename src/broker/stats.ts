@@ -32,7 +32,8 @@ export class Stats {
     const { groups, offsets, topics } = this.#services;
     const live = groups.find(group);
     const names = new Set(offsets.topicsOf(group));
-    for (const member of live?.members.values() ?? []) for (const topic of member.subscriptions.keys()) names.add(topic);
+    // Members of a broadcasting group keep their own offsets.
+    for (const member of [...(live?.members.values() ?? [])].filter((one) => !one.isBroadcasting)) for (const topic of member.subscriptions.keys()) names.add(topic);
     const rows: QueueConsumeStats[] = [];
     for (const topic of [...names].sort()) {
       const count = topics.find(topic)?.readQueueNums ?? 0;

@@ -1,6 +1,6 @@
 import { PropertyReader } from "../filter/property-reader.ts";
 import { parseSqlExpression } from "../filter/sql-expression.ts";
-import { parseTagExpression } from "../filter/tag-expression.ts";
+import { parseTagExpression, type TagExpression } from "../filter/tag-expression.ts";
 import { crc32 } from "../model/crc32.ts";
 import type { MQError } from "../model/errors.ts";
 import { assert } from "../platform/assert.ts";
@@ -11,6 +11,8 @@ import type { WasmFilter } from "./wasm-filter.ts";
 export interface Subscription {
   /** Two subscriptions mean the same when these are equal. */
   readonly description: string;
+  /** As it was asked for, to be shown. */
+  readonly text: string;
   /** Tag codes that match; null = all. */
   readonly codes: Int32Array | null;
   /** What the codes cannot tell; null for a message = the filter has failed. Absent = they tell everything. */
@@ -24,14 +26,15 @@ export interface Subscription {
 /** @throws MQError SUBSCRIPTION_PARSE_FAILED with `position` */
 export function subscriptionOf(filter: Filter): Subscription {
   if (typeof filter === "string") {
-    const { all, tags, codes } = parseTagExpression(filter);
-    return { description: `"${all ? "*" : tags.join(" || ")}"`, codes, failure: null };
+    const tag = parseTagExpression(filter);
+    return { description: JSON.stringify(textOf(tag)), text: tag.text, codes: tag.codes, failure: null };
   }
   assert(filter.type === "SQL92", "modules are loaded before");
   const { text, names, evaluate } = parseSqlExpression(filter.expression);
   const reader = new PropertyReader(names);
   return {
-    description: `SQL92 "${text}"`,
+    description: `SQL92 ${JSON.stringify(text)}`,
+    text,
     codes: null,
     matches: (record) => evaluate(reader.read(record)) === true,
     failure: null,
@@ -41,11 +44,23 @@ export function subscriptionOf(filter: Filter): Subscription {
 export function wasmSubscription(module: Uint8Array, filter: WasmFilter): Subscription {
   return {
     isModule: true,
-    description: `WASM of ${module.length} bytes, CRC ${crc32(module).toString(16)}`,
+    description: wasmText(module),
+    text: wasmText(module),
     codes: null,
     matches: (record) => filter.matches(record),
     get failure() {
       return filter.failure;
     },
   };
+}
+
+function wasmText(module: Uint8Array): string {
+  return `WASM of ${module.length} bytes, CRC ${crc32(module).toString(16)}`;
+}
+
+/** An expression that means the same; equal ones mean equal filters. */
+function textOf({ all, tags }: TagExpression): string {
+  if (all) return "*";
+  // "*" alone would mean everything, and not the tag of that name.
+  return tags.length === 1 && tags[0] === "*" ? "* ||" : tags.join(" || ");
 }

@@ -4,7 +4,7 @@ import { parseOffsetMsgId } from "../model/message-id.ts";
 import { checkClientTopic, checkGroup, isCopyTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { BROKER_ADDRESS, decodeRecords } from "../model/record-codec.ts";
-import type { ConsumeStats, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import type { ConsumerConnections, ConsumeStats, GroupInfo, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
 import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import { filled, integer, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
@@ -14,7 +14,7 @@ import { deadLetters, type ResendOptions, resendDeadLetters, resendOptions, type
 import { exportLog } from "./log-export.ts";
 import { importLog, type ImportResult } from "./log-import.ts";
 import { refuseNotBuilt } from "./not-built.ts";
-import { queueRef } from "./pull-consumer.ts";
+import { queueRef } from "./queue-ref.ts";
 
 const topicName = named(checkClientTopic);
 const groupName = named(checkGroup);
@@ -66,6 +66,16 @@ export class Admin {
   /** Of a group nobody knows: no queues, no backlog. */
   async consumeStats(group: string): Promise<ConsumeStats> {
     return this.#connection.call("consumeStats", [groupName(group, "group")]);
+  }
+
+  /** All groups that are there or have been, by name. Of those whose members all were broadcasting, only while they are there. */
+  groups(): Promise<GroupInfo[]> {
+    return this.#connection.call("groups", []);
+  }
+
+  /** Who is in a group, and what each works on; of a group nobody knows: nobody. */
+  async consumerConnections(group: string): Promise<ConsumerConnections> {
+    return this.#connection.call("consumerConnections", [groupName(group, "group")]);
   }
 
   /**

@@ -15,6 +15,8 @@ import type { Witness } from "./witness.ts";
 export interface ConnectionOptions {
   namespace: string;
   clientId: string;
+  /** The application has given the id, and may come back under it. */
+  isNamed?: boolean;
   storage: StorageKind;
   settings: Partial<BrokerSettings>;
   encryptionKey?: EncryptionKey;

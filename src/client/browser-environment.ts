@@ -33,6 +33,7 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     },
     // Local storage, because no browser keeps it in the same files as IndexedDB, and Chromium does not evict it with the rest.
     memo: storage === "memory" ? null : localMemo(`tabmq/${namespace}/witness`),
+    ...(storage === "memory" ? {} : { memoOf: (name: string) => localMemo(`tabmq/${namespace}/${name}`) }),
     generation: sharedMemo(`tabmq/${namespace}/generation`),
   };
 }

@@ -114,7 +114,8 @@ export class ConcurrentConsumption {
     for (const _ of batch) member.began(processQueue);
 
     const verdict = await runner.run(batch.map(({ message }) => message), { queue: processQueue.queue, attempt }, abort);
-    const { sentBack } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, batch.length);
+    const { sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, batch.length);
+    if (dropped.length > 0) this.#tellDropped(dropped.map((at) => batch[at]!));
     const kept = await this.#sendBack(processQueue, sentBack.map((at) => batch[at]!), verdict);
 
     aborts.delete(abort);
@@ -126,6 +127,12 @@ export class ConcurrentConsumption {
     }
     if (this.#running === 0) for (const idle of this.#idle.splice(0)) idle();
     this.#work();
+  }
+
+  /** Broadcasting never tries again: a failure is told, and counts as consumed. */
+  #tellDropped(works: Work[]): void {
+    const ids = works.map(({ message }) => message.msgId).join(", ");
+    this.#options.onError(new MQError("INTERNAL_ERROR", `The listener of a broadcasting group has failed; this is not tried again: ${ids}.`));
   }
 
   /** Hands the broker what was not consumed; returns what could not be handed over. */

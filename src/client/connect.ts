@@ -62,6 +62,7 @@ export async function connectWith(
   const connection = await Connection.open(environment, {
     namespace,
     clientId: clientId ?? randomName(environment.random),
+    isNamed: clientId !== undefined,
     storage,
     settings: broker as Partial<BrokerSettings>,
     ...(key === undefined ? {} : { encryptionKey: key }),

@@ -19,6 +19,8 @@ export interface ClientEnvironment {
   page: PageLife;
   /** A note that outlives the broker's database; null = there is no place for one. */
   memo: Memo | null;
+  /** More such notes, by name, for what clients keep of their own. */
+  memoOf?: (name: string) => Memo;
   /** The generation that serves, so that all tabs ask the same worker. Without it each finds out by itself. */
   generation?: SharedMemo;
 }

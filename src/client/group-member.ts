@@ -8,11 +8,13 @@ import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { ConsumeFromWhere, FetchReply, Filter, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
+import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
+import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { joinTerms, type Standing } from "./standing.ts";
 
 export interface MemberOptions extends FlowLimits {
   group: string;
@@ -24,6 +26,7 @@ export interface MemberOptions extends FlowLimits {
   /** How long to rest after messages have come, ms. */
   pullInterval?: number;
   consumeFromWhere: ConsumeFromWhere;
+  standing: Standing;
 }
 
 export interface MemberEvents {
@@ -59,6 +62,10 @@ export class GroupMember {
   #generation = 0;
   #turn = 0;
   #isStopped = false;
+  /** The group goes on under other terms, without this consumer. */
+  #isDisplaced = false;
+  /** Which of the group's terms it has had; null = it has not been in the group yet. */
+  #termsVersion: number | null = null;
   #isPoked = false;
   /** The last answer brought messages: there may be more. */
   #isFlowing = false;
@@ -100,6 +107,7 @@ export class GroupMember {
     const memberId = this.#memberId;
     this.#memberId = null;
     this.#queues.dropAll();
+    this.#keepProgress();
     if (memberId === null) return;
     await this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }], { timeout: 2000 }).catch(() => {});
   }
@@ -175,11 +183,13 @@ export class GroupMember {
   }
 
   async #join(): Promise<void> {
-    while (!this.#isStopped && this.#memberId === null && this.#connection.isOpen) {
+    while (!this.#isStopped && !this.#isDisplaced && this.#memberId === null && this.#connection.isOpen) {
       try {
         await this.#joinOnce();
       } catch (error) {
         if (error instanceof BrokerGone) return;
+        // Asked again, the group would say the same; it is the application's to decide.
+        if (error instanceof MQError && error.code === "SUBSCRIPTION_INCONSISTENT") this.#isDisplaced = true;
         this.#report(error);
         await sleep(this.#connection.environment.timers, ERROR_DELAY);
       }
@@ -192,15 +202,18 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, takesRetries, consumeFromWhere } = this.#options;
+    const { group, subscriptions, queues, takesRetries, consumeFromWhere, standing } = this.#options;
     const filters = [...subscriptions].map(([topic, selector]): [string, Filter] => [topic, filterOf(selector)]);
     if (takesRetries) filters.push([retryTopic(group), "*"]);
-    const { memberId } = await this.#connection.call("join", [{ group, subscriptions: filters, queues, consumeFromWhere }]);
+    const request = { group, subscriptions: filters, queues, consumeFromWhere, ...joinTerms(standing, this.#termsVersion) };
+    const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
       return;
     }
-    this.#connection.witness.joined(group);
+    standing.broadcast?.began(subscriptions.keys());
+    this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
+    if (standing.broadcast === null) this.#connection.witness.joined(group);
     this.#memberId = memberId;
     this.#generation = 0;
     // The first fetch brings the assignment: whoever has joined knows its queues.
@@ -240,6 +253,8 @@ export class GroupMember {
       if (memberId !== this.#memberId) return;
       this.#queues.told(released);
       this.#apply(reply, asked);
+      this.#options.standing.broadcast?.note(this.#queues.commits());
+      if (reply.displaced === true) this.#leaveWhenDone(memberId);
     } catch (error) {
       if (memberId === this.#memberId) {
         this.#queues.tellAgain(released);
@@ -263,6 +278,8 @@ export class GroupMember {
       if (change.revoked.length > 0) this.poke();
       if (change.assigned.length + change.revoked.length > 0) this.events.emit("rebalance", change);
     }
+    for (const error of reply.errors ?? []) this.#report(errorFromData(error));
+    if (reply.allocate !== undefined) void this.#allocate(reply.allocate);
     for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
     for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
@@ -282,11 +299,43 @@ export class GroupMember {
     });
   }
 
+  /** This consumer is its group's leader: who gets which queue? */
+  async #allocate(task: AllocationTask): Promise<void> {
+    const memberId = this.#memberId;
+    const { allocate } = this.#options.standing;
+    if (memberId === null || allocate === null) return;
+    let shares = null;
+    try {
+      shares = answerOf(allocate, task, this.#connection.serving.brokerName);
+    } catch (error) {
+      this.#report(error);
+    }
+    await this.#connection.callOnce("allocate", [{ memberId, round: task.round, shares }], { timeout: LONG_POLL_GRACE }).catch((error: unknown) => {
+      if (!(error instanceof BrokerGone)) this.#report(error);
+    });
+  }
+
+  /** Other members have taken over: what is in hand is finished, and then there is nothing left to do here. */
+  #leaveWhenDone(memberId: string): void {
+    this.#isDisplaced = true;
+    if (this.#queues.snapshot().size > 0) return;
+    this.#memberId = null;
+    void this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }]).catch(() => {});
+  }
+
+  /** What a broadcasting consumer has done, it notes itself. */
+  #keepProgress(): void {
+    const { broadcast } = this.#options.standing;
+    broadcast?.note(this.#queues.commits());
+    broadcast?.save();
+  }
+
   /** The broker knows us no longer: what we hold may be given to others, so nothing more of it is begun. */
   #forgetMembership(): void {
     this.#memberId = null;
     this.#generation = 0;
     const revoked = this.assignment();
+    this.#keepProgress();
     this.#queues.forget();
     if (revoked.length > 0) this.events.emit("rebalance", { assigned: [], revoked });
   }
@@ -294,6 +343,7 @@ export class GroupMember {
   /** The page goes away: the queues shall not wait for its lock to be noticed. */
   #sayGoodbye(): void {
     if (this.#memberId === null) return;
+    this.#keepProgress();
     void this.#connection.callOnce("quit", [{ memberId: this.#memberId, commits: this.#queues.commits() }]).catch(() => {});
   }
 

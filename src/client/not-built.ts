@@ -8,7 +8,7 @@ import { assert } from "../platform/assert.ts";
 export const NOT_BUILT = {
   mq: ["createTransactionProducer", "createSimpleConsumer"],
   admin: [
-    "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "groups", "consumerConnections", "resetOffset",
+    "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "resetOffset",
     "messageTrack", "messageTrace", "brokerStats", "cluster",
     "persistStorage", "destroy",
   ],

@@ -15,8 +15,10 @@ import { listen } from "./listen.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
 import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
+import { queueRef } from "./queue-ref.ts";
+import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
-export interface PullConsumerOptions {
+export interface PullConsumerOptions extends StandingOptions {
   consumerGroup: string;
   /** What an earlier `poll` gave counts as consumed when the next one is called. Default true. */
   autoCommit?: boolean;
@@ -42,6 +44,8 @@ export interface PullResult {
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
+  allocateMessageQueueStrategy: optional(allocateStrategy),
+  replaceSubscription: optional(boolean),
   autoCommit: optional(boolean),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
@@ -64,6 +68,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #autoCommit: boolean;
   readonly #consumeFromWhere: ConsumeFromWhere;
   readonly #pullBatchSize: number;
+  readonly #standing: Standing;
   readonly #subscriptions = new Map<string, MessageSelector>();
   readonly #onShutdown: (consumer: PullConsumer) => void;
   #member: GroupMember | null = null;
@@ -86,6 +91,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#autoCommit = checked.autoCommit ?? true;
     this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
     this.#pullBatchSize = checked.pullBatchSize ?? DEFAULT_PULL_BATCH;
+    this.#standing = standingOf(connection, checked, "CONSUME_ACTIVELY");
     this.#onShutdown = onShutdown;
   }
 
@@ -242,6 +248,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       subscriptions: this.#subscriptions,
       queues,
       consumeFromWhere: this.#consumeFromWhere,
+      standing: this.#standing,
       pullBatchSize: this.#pullBatchSize,
       thresholdForQueue: DEFAULT_THRESHOLD_FOR_QUEUE,
       thresholdSizeForQueue: DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
@@ -325,11 +332,4 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     if (row === undefined) throw new MQError("INVALID_PARAMETER", `Topic "${topic}" has no queue ${queueKey(topic, queueId)}.`, { field: "queue" });
     return row;
   }
-}
-
-export function queueRef(value: unknown, field: string, broker: string): QueueRef {
-  if (typeof value !== "object" || value === null) throw new MQError("INVALID_PARAMETER", `${field} must be a MessageQueue.`, { field });
-  const { topic, brokerName, queueId } = value as Partial<MessageQueue>;
-  if (brokerName !== broker) throw new MQError("INVALID_PARAMETER", `${field}.brokerName must be "${broker}": there is no other broker.`, { field: `${field}.brokerName` });
-  return { topic: topicCheck(topic, `${field}.topic`), queueId: integer(0, 2 ** 31 - 1)(queueId, `${field}.queueId`) };
 }

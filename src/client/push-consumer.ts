@@ -1,4 +1,5 @@
 import { MessageSelector } from "../filter/message-selector.ts";
+import type { MessageModel } from "../model/consume-result.ts";
 import { MQError } from "../model/errors.ts";
 import {
   CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,
@@ -9,14 +10,15 @@ import type { MessageQueue } from "../model/queue.ts";
 import { MAX_RECONSUME_TIMES } from "../model/retry.ts";
 import { Events } from "../platform/events.ts";
 import type { ConsumeFromWhere } from "../protocol/api.ts";
-import { callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
 import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
+import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
-export interface PushConsumerOptions {
+export interface PushConsumerOptions extends StandingOptions {
   consumerGroup: string;
   /** topic -> "*", a tag expression such as "created || paid", or a MessageSelector. */
   subscriptions: Record<string, string | MessageSelector>;
@@ -24,7 +26,11 @@ export interface PushConsumerOptions {
   messageListener?: MessageListener;
   /** Instead: up to consumeMessageBatchMaxSize messages of one queue at a time. */
   batchListener?: BatchListener;
-  messageModel?: "CLUSTERING";
+  /**
+   * Default CLUSTERING: the group shares the messages. BROADCASTING: every client gets all of them, tries each once,
+   * and keeps its offsets in the browser's storage, where it finds them again if `connect` is given a `clientId`.
+   */
+  messageModel?: MessageModel;
   consumeFromWhere?: ConsumeFromWhere;
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
@@ -67,7 +73,9 @@ const optionsCheck = record({
   subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
   messageListener: optional(callable<MessageListener>),
   batchListener: optional(callable<BatchListener>),
-  messageModel: optional(oneOf("CLUSTERING")),
+  allocateMessageQueueStrategy: optional(allocateStrategy),
+  replaceSubscription: optional(boolean),
+  messageModel: optional(oneOf("CLUSTERING", "BROADCASTING")),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),
   consumeMessageBatchMaxSize: optional(integer(1, MAX_PULL_BATCH)),
@@ -104,6 +112,7 @@ export class PushConsumer {
   readonly #events = new Events<ConsumerEvents>();
   readonly #member: GroupMember;
   readonly #consumption: ConcurrentConsumption;
+  readonly #standing: Standing;
   readonly #onShutdown: (consumer: PushConsumer) => void;
   #closing: Promise<void> | null = null;
 
@@ -118,12 +127,14 @@ export class PushConsumer {
     if (checked.subscriptions.length === 0) {
       throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "pushConsumer.subscriptions" });
     }
+    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY");
     this.#member = new GroupMember(connection, {
       group,
       subscriptions: new Map(checked.subscriptions),
       queues: [],
       takesRetries: messageModel === "CLUSTERING",
       consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
+      standing: this.#standing,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       pullInterval: checked.pullInterval ?? 0,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
@@ -152,6 +163,12 @@ export class PushConsumer {
 
   start(): Promise<void> {
     return this.#member.start();
+  }
+
+  /** Where its offsets are kept: `memory` (broadcasting, without a `clientId` or without local storage) is gone with the tab. */
+  get offsetStore(): "broker" | "browser" | "memory" {
+    const { broadcast } = this.#standing;
+    return broadcast === null ? "broker" : broadcast.isKept ? "browser" : "memory";
   }
 
   /** Begins no more messages until `resume`; the queues stay with this consumer. */

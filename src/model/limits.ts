@@ -83,6 +83,10 @@ export const MAX_MEMBER_ID_LENGTH = 256;
 export const MAX_HELD_QUEUES = 8192;
 /** Queues named in one call of a pull consumer. */
 export const MAX_QUEUES_PER_CALL = 1024;
+/** Queues that a group's leader may hand out: those of all its topics. */
+export const MAX_SHARED_QUEUES = MAX_SUBSCRIPTIONS_PER_MEMBER * MAX_QUEUES_PER_TOPIC;
+/** What a member is told before it asks again. */
+export const MAX_UNTOLD_ERRORS = 8;
 export const MAX_CONSUME_CONCURRENCY = 1000;
 /** Stretches of messages of one queue that a group has finished before the one its offset waits for. */
 export const MAX_DONE_RANGES = 4096;
@@ -162,6 +166,8 @@ export const MAX_FLUSH_TIMEOUT = 2 ** 31 - 1;
 export const LONG_POLL_GRACE = 5_000;
 /** A member that has not fetched for this long loses its queues (frozen tab). */
 export const MEMBER_EXPIRY = 30_000;
+/** How long a group waits for its leader to say who gets which queue. */
+export const ALLOCATION_TIMEOUT = 3_000;
 export const ROUTE_MAX_AGE = 30_000;
 /** How often a tab notes how far the store has come, at most. */
 export const WITNESS_INTERVAL = 1000;

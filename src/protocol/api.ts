@@ -1,3 +1,5 @@
+import type { AllocateStrategyName } from "../model/allocation.ts";
+import type { MessageModel } from "../model/consume-result.ts";
 import type { ErrorData } from "../model/errors.ts";
 import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
 import type { EncryptionKey } from "./encryption-key.ts";
@@ -30,6 +32,8 @@ export interface BrokerApi {
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
+  /** The answer to what a fetch has asked of a group's leader; null = it has been asked something newer since. */
+  allocate(request: AllocateReply): Promise<Answer<null>>;
   /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
   settle(request: SettleRequest): Promise<Answer<SettleReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
@@ -39,6 +43,8 @@ export interface BrokerApi {
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
+  groups(): Promise<Answer<GroupInfo[]>>;
+  consumerConnections(group: string): Promise<Answer<ConsumerConnections>>;
   /** Changes settings of the running broker, and of those after it; answers with all of them when that is durable. */
   updateBrokerConfig(settings: Partial<MutableSettings>): Promise<Answer<BrokerSettings>>;
   queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
@@ -57,8 +63,9 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "settle", "pull", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "updateBrokerConfig", "queryMessages", "messageAt", "deadLetters", "resendDeadLetters", "diagnostics",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "searchOffset",
+  "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
+  "deadLetters", "resendDeadLetters", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -188,10 +195,51 @@ export interface JoinRequest {
   /** Instead: exactly these queues, shared with nobody and by nobody's leave (`assign` of a pull consumer). */
   queues: QueueRef[];
   consumeFromWhere: ConsumeFromWhere;
+  /** Default CONSUME_PASSIVELY. */
+  consumeType?: ConsumeType;
+  /** Default AVG. */
+  allocation?: Allocation;
+  /** The group takes this member's terms over: its subscriptions, model and strategy. Members with others lose their queues, and are told. */
+  replaceSubscription?: boolean;
+  /** When it joins again: which of the group's terms it has had. Newer ones win. */
+  termsVersion?: number;
+  /** BROADCASTING: the member has all queues of its topics, and keeps the offsets itself. */
+  broadcast?: BroadcastProgress;
 }
 
 export interface JoinReply {
   memberId: string;
+  termsVersion: number;
+}
+
+/** RocketMQ's words: messages are handed to it, or it asks for them. */
+export type ConsumeType = "CONSUME_PASSIVELY" | "CONSUME_ACTIVELY";
+
+/** How a group shares its queues. FUNCTION: one of its members computes it. */
+export interface Allocation {
+  strategy: AllocateStrategyName | "FUNCTION";
+  /** CONFIG: the queues for this member. */
+  queues?: QueueRef[];
+}
+
+/** How far a member of a broadcasting group has come. */
+export interface BroadcastProgress {
+  /** Topics it has begun with: their new queues begin at the first message. */
+  topics: string[];
+  offsets: QueueCommit[];
+}
+
+/** What a group's leader is asked: who gets which queue? */
+export interface AllocationTask {
+  round: number;
+  topics: { topic: string; queues: number; clientIds: string[] }[];
+}
+
+export interface AllocateReply {
+  memberId: string;
+  round: number;
+  /** Null: it cannot say. */
+  shares: [clientId: string, topic: string, queueId: number][] | null;
 }
 
 /** A queue that a member owns. */
@@ -240,6 +288,12 @@ export interface FetchReply {
   failed?: { topic: string; error: ErrorData }[];
   /** Whole records, grouped by queue in the order of `progress`. */
   records: Uint8Array;
+  /** The member is the group's leader, and is asked. */
+  allocate?: AllocationTask;
+  /** What the application should hear. */
+  errors?: ErrorData[];
+  /** The group has other terms now: the member finishes what it has in hand and goes. */
+  displaced?: true;
 }
 
 export interface QueueCommit extends QueueRef {
@@ -369,6 +423,33 @@ export interface ConsumeStats {
   diffTotal: number;
   /** Messages a second consumed over the last ten seconds. */
   consumeTps: number;
+}
+
+export interface GroupInfo {
+  group: string;
+  /** Consumers that are there now, and how they share; undefined = nobody is there. */
+  consumers: number;
+  messageModel?: MessageModel;
+  allocateMessageQueueStrategy?: Allocation["strategy"];
+  /** Topics it consumes, or has consumed, by name. */
+  topics: string[];
+}
+
+export interface ConsumerConnection {
+  clientId: string;
+  consumeType: ConsumeType;
+  messageModel: MessageModel;
+  consumeFromWhere: ConsumeFromWhere;
+  /** topic -> expression; empty for a consumer that has picked its queues. */
+  subscriptions: Record<string, string>;
+  /** The queues it works on. */
+  assignment: { topic: string; brokerName: string; queueId: number }[];
+}
+
+export interface ConsumerConnections {
+  group: string;
+  /** By client id; empty when nobody is there. */
+  connections: ConsumerConnection[];
 }
 
 /** How far a group has come in a topic. */

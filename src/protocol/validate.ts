@@ -107,6 +107,13 @@ export function pair<A, B>(first: Check<A>, second: Check<B>): Check<[A, B]> {
   };
 }
 
+export function triple<A, B, C>(first: Check<A>, second: Check<B>, third: Check<C>): Check<[A, B, C]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length !== 3) refuse(field, "a list of three", value);
+    return [first(value[0], `${field}[0]`), second(value[1], `${field}[1]`), third(value[2], `${field}[2]`)];
+  };
+}
+
 const OPTIONAL = Symbol("optional");
 type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
 

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { STRATEGIES } from "../../src/model/allocation.ts";
 import { draftMessage } from "../../src/model/message.ts";
 import { encodeTopic } from "../../src/model/record-codec.ts";
 import { BROKER_METHODS } from "../../src/protocol/api.ts";
@@ -49,13 +50,20 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   join: fc.record({
     group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),
     consumeFromWhere: fc.constantFrom("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
-  }).map((request) => [request]),
+    consumeType: fc.constantFrom("CONSUME_PASSIVELY", "CONSUME_ACTIVELY"), replaceSubscription: fc.boolean(), termsVersion: offset,
+    allocation: fc.record({ strategy: fc.constantFrom(...STRATEGIES, "FUNCTION", "AVERAGE"), queues: fc.array(fc.record(queue), { maxLength: 3 }) }),
+    broadcast: fc.record({ topics: fc.array(topic, { maxLength: 2 }), offsets: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 3 }) }),
+  }, { requiredKeys: ["group", "subscriptions", "queues", "consumeFromWhere"] }).map((request) => [request]),
   fetch: fc.record({
     memberId, generation: offset, wait,
     held: fc.array(fc.record({ ...queue, commitOffset: fc.constantFrom(-1, 0, 7, Number.MAX_SAFE_INTEGER), nextOffset: offset, want: fc.nat({ max: 1024 }) }), { maxLength: 3 }),
     released: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }),
   }).map((request) => [request]),
   quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
+  allocate: fc.record({
+    memberId, round: fc.oneof(offset, fc.nat({ max: 30 })),
+    shares: fc.option(fc.array(fc.tuple(fc.constantFrom("hostile", "hostile#2", "honest", "__proto__"), topic, queueId), { maxLength: 6 })),
+  }).map((request) => [request]),
   settle: fc.record({
     memberId, ...queue, maxReconsumeTimes: fc.constantFrom(-1, 0, 16),
     results: fc.array(
@@ -75,6 +83,8 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   topics: fc.constant([]),
   topicStats: topic.map((name) => [name]),
   consumeStats: group.map((name) => [name]),
+  groups: fc.constant([]),
+  consumerConnections: group.map((name) => [name]),
   queryMessages: fc.record({
     topic: fc.option(topic), key: fc.constantFrom("a", "", "F".repeat(32), "__proto__"), max: fc.nat({ max: 65 }), begin: offset, end: offset, before: fc.option(offset),
   }).map((request) => [request]),

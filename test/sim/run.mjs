@@ -2,7 +2,7 @@
 /**
  * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other and tells what it finds;
  * `--seeds 70` as many as that. `--seed N` alone replays that seed; with `--events T` it prints every event from virtual ms T on,
- * with `--hash` nothing but what the history comes to.
+ * with `--hash` nothing but what the history comes to. `--rebalance`: instead, fifty members that join and leave one group.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "1" },
     events: { type: "string" },
     hash: { type: "boolean", default: false },
+    rebalance: { type: "boolean", default: false },
   },
 });
 
@@ -33,7 +34,7 @@ try {
     logLevel: "error",
     publicDir: false,
     ssr: { noExternal: true },
-    build: { ssr: join(ROOT, "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline" },
+    build: { ssr: join(ROOT, values.rebalance ? "test/sim/rebalance-cli.ts" : "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline" },
   });
   const jobs = Number(values.jobs);
   const first = Number(values.seed ?? Math.floor(Math.random() * 1e9));
@@ -51,7 +52,7 @@ try {
 function run(first, step) {
   const args = [String(first), String(step), values.seeds, values.minutes ?? "", values.events ?? "", values.hash ? "hash" : ""];
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--enable-source-maps", join(folder, "cli.js"), ...args], { stdio: "inherit" });
+    const child = spawn(process.execPath, ["--enable-source-maps", join(folder, values.rebalance ? "rebalance-cli.js" : "cli.js"), ...args], { stdio: "inherit" });
     child.on("close", (code) => resolve(code ?? 1));
   });
 }

@@ -55,7 +55,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
  * comlink names a call with four of Math.random's numbers, each as a text in base 16, which takes it longer than the
  * call. One digit is the cheapest text, and four of them are enough for all calls that are open at a time.
  */
-function digits(): () => number {
+export function digits(): () => number {
   let drawn = 0;
   return () => {
     const call = drawn >> 2;

@@ -5,6 +5,8 @@ import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 const BATCH_BYTES = 1024 * 1024;
 const FIRST_ROWS = 16;
 const MAX_ROWS = 1024;
+/** From one batch to the next, where rows turn out to be small. */
+const GROWTH = 8;
 /** Readers at different places of the log for whom the next rows are fetched before they ask. */
 const MAX_AHEAD = 4;
 
@@ -77,7 +79,7 @@ export class RowReader {
     const rows = await this.#store.readLog(from, asked, BATCH_BYTES);
     const bytes = rows.reduce((sum, row) => sum + row.bytes.byteLength, 0);
     const isFull = bytes > BATCH_BYTES / 2;
-    if (rows.length === asked && !isFull) this.#rows = Math.min(MAX_ROWS, asked * 2);
+    if (rows.length === asked && !isFull) this.#rows = Math.min(MAX_ROWS, asked * GROWTH);
     else if (isFull) this.#rows = Math.max(FIRST_ROWS, Math.min(asked, rows.length + 1));
     return rows;
   }

@@ -7,6 +7,7 @@ export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } f
 export type { BatchListener, ConsumeContext, ConsumeResult, ExceptionPolicy, MessageListener } from "./client/listener-runner.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { AllocateStrategy, StandingOptions } from "./client/standing.ts";
+export type { ReceiveOptions, SimpleConsumer, SimpleConsumerEvents, SimpleConsumerOptions } from "./client/simple-consumer.ts";
 export type { Admin, QueryOptions } from "./client/admin.ts";
 export type { ResendOptions, ResendResult } from "./client/dead-letters.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";

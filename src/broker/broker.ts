@@ -34,6 +34,7 @@ import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
 import { Mover } from "./mover.ts";
 import { Offsets } from "./offsets.ts";
+import { PopService } from "./pop.ts";
 import { QueryService } from "./query.ts";
 import { QueueReader } from "./queue-reader.ts";
 import { type EstimateRoom, Retention } from "./retention.ts";
@@ -78,6 +79,7 @@ export class Broker {
   readonly fetches: FetchService;
   readonly retries: RetryService;
   readonly deadLetters: DeadLetters;
+  readonly pops: PopService;
   readonly stats: Stats;
   readonly connections: Connections;
   readonly times: TimeSearch;
@@ -147,6 +149,7 @@ export class Broker {
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
     const dispatcher = new Dispatcher(this.#keys, (queues) => {
       this.fetches.published(queues);
+      this.pops.published(queues);
       this.#schedule.published(queues);
       this.#retention.grown();
     });
@@ -158,6 +161,12 @@ export class Broker {
     const mover = new Mover({ log: this.#log, appender, queues: this.#queues, offsets: this.#offsets, reader, refusal });
     this.#schedule = new ScheduleService({ settings, state: this.#state, topics: this.topics, queues: this.#queues, offsets: this.#offsets, reader, mover, clock: steady, timers });
     this.retries = new RetryService({ groups: this.groups, topics: this.topics, mover, schedule: this.#schedule });
+    this.pops = new PopService({
+      epoch, state: this.#state, groups: this.groups, topics: this.topics, queues: this.#queues, offsets: this.#offsets, reader, retries: this.retries,
+      clock, steady, timers,
+    });
+    this.groups.onPopperGone = (member) => this.pops.gone(member);
+    this.groups.claimantOf = (group) => this.pops.claimantOf(group);
     this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
     this.connections = new Connections(this.groups, this.#offsets);
@@ -283,6 +292,7 @@ export class Broker {
     this.topics.restore(this.#queues);
     this.topics.onChanged = (topic) => this.groups.topicChanged(topic);
     this.#schedule.start();
+    this.pops.start();
     this.#recovered = { loss: newLoss?.kind ?? "none", lastKnownPosition: witness?.position ?? null, ...report, tookMs: clock.now() - began };
     for (const range of report.damaged) this.#reportDamage(range);
   }
@@ -310,6 +320,7 @@ export class Broker {
     this.flushes.stop();
     this.#schedule.stop();
     this.fetches.stop();
+    this.pops.stop();
     this.groups.stop();
     for (const session of this.sessions) {
       session.closed = true;

@@ -1,3 +1,4 @@
+import { MQError } from "../model/errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
 import type { Member } from "./member.ts";
@@ -60,4 +61,20 @@ export class ConsumerGroup {
       if (!taken.has(name)) return name;
     }
   }
+
+  /** Who owns a queue and who takes single messages out of it cannot both be right about what is finished; and those who do that want the same. */
+  checkKind(isPopping: boolean, terms: GroupTerms): void {
+    for (const { pops, clientId, terms: theirs } of this.members.values()) {
+      if ((pops !== null) !== isPopping) throw mixed(this.name, isPopping, `of client "${clientId}"`);
+      const refusal = isPopping ? misfit(this.name, theirs, terms) : null;
+      if (refusal !== null) throw refusal;
+    }
+  }
+}
+
+/** `whose`: the consumer that was there before. */
+export function mixed(group: string, isPopping: boolean, whose: string): MQError {
+  const [simple, other] = ["a simple consumer, which pops", "a push or pull consumer, which has queues of its own"];
+  const [ours, theirs] = isPopping ? [simple, other] : [other, simple];
+  return new MQError("SUBSCRIPTION_INCONSISTENT", `A group is shared or popped, not both. Group "${group}" has ${theirs} (${whose}); this is ${ours}.`, { field: "consumerGroup" });
 }

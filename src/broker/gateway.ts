@@ -3,8 +3,8 @@ import { checkWasmModule } from "../filter/wasm-module.ts";
 import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_MEMBER_ID_LENGTH,
-  MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_CLAIMS, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_INVISIBLE_DURATION, MAX_MEMBER_ID_LENGTH,
+  MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_RECEIVE, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, Filter, HelloReply } from "../protocol/api.ts";
@@ -37,6 +37,7 @@ const joinRequest = record({
   replaceSubscription: optional(boolean),
   termsVersion: optional(offset),
   broadcast: optional(record({ topics: list(topic, MAX_SUBSCRIPTIONS_PER_MEMBER), offsets: commits })),
+  pops: optional(record({ instance: offset, maxReconsumeTimes: integer(0, 2 ** 31 - 1) })),
 });
 
 const heldQueue = record({
@@ -73,6 +74,13 @@ const deadLettersRequest = record({ group, offset });
 const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
 
 const pullRequest = record({ ...queue, expression: textFilter, offset, max: integer(1, MAX_PULL_BATCH) });
+
+const receiveRequest = record({
+  memberId, receive: offset, max: integer(1, MAX_RECEIVE), invisibleDuration: integer(1, MAX_INVISIBLE_DURATION), wait: integer(0, LONG_POLL),
+});
+const claimHandle = record({ ...queue, queueOffset: offset, epoch: offset, number: offset, version: offset });
+const ackRequest = record({ memberId, handles: list(claimHandle, MAX_CLAIMS), again: boolean });
+const changeInvisibleRequest = record({ memberId, handle: claimHandle, invisibleDuration: integer(1, MAX_INVISIBLE_DURATION), again: boolean });
 
 const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
 
@@ -180,6 +188,24 @@ export function serve(port: PortLike, connection: Connection): void {
         return broker.retries.settle(broker.groups.memberOf(session, checked.memberId), checked);
       }),
     pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
+    receive: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = receiveRequest(request, "receive");
+        return broker.pops.receive(broker.groups.popperOf(session, checked.memberId), checked);
+      }),
+    ack: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = ackRequest(request, "ack");
+        return broker.pops.ack(broker.groups.popperOf(session, checked.memberId), checked);
+      }),
+    changeInvisible: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = changeInvisibleRequest(request, "changeInvisibleDuration");
+        return broker.pops.changeInvisible(broker.groups.popperOf(session, checked.memberId), checked);
+      }),
     searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
     topics: () => answer(() => connection.open().broker.topics.list()),

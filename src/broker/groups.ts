@@ -8,10 +8,10 @@ import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
-import { ConsumerGroup } from "./consumer-group.ts";
+import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
 import { Leaders } from "./leaders.ts";
-import { Member } from "./member.ts";
+import { Member, type Popping } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
@@ -58,17 +58,21 @@ export class Groups {
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
     const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
-    const picked = request.queues.length > 0 ? request.queues : null;
+    const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
+    group.checkKind(pops !== null, terms);
+    const claimant = pops === null ? this.claimantOf(group.name) : null;
+    if (claimant !== null) throw mixed(group.name, false, claimant);
+    const picked = pops !== null ? [] : request.queues.length > 0 ? request.queues : null;
     if (broadcast !== undefined && [...session.members].some((other) => other.group === group && other.isBroadcasting)) {
       // Their offsets are kept under one name.
       throw new MQError("INVALID_PARAMETER", `This client has a broadcasting consumer of group "${group.name}" already.`, { field: "consumerGroup" });
     }
-    const begun = new Set(broadcast !== undefined ? [] : picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    const begun = new Set(broadcast !== undefined ? [] : picked === null || pops !== null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
     const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
     const id = `${session.clientId}#${this.#nextMember++}`;
-    const member = new Member({ id, clientId: session.clientId, group, terms, picked, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
+    const member = new Member({ id, clientId: session.clientId, group, terms, picked, pops, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
@@ -88,6 +92,13 @@ export class Groups {
     throw new MQError("STALE_GENERATION", "The group has moved on without this consumer; it has to join again.");
   }
 
+  /** The same, of a simple consumer. */
+  popperOf(session: Session, memberId: string): Popper {
+    const member = this.memberOf(session, memberId);
+    if (isPopper(member)) return member;
+    throw new MQError("INVALID_PARAMETER", "This is no simple consumer.", { field: "memberId" });
+  }
+
   quit(session: Session, request: QuitRequest): void {
     const member = this.memberOf(session, request.memberId);
     for (const commit of request.commits) this.#commit(member, commit);
@@ -103,6 +114,7 @@ export class Groups {
     for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
     member.changed();
     this.#rebalance(group);
+    if (isPopper(member)) this.onPopperGone(member);
     if (group.members.size > 0) return;
     this.#leaders.forget(group);
     this.#groups.delete(group.name);
@@ -316,13 +328,24 @@ export class Groups {
     if (this.#cancelExpiry !== null || this.#members.size === 0) return;
     this.#cancelExpiry = this.#services.timers.after(MEMBER_EXPIRY / EXPIRY_TICKS, () => {
       this.#cancelExpiry = null;
-      for (const member of this.#members.values()) if (++member.silentTicks > EXPIRY_TICKS) this.onExpired(member);
+      // Who holds no queue need not fetch: its claims expire by themselves.
+      for (const member of this.#members.values()) if (member.pops === null && ++member.silentTicks > EXPIRY_TICKS) this.onExpired(member);
       this.#watchExpiry();
     });
   }
 
   /** Set by the composition root: which session a member belongs to is not the groups' business. */
   onExpired: (member: Member) => void = () => assert(false, "onExpired is wired");
+  /** Also set there: a simple consumer has left or died; and whose claims a group has from an earlier broker. */
+  onPopperGone: (member: Popper) => void = () => assert(false, "onPopperGone is wired");
+  claimantOf: (group: string) => string | null = () => null;
 }
 
 const EXPIRY_TICKS = 3;
+
+/** A simple consumer. */
+export type Popper = Member & { readonly pops: Popping };
+
+function isPopper(member: Member): member is Popper {
+  return member.pops !== null;
+}

@@ -10,9 +10,17 @@ interface MemberInit {
   group: ConsumerGroup;
   terms: GroupTerms;
   picked: readonly QueueRef[] | null;
+  pops: Popping | null;
   configured: readonly QueueRef[];
   consumeType: ConsumeType;
   consumeFromWhere: ConsumeFromWhere;
+}
+
+/** Of a simple consumer. */
+export interface Popping {
+  /** Whose its claims are, also after the next broker's start. */
+  owner: string;
+  maxReconsumeTimes: number;
 }
 
 /** One consumer of a group, as the broker knows it. */
@@ -25,6 +33,8 @@ export class Member {
   readonly terms: GroupTerms;
   /** Queues it has picked by itself (`assign`); null = it is bound by the group's terms. */
   readonly picked: readonly QueueRef[] | null;
+  /** It holds no queue and asks for messages one by one (a simple consumer). */
+  readonly pops: Popping | null;
   /** Strategy CONFIG: the queues that are meant for it. */
   readonly configured: readonly QueueRef[];
   readonly consumeType: ConsumeType;
@@ -47,13 +57,14 @@ export class Member {
   readonly #sleepers = new Set<() => void>();
   readonly #toldFailures = new Set<string>();
 
-  constructor({ id, clientId, group, terms, picked, configured, consumeType, consumeFromWhere }: MemberInit) {
+  constructor({ id, clientId, group, terms, picked, pops, configured, consumeType, consumeFromWhere }: MemberInit) {
     this.id = id;
     this.clientId = clientId;
     this.consumerId = group.nameFor(clientId);
     this.group = group;
     this.terms = terms;
     this.picked = picked;
+    this.pops = pops;
     this.configured = configured;
     this.consumeType = consumeType;
     this.consumeFromWhere = consumeFromWhere;

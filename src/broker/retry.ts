@@ -1,4 +1,5 @@
 import { asMQError, errorToData } from "../model/errors.ts";
+import type { Finish } from "../model/finish.ts";
 import { DLQ_TOPIC_PREFIX } from "../model/names.ts";
 import { offsetMsgId } from "../model/message-id.ts";
 import { PROPERTY } from "../model/properties.ts";
@@ -43,6 +44,12 @@ export class RetryService {
     });
     await Promise.all(settled);
     return { refused };
+  }
+
+  /** A message that simple consumers have had too often, as a dead letter. */
+  bury(finish: Finish, reconsumeTimes: number, error: string): Promise<void> {
+    const dead = { queueOffset: finish.queueOffset, action: "dead", error } as const;
+    return this.#services.mover.move(finish, (source) => this.#aim(finish.group, { ...source, reconsumeTimes: reconsumeTimes - 1 }, dead, 0));
   }
 
   #aim(group: string, source: StoredRecord, { action, delayLevel = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {

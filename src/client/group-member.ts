@@ -352,7 +352,7 @@ export class GroupMember {
   }
 }
 
-function filterOf({ type, expression, module }: MessageSelector): Filter {
+export function filterOf({ type, expression, module }: MessageSelector): Filter {
   if (module !== null) return { type: "WASM", module };
   return type === "SQL92" ? { type, expression } : expression;
 }

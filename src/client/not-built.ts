@@ -6,7 +6,7 @@ import { assert } from "../platform/assert.ts";
  * refusal; the types do not know them. One table: what gets built leaves it.
  */
 export const NOT_BUILT = {
-  mq: ["createTransactionProducer", "createSimpleConsumer"],
+  mq: ["createTransactionProducer"],
   admin: [
     "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "resetOffset",
     "messageTrack", "messageTrace", "brokerStats", "cluster",

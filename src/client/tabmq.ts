@@ -13,6 +13,8 @@ import { PullConsumer } from "./pull-consumer.ts";
 import type { PushConsumerOptions } from "./push-consumer.ts";
 import { PushConsumer } from "./push-consumer.ts";
 import { Routes } from "./routes.ts";
+import type { SimpleConsumerOptions } from "./simple-consumer.ts";
+import { SimpleConsumer } from "./simple-consumer.ts";
 
 export interface Diagnostics {
   namespace: string;
@@ -83,6 +85,20 @@ export class TabMQ {
   async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
     this.#checkOpen();
     return this.#keep(new PullConsumer(this.#connection, options, (client) => this.#clients.delete(client)));
+  }
+
+  /** Resolves when the consumer has joined its group. */
+  async createSimpleConsumer(options: SimpleConsumerOptions): Promise<SimpleConsumer> {
+    this.#checkOpen();
+    const consumer = this.#keep(new SimpleConsumer(this.#connection, options, (client) => this.#clients.delete(client)));
+    try {
+      await consumer.start();
+      this.#checkOpen();
+    } catch (error) {
+      await consumer.shutdown();
+      throw error;
+    }
+    return consumer;
   }
 
   /** What runs where, how durable it is, and what recovery found. */

@@ -90,6 +90,15 @@ export const MAX_UNTOLD_ERRORS = 8;
 export const MAX_CONSUME_CONCURRENCY = 1000;
 /** Stretches of messages of one queue that a group has finished before the one its offset waits for. */
 export const MAX_DONE_RANGES = 4096;
+/** RocketMQ's popBatchNums: messages that one `receive` gives. */
+export const MAX_RECEIVE = 32;
+/** RocketMQ's proxy: how long a message may be one simple consumer's, and how long it is unless somebody says otherwise. */
+export const MAX_INVISIBLE_DURATION = 12 * 3_600_000;
+export const DEFAULT_INVISIBLE_DURATION = 60_000;
+/** Messages that a group of simple consumers has been given and has not finished, over all its queues. */
+export const MAX_CLAIMS = 2000;
+/** Messages of one queue that wait behind others of their messageGroup, until it is not looked any further. */
+export const MAX_CLAIMED_AHEAD = 256;
 /** What a consumer takes in unless its options say otherwise; RocketMQ's defaults, its 100 MiB a queue brought down to a tab's size. */
 export const DEFAULT_PULL_BATCH = 32;
 export const DEFAULT_THRESHOLD_FOR_QUEUE = 1000;

@@ -37,6 +37,11 @@ export interface BrokerApi {
   /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
   settle(request: SettleRequest): Promise<Answer<SettleReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
+  /** Messages for a simple consumer, each claimed for a time; waits for the first. The same number again gives up what the call before has claimed. */
+  receive(request: ReceiveRequest): Promise<Answer<ReceiveReply>>;
+  /** Answered when it is durable; each message by itself. */
+  ack(request: AckRequest): Promise<Answer<AckReply>>;
+  changeInvisible(request: ChangeInvisibleRequest): Promise<Answer<ClaimHandle>>;
   /** 0 for a queue that nobody knows. */
   searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
   createTopic(spec: TopicSpec): Promise<Answer<TopicConfig>>;
@@ -63,7 +68,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
   "deadLetters", "resendDeadLetters", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
@@ -205,6 +210,15 @@ export interface JoinRequest {
   termsVersion?: number;
   /** BROADCASTING: the member has all queues of its topics, and keeps the offsets itself. */
   broadcast?: BroadcastProgress;
+  /** Instead: no queue at all, it asks by `receive`. */
+  pops?: PopRequest;
+}
+
+/** What a simple consumer says of itself. */
+export interface PopRequest {
+  /** Tells the consumers of one client apart, also for the next broker. */
+  instance: number;
+  maxReconsumeTimes: number;
 }
 
 export interface JoinReply {
@@ -360,6 +374,49 @@ export interface PullReply {
 }
 
 export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILLEGAL";
+
+export interface ReceiveRequest {
+  memberId: string;
+  /** A number of its own for each call of the consumer. */
+  receive: number;
+  max: number;
+  invisibleDuration: number;
+  /** How long to wait for messages, ms. */
+  wait: number;
+}
+
+/** Names a claim. */
+export interface ClaimHandle extends QueueRef {
+  queueOffset: number;
+  epoch: number;
+  number: number;
+  version: number;
+}
+
+export interface ReceiveReply {
+  /** Whole records, and the claim of each. */
+  records: Uint8Array;
+  handles: ClaimHandle[];
+}
+
+export interface AckRequest {
+  memberId: string;
+  handles: ClaimHandle[];
+  /** These were sent before, with an outcome that nobody knows: what is finished already is well. */
+  again: boolean;
+}
+
+export interface AckReply {
+  /** By their places in the request. */
+  refused: { index: number; error: ErrorData }[];
+}
+
+export interface ChangeInvisibleRequest {
+  memberId: string;
+  handle: ClaimHandle;
+  invisibleDuration: number;
+  again: boolean;
+}
 
 export interface SearchOffsetRequest extends QueueRef {
   /** Store time, ms. */

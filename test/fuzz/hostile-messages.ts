@@ -18,6 +18,7 @@ const queue = { topic, queueId };
 const memberId = fc.constantFrom("hostile#1", "hostile#2", "honest#1", "honest#2", "nobody", "__proto__");
 const importId = fc.constantFrom("i1", "i2");
 const offset = fc.constantFrom(0, 1, 5, 1000, Number.MAX_SAFE_INTEGER);
+const claimHandle = fc.record({ ...queue, queueOffset: offset, epoch: offset, number: offset, version: offset });
 
 function frame(topicName: string, records: number): ArrayBuffer {
   const writer = new FrameWriter(0);
@@ -53,6 +54,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     consumeType: fc.constantFrom("CONSUME_PASSIVELY", "CONSUME_ACTIVELY"), replaceSubscription: fc.boolean(), termsVersion: offset,
     allocation: fc.record({ strategy: fc.constantFrom(...STRATEGIES, "FUNCTION", "AVERAGE"), queues: fc.array(fc.record(queue), { maxLength: 3 }) }),
     broadcast: fc.record({ topics: fc.array(topic, { maxLength: 2 }), offsets: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 3 }) }),
+    pops: fc.record({ instance: offset, maxReconsumeTimes: fc.constantFrom(-1, 0, 16) }),
   }, { requiredKeys: ["group", "subscriptions", "queues", "consumeFromWhere"] }).map((request) => [request]),
   fetch: fc.record({
     memberId, generation: offset, wait,
@@ -75,6 +77,9 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     ),
   }).map((request) => [request]),
   pull: fc.record({ ...queue, expression: fc.constantFrom("*", "t", "||"), offset, max: fc.constantFrom(1, 1024) }).map((request) => [request]),
+  receive: fc.record({ memberId, receive: offset, max: fc.constantFrom(0, 1, 32, 33), invisibleDuration: fc.constantFrom(-1, 1, 1000, 43_200_001), wait }).map((request) => [request]),
+  ack: fc.record({ memberId, handles: fc.array(claimHandle, { maxLength: 3 }), again: fc.boolean() }).map((request) => [request]),
+  changeInvisible: fc.record({ memberId, handle: claimHandle, invisibleDuration: fc.constantFrom(-1, 1, 1000, 43_200_001), again: fc.boolean() }).map((request) => [request]),
   searchOffset: fc.record({ ...queue, timestamp: offset, boundary: fc.constantFrom("LOWER", "UPPER") }).map((request) => [request]),
   createTopic: fc.record(
     { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "MIXED") },

@@ -1,0 +1,337 @@
+import type { MessageSelector } from "../filter/message-selector.ts";
+import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { CALL_TIMEOUT, DEFAULT_INVISIBLE_DURATION, LONG_POLL, LONG_POLL_GRACE, MAX_CLAIMS, MAX_INVISIBLE_DURATION, MAX_RECEIVE, MAX_SUBSCRIPTIONS_PER_MEMBER } from "../model/limits.ts";
+import { asSent, type MessageExt } from "../model/message.ts";
+import { checkClientTopic, checkGroup, retryTopic } from "../model/names.ts";
+import { decodeRecords } from "../model/record-codec.ts";
+import { MAX_RECONSUME_TIMES } from "../model/retry.ts";
+import { type Deferred, deferred } from "../platform/deferred.ts";
+import { Events } from "../platform/events.ts";
+import { sleep } from "../platform/timers.ts";
+import type { BrokerApi, ClaimHandle, ConsumeFromWhere, Filter } from "../protocol/api.ts";
+import { entries, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
+import { BrokerGone, type BrokerMethod, type BrokerValue } from "./channel.ts";
+import type { Connection } from "./connection.ts";
+import { Deadline } from "./deadline.ts";
+import { filterOf } from "./group-member.ts";
+import { listen } from "./listen.ts";
+import { selector } from "./push-consumer.ts";
+
+export interface SimpleConsumerOptions {
+  consumerGroup: string;
+  /** topic -> "*", a tag expression such as "created || paid", or a MessageSelector. */
+  subscriptions: Record<string, string | MessageSelector>;
+  /** Where a group begins that has never been there. Default CONSUME_FROM_LAST_OFFSET. */
+  consumeFromWhere?: ConsumeFromWhere;
+  /** How often a message is given again before it becomes a dead letter. Default 16. */
+  maxReconsumeTimes?: number;
+}
+
+export interface ReceiveOptions {
+  /** At most 32, which is the default. */
+  max?: number;
+  /** So long the messages are nobody else's, ms; at most 12 hours. Default 60,000. */
+  invisibleDuration?: number;
+  /** How long to wait for the first message, ms. Default 15,000; 0 = do not wait. */
+  awaitDuration?: number;
+}
+
+export interface SimpleConsumerEvents {
+  error: MQError;
+}
+
+const EVENTS = ["error"] as const satisfies readonly (keyof SimpleConsumerEvents)[];
+
+const optionsCheck = record({
+  consumerGroup: named(checkGroup),
+  subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
+  consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+  maxReconsumeTimes: optional(integer(0, 2 ** 31 - 1)),
+});
+const invisible = integer(1, MAX_INVISIBLE_DURATION);
+const receiveCheck = record({ max: optional(integer(1, MAX_RECEIVE)), invisibleDuration: optional(invisible), awaitDuration: optional(integer(0, 2 ** 31 - 1)) });
+
+/** Between two tries where a broker cannot answer, ms. */
+const RETRY_DELAY = 50;
+const ERROR_DELAY = 1000;
+
+/** A message that this consumer has claimed. */
+interface Held {
+  handle: ClaimHandle;
+  /** By this tab's clock: later than at the broker, never sooner. */
+  until: number;
+  /** The calls about it go one after the other: each changes what the next one says. */
+  last: Promise<unknown>;
+  /** A call about it has ended without an answer. */
+  isInDoubt: boolean;
+}
+
+interface Ack {
+  held: Held;
+  done: Deferred<void>;
+}
+
+/** Owns no queue: takes single messages, each for a time, and says which are finished. Made by `mq.createSimpleConsumer`; RocketMQ calls it POP. */
+export class SimpleConsumer {
+  readonly consumerGroup: string;
+  readonly #events = new Events<SimpleConsumerEvents>();
+  readonly #connection: Connection;
+  readonly #subscriptions: Map<string, MessageSelector>;
+  readonly #consumeFromWhere: ConsumeFromWhere;
+  readonly #maxReconsumeTimes: number;
+  readonly #onShutdown: (consumer: SimpleConsumer) => void;
+  readonly #unlisten: (() => void)[];
+  /** Tells the broker, and the next one, who this is. */
+  readonly #instance: number;
+  #held = new WeakMap<MessageExt, Held>();
+  #acks: Ack[] = [];
+  #receives = 0;
+  /** Null while the broker does not know us. */
+  #memberId: string | null = null;
+  #joining: Promise<string> | null = null;
+  #closing: Promise<void> | null = null;
+  #isShut = false;
+  readonly #shut = deferred<never[]>();
+
+  constructor(connection: Connection, options: SimpleConsumerOptions, onShutdown: (consumer: SimpleConsumer) => void) {
+    const checked = optionsCheck(options, "simpleConsumer");
+    this.consumerGroup = checked.consumerGroup;
+    this.#subscriptions = new Map(checked.subscriptions);
+    if (this.#subscriptions.size === 0) throw new MQError("INVALID_PARAMETER", "A simple consumer needs a subscription.", { field: "simpleConsumer.subscriptions" });
+    this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
+    this.#maxReconsumeTimes = checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES;
+    this.#connection = connection;
+    this.#onShutdown = onShutdown;
+    this.#instance = connection.environment.random.bytes(6).reduce((number, byte) => number * 256 + byte, 0);
+    this.#unlisten = [
+      connection.lifecycle.on("lost", () => (this.#memberId = null)),
+      // Whoever has claims must be seen by the next broker, or it takes them for a dead consumer's.
+      connection.lifecycle.on("open", () => void this.#rejoin()),
+      connection.lifecycle.on("hide", () => this.#sayGoodbye()),
+    ];
+  }
+
+  /** Joins the group; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. */
+  async start(): Promise<void> {
+    await this.#asking("join", CALL_TIMEOUT, (deadline) => deadline.race(this.#joined()));
+  }
+
+  /** Messages that nobody else has at the moment: at once if some are there, else as soon as the first arrives; none when the time is up. */
+  async receive(options: ReceiveOptions = {}): Promise<MessageExt[]> {
+    this.#checkOpen();
+    const { max = MAX_RECEIVE, invisibleDuration = DEFAULT_INVISIBLE_DURATION, awaitDuration = LONG_POLL } = receiveCheck(options, "receive");
+    const { clock } = this.#connection.environment;
+    const until = clock.monotonic() + awaitDuration;
+    const work = this.#asking("receive", awaitDuration + CALL_TIMEOUT, async (deadline) => {
+      for (;;) {
+        const receive = ++this.#receives;
+        const wait = Math.max(0, Math.min(LONG_POLL, Math.ceil(until - clock.monotonic())));
+        const { records, handles } = await this.#call(deadline, "receive", (memberId) => [{ memberId, receive, max, invisibleDuration, wait }], wait + LONG_POLL_GRACE);
+        if (this.#isShut) return [];
+        const messages = this.#take(decodeRecords(records, this.#connection.serving.brokerName), handles, clock.monotonic() + invisibleDuration);
+        if (messages.length > 0 || clock.monotonic() >= until) return messages;
+      }
+    });
+    return Promise.race([work, this.#shut.promise]);
+  }
+
+  /** The message is finished for the group; resolves when that is durable. Rejects with INVALID_RECEIPT_HANDLE when it is no longer this consumer's. */
+  async ack(message: MessageExt): Promise<void> {
+    this.#checkOpen();
+    const held = this.#holding(message, "ack.message");
+    return this.#inTurn(held, message, () => this.#ack(held), () => this.#held.delete(message));
+  }
+
+  /** From now on the message is this consumer's for so long, ms. */
+  async changeInvisibleDuration(message: MessageExt, invisibleDuration: number): Promise<void> {
+    this.#checkOpen();
+    const checked = invisible(invisibleDuration, "changeInvisibleDuration.invisibleDuration");
+    const held = this.#holding(message, "changeInvisibleDuration.message");
+    return this.#inTurn(held, message, async () => {
+      held.handle = await this.#asking("changeInvisibleDuration", CALL_TIMEOUT, (deadline) =>
+        this.#call(deadline, "changeInvisible", (memberId) => [{ memberId, handle: held.handle, invisibleDuration: checked, again: this.#isAgain(held) }], CALL_TIMEOUT, () => (held.isInDoubt = true)),
+      );
+      held.until = this.#connection.environment.clock.monotonic() + checked;
+    });
+  }
+
+  on<Name extends keyof SimpleConsumerEvents>(name: Name, listener: (event: SimpleConsumerEvents[Name]) => void): () => void {
+    return listen(this.#events, EVENTS, name, listener);
+  }
+
+  /** Leaves the group; what was received and not acknowledged is for the others at once. */
+  shutdown(): Promise<void> {
+    this.#closing ??= this.#shutdown();
+    return this.#closing;
+  }
+
+  async #shutdown(): Promise<void> {
+    // Acknowledgements on their way are heard first: the port keeps its order.
+    this.#sendAcks();
+    this.#isShut = true;
+    this.#shut.resolve([]);
+    for (const unlisten of this.#unlisten) unlisten();
+    const memberId = this.#memberId ?? (await this.#joining?.catch(() => null)) ?? null;
+    this.#memberId = null;
+    if (memberId !== null) await this.#connection.callOnce("quit", [{ memberId, commits: [] }], { timeout: 2000 }).catch(() => {});
+    this.#onShutdown(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  #checkOpen(): void {
+    if (this.#isShut) throw new MQError("CLOSED", `The simple consumer of group "${this.consumerGroup}" is shut down.`);
+  }
+
+  #holding(message: MessageExt, field: string): Held {
+    const held = typeof message === "object" && message !== null ? this.#held.get(message) : undefined;
+    if (held !== undefined) return held;
+    throw new MQError("INVALID_RECEIPT_HANDLE", `${field}: this consumer has not received the message, or has acknowledged it, or has lost it.`, { field });
+  }
+
+  #take(decoded: MessageExt[], handles: ClaimHandle[], until: number): MessageExt[] {
+    const messages: MessageExt[] = [];
+    for (const [at, stored] of decoded.entries()) {
+      const held: Held = { handle: handles[at]!, until, last: Promise.resolve(), isInDoubt: false };
+      // The broker compares tag codes; different tags may share one, so the text has the last word.
+      const filter = this.#subscriptions.get(stored.topic);
+      if (filter?.type === "TAG" && !filter.matches({ tags: stored.tags })) {
+        this.#ack(held).catch((error: unknown) => this.#events.emit("error", asMQError(error)));
+        continue;
+      }
+      const message = asSent(stored);
+      this.#held.set(message, held);
+      messages.push(message);
+    }
+    return messages;
+  }
+
+  /** Those of one task go together. */
+  #ack(held: Held): Promise<void> {
+    const done = deferred<void>();
+    if (this.#acks.length === 0) queueMicrotask(() => this.#sendAcks());
+    this.#acks.push({ held, done });
+    return done.promise;
+  }
+
+  #sendAcks(): void {
+    while (this.#acks.length > 0) {
+      // What may have been done before is said apart.
+      const again = this.#isAgain(this.#acks[0]!.held);
+      const rest = this.#acks.findIndex(({ held }, at) => at >= MAX_CLAIMS || this.#isAgain(held) !== again);
+      void this.#settle(this.#acks.splice(0, rest < 0 ? this.#acks.length : rest), again);
+    }
+  }
+
+  async #settle(acks: Ack[], wasSent: boolean): Promise<void> {
+    let again = wasSent;
+    const inDoubt = (): void => {
+      again = acks.every(({ held }) => this.#isInTime(held));
+      for (const { held } of acks) held.isInDoubt = true;
+    };
+    try {
+      const { refused } = await this.#asking("ack", CALL_TIMEOUT, (deadline) =>
+        this.#call(deadline, "ack", (memberId) => [{ memberId, handles: acks.map(({ held }) => held.handle), again }], CALL_TIMEOUT, inDoubt),
+      );
+      const errors = new Map(refused.map(({ index, error }) => [index, errorFromData(error)]));
+      for (const [index, { done }] of acks.entries()) {
+        const error = errors.get(index);
+        if (error === undefined) done.resolve();
+        else done.reject(error);
+      }
+    } catch (error) {
+      for (const { done } of acks) done.reject(error);
+    }
+  }
+
+  /** A claim that is over may have ended as a dead letter: then "finished already" is no answer. */
+  #isAgain(held: Held): boolean {
+    return held.isInDoubt && this.#isInTime(held);
+  }
+
+  #isInTime({ until }: Held): boolean {
+    return this.#connection.environment.clock.monotonic() < until;
+  }
+
+  async #inTurn(held: Held, message: MessageExt, work: () => Promise<void>, onDone: () => void = () => {}): Promise<void> {
+    const turn = held.last.then(async () => {
+      // The call before may have ended it.
+      if (this.#held.get(message) !== held) this.#holding(message, "message");
+      try {
+        await work();
+        onDone();
+      } catch (error) {
+        const { outcome, code } = asMQError(error);
+        if (code === "INVALID_RECEIPT_HANDLE") this.#held.delete(message);
+        else if (outcome === "unknown") held.isInDoubt = true;
+        throw error;
+      }
+    });
+    held.last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #asking<T>(what: string, timeout: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const deadline = new Deadline(this.#connection.environment.timers, timeout, `The call "${what}"`);
+    try {
+      return await work(deadline);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /** At the present broker, or at the next one. `onDoubt`: nobody knows whether the call was heard. */
+  async #call<M extends BrokerMethod>(deadline: Deadline, method: M, args: (memberId: string) => Parameters<BrokerApi[M]>, timeout: number, onDoubt: () => void = () => {}): Promise<BrokerValue<M>> {
+    for (;;) {
+      try {
+        const memberId = await deadline.race(this.#joined());
+        return await deadline.race(this.#connection.callOnce(method, args(memberId), { timeout }));
+      } catch (error) {
+        const { code, outcome } = asMQError(error);
+        if (code === "DEADLINE_EXCEEDED" || this.#isShut) throw error;
+        if (code === "STALE_GENERATION") this.#memberId = null;
+        else if (!(error instanceof BrokerGone) && code !== "FENCED" && code !== "STORAGE_UNAVAILABLE") throw error;
+        if (outcome === "unknown") onDoubt();
+      }
+      await deadline.race(sleep(this.#connection.environment.timers, RETRY_DELAY));
+    }
+  }
+
+  #joined(): Promise<string> {
+    if (this.#isShut) return Promise.reject(new MQError("CLOSED", `The simple consumer of group "${this.consumerGroup}" is shut down.`));
+    if (this.#memberId !== null) return Promise.resolve(this.#memberId);
+    this.#joining ??= this.#join().finally(() => (this.#joining = null));
+    return this.#joining;
+  }
+
+  async #join(): Promise<string> {
+    const subscriptions = [...this.#subscriptions].map(([topic, filter]): [string, Filter] => [topic, filterOf(filter)]);
+    subscriptions.push([retryTopic(this.consumerGroup), "*"]);
+    const pops = { instance: this.#instance, maxReconsumeTimes: this.#maxReconsumeTimes };
+    const { memberId } = await this.#connection.call("join", [{ group: this.consumerGroup, subscriptions, queues: [], consumeFromWhere: this.#consumeFromWhere, pops }]);
+    this.#connection.witness.joined(this.consumerGroup);
+    this.#memberId = memberId;
+    return memberId;
+  }
+
+  async #rejoin(): Promise<void> {
+    while (!this.#isShut && this.#memberId === null && this.#connection.isOpen) {
+      try {
+        await this.#joined();
+      } catch (error) {
+        if (error instanceof BrokerGone || this.#isShut) return;
+        this.#events.emit("error", asMQError(error));
+        await sleep(this.#connection.environment.timers, ERROR_DELAY);
+      }
+    }
+  }
+
+  /** The page goes away: what it has claimed shall not wait for its lock to be noticed. Should it come back, that is others'. */
+  #sayGoodbye(): void {
+    this.#held = new WeakMap();
+    if (this.#memberId === null) return;
+    void this.#connection.callOnce("quit", [{ memberId: this.#memberId, commits: [] }]).catch(() => {});
+  }
+}

@@ -168,7 +168,7 @@ export class Broker {
     this.groups.onPopperGone = (member) => this.pops.gone(member);
     this.groups.claimantOf = (group) => this.pops.claimantOf(group);
     this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
-    this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, reader });
+    this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, pops: this.pops, reader });
     this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });

@@ -32,7 +32,10 @@ export interface Unfinished {
 /** As stored. */
 export type UnfinishedRow = [queueOffset: number, reconsumeTimes: number, messageGroup: string | null, claim: Claim | null];
 
-/** How a group that pops stands in one queue: up to `next` everything is finished, or in the table of what is not. */
+/**
+ * How a group that pops stands in one queue: up to `next` everything is finished, or in the table of what is not. Behind it
+ * there may be, after a start, what an earlier broker has given.
+ */
 export class PopQueue {
   readonly topic: string;
   readonly queueId: number;
@@ -44,6 +47,8 @@ export class PopQueue {
   given = 0;
   /** In the order of their offsets. */
   readonly #unfinished = new Map<number, Unfinished>();
+  /** The highest offset that was ever in it. */
+  #last = -1;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(topic: string, queueId: number) {
@@ -62,6 +67,7 @@ export class PopQueue {
   begin(offset: number | undefined, next: number): void {
     this.#unfinished.clear();
     this.given = 0;
+    this.#last = -1;
     this.offset = offset;
     this.next = next;
   }
@@ -70,9 +76,16 @@ export class PopQueue {
     return this.#unfinished.get(queueOffset);
   }
 
-  /** Behind all that are there. */
   add(queueOffset: number, messageGroup: string | null, reconsumeTimes: number): void {
     this.#unfinished.set(queueOffset, { queueOffset, messageGroup, reconsumeTimes, wasGiven: false, claim: null, isDying: false });
+    if (queueOffset > this.#last) {
+      this.#last = queueOffset;
+      return;
+    }
+    // Only after a start, which knows messages that were given, and not those between them.
+    const sorted = [...this.#unfinished].sort(([a], [b]) => a - b);
+    this.#unfinished.clear();
+    for (const [at, entry] of sorted) this.#unfinished.set(at, entry);
   }
 
   give(entry: Unfinished, claim: Claim): void {
@@ -105,6 +118,7 @@ export class PopQueue {
     const groups = new Set<string>();
     const free: Unfinished[] = [];
     for (const entry of this.#unfinished.values()) {
+      if (entry.queueOffset >= this.next) break;
       const { messageGroup } = entry;
       const isFirst = messageGroup === null || !groups.has(messageGroup);
       if (messageGroup !== null) groups.add(messageGroup);
@@ -119,6 +133,7 @@ export class PopQueue {
     let offset = this.next;
     const done: OffsetRange[] = [];
     for (const { queueOffset } of this.#unfinished.values()) {
+      if (queueOffset >= this.next) break;
       if (at === null) offset = queueOffset;
       else if (queueOffset > at) done.push([at, queueOffset]);
       at = queueOffset + 1;

@@ -138,6 +138,7 @@ export class PopService {
       const found = this.#find(group, member, handle, handle.version);
       if (found !== null) {
         found.queue.finish(found.entry);
+        this.#finishAhead(group, found.queue, found.entry.queueOffset);
         touched.add(found.queue);
         member.group.rate.add(1);
       } else if (!again || !this.#services.offsets.isDone({ group: group.name, ...handle })) refused.push({ index, error: errorToData(voidHandle(handle)) });
@@ -391,6 +392,13 @@ export class PopService {
     const deleted = [...queue.all()].filter(({ queueOffset }) => queueOffset < minOffset);
     for (const entry of deleted) queue.finish(entry);
     if (deleted.length > 0) this.#settle(group, queue);
+  }
+
+  /** A message that was given by an earlier broker, when this one has not yet looked at those before it. */
+  #finishAhead(group: PopGroup, { topic, queueId, next }: PopQueue, queueOffset: number): void {
+    const { offsets } = this.#services;
+    if (queueOffset < next) return;
+    offsets.adoptDone(group.name, topic, queueId, [...offsets.doneBehind(group.name, topic, queueId), [queueOffset, queueOffset + 1]], 0);
   }
 
   /** The group's offset follows, and what is finished behind it is noted as for any other consumer. */

@@ -4,14 +4,15 @@ import type { ConsumeStats, QueueConsumeStats, QueueStats, TopicStats } from "..
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
+import type { PopService } from "./pop.ts";
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import { BROKER_NAME, type Topics } from "./topics.ts";
 
 /** Answers the questions of an operator. */
 export class Stats {
-  readonly #services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; reader: QueueReader };
+  readonly #services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; pops: PopService; reader: QueueReader };
 
-  constructor(services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; reader: QueueReader }) {
+  constructor(services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; pops: PopService; reader: QueueReader }) {
     this.#services = services;
   }
 
@@ -44,7 +45,7 @@ export class Stats {
   }
 
   async #queue(group: string, topic: string, queueId: number): Promise<QueueConsumeStats> {
-    const { groups, offsets, queues } = this.#services;
+    const { groups, offsets, pops, queues } = this.#services;
     const queue = queues.open(topic, queueId);
     const brokerOffset = queue.maxOffset;
     const consumerOffset = Math.max(offsets.get(group, topic, queueId) ?? 0, queue.minOffset);
@@ -58,7 +59,7 @@ export class Stats {
       brokerOffset,
       consumerOffset,
       diff: queue.backlogFrom(consumerOffset),
-      inflight: Math.max(0, received - consumerOffset),
+      inflight: Math.max(0, received - consumerOffset) + pops.claimed(group, topic, queueId),
       lastTimestamp: await this.#storeTime(topic, queueId, consumerOffset - 1),
       ...(owner === undefined ? {} : { clientId: owner.clientId }),
     };

@@ -240,6 +240,22 @@ describe("a consumer's end", () => {
   });
 });
 
+test("who says nothing for long keeps what it has claimed: nobody waits for its fetches", async () => {
+  const here = new NodeOrigin();
+  // Other members would be taken for frozen after 60 ms.
+  here.host = here.newHost({ timers: { after: (delay, run) => systemTimers.after(delay === 10_000 ? 20 : delay, run) } });
+  try {
+    const tab = await here.connect();
+    await (await tab.createProducer({ producerGroup: "p" })).send({ topic: "t", body: "x" });
+    const it = await simple(tab);
+    const [message] = await it.receive(now);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await it.ack(message!);
+  } finally {
+    await here.close();
+  }
+});
+
 describe("the next broker", () => {
   /** Timers that do not take half a minute for the dead of before. */
   const hasty = { after: (delay: number, run: () => void) => systemTimers.after(delay === 30_000 ? 300 : delay, run) };
@@ -323,6 +339,25 @@ describe("a messageGroup", () => {
     await it.changeInvisibleDuration(a1!, 1);
     expect(texts(await it.receive())).toEqual(["a2"]);
     expect(texts(await mq.admin.deadLetters("g"))).toEqual(["a1"]);
+  });
+
+  test("what waits behind a claim is not lost when the next broker hears of later messages first", async () => {
+    await mq.admin.createTopic({ topic: "t", readQueueNums: 1, writeQueueNums: 1 });
+    await send(["a1", "a2"], { messageGroup: "a" });
+    await send(["b1"]);
+    const it = await simple();
+    const [a1, b1] = await it.receive(now);
+    expect((await mq.admin.consumeStats("g")).queues.find(({ topic }) => topic === "t")).toMatchObject({ inflight: 2, diff: 3 });
+    store.onLost("killed");
+    await it.ack(b1!);
+    expect((await mq.admin.consumeStats("g")).diffTotal).toBe(3);
+    store.onLost("killed");
+    expect(await it.receive({ awaitDuration: 0 })).toEqual([]);
+    await it.ack(a1!);
+    const [a2, ...more] = await it.receive(now);
+    expect([a2!.text(), more]).toEqual(["a2", []]);
+    await it.ack(a2!);
+    expect((await mq.admin.consumeStats("g")).diffTotal).toBe(0);
   });
 
   test("one with a long backlog keeps the others neither from their queue's turn nor from other queues for ever", async () => {

@@ -141,7 +141,12 @@ export class PopService {
         this.#finishAhead(group, found.queue, found.entry.queueOffset);
         touched.add(found.queue);
         member.group.rate.add(1);
-      } else if (!again || !this.#services.offsets.isDone({ group: group.name, ...handle })) refused.push({ index, error: errorToData(voidHandle(handle)) });
+        continue;
+      }
+      const queue = group.queues.get(queueKey(handle.topic, handle.queueId));
+      // What was done before may still wait to be durable.
+      if (again && queue !== undefined && this.#services.offsets.isDone({ group: group.name, ...handle })) touched.add(queue);
+      else refused.push({ index, error: errorToData(voidHandle(handle)) });
     }
     if (touched.size > 0) {
       for (const queue of touched) this.#settle(group, queue);

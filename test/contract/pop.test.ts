@@ -5,6 +5,7 @@ import { systemTimers } from "../../src/platform/timers.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { copyOf } from "../support/memory-disk.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { QuotaStore } from "../support/quota-store.ts";
 
 let origin: NodeOrigin;
 let store: MemoryStore;
@@ -170,6 +171,29 @@ describe("ack", () => {
     expect(await ack(mine)).toEqual({ refused: [] });
     expect(pops.claimed("g", "t", at.queueId)).toBe(0);
   });
+});
+
+test("a store without room: a claim holds and an acknowledgement is in doubt; said again when there is room, it is done", async () => {
+  const here = new NodeOrigin();
+  const full = new QuotaStore(here.disk);
+  here.makeStore = () => full;
+  try {
+    const tab = await here.connect({ broker: { defaultTopicQueueNums: 1 } });
+    const sender = await tab.createProducer({ producerGroup: "p" });
+    await sender.send([{ topic: "t", body: "x" }, { topic: "t", body: "y" }]);
+    const [a, b] = [await simple(tab), await simple(tab)];
+    [full.quota, full.reserve] = [0, 0];
+    const messages = await a.receive(now);
+    expect(texts(messages)).toEqual(["x", "y"]);
+    expect(await b.receive({ awaitDuration: 0 })).toEqual([]);
+    await expect(a.ack(messages[0]!)).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    await expect(a.ack(messages[0]!)).rejects.toMatchObject({ code: "STORAGE_FULL", outcome: "unknown" });
+    full.quota = Number.POSITIVE_INFINITY;
+    for (const message of messages) await a.ack(message);
+    expect(here.disk.state.get("offset/g/t")).toEqual({ 0: 2 });
+  } finally {
+    await here.close();
+  }
 });
 
 describe("a message that is not acknowledged in time", () => {

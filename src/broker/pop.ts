@@ -16,6 +16,7 @@ import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import type { Groups, Popper } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
+import { type Claimed, PopGroup } from "./pop-group.ts";
 import { PopQueue, readUnfinished, type Claim, type Unfinished } from "./pop-queue.ts";
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import type { RetryService } from "./retry.ts";
@@ -40,23 +41,7 @@ export interface PopServices {
   timers: Timers;
 }
 
-/** A group whose consumers pop. */
-interface PopGroup {
-  readonly name: string;
-  readonly queues: Map<string, PopQueue>;
-  readonly members: Set<Popper>;
-  /** Calls that wait for a message. */
-  readonly waiting: Set<{ member: Popper; wake: () => void }>;
-  /** Counted, so that nothing slips between a look and the sleep after it. */
-  changes: number;
-  /** Where the next look begins, so that a full queue does not starve the others. */
-  turn: number;
-}
-
-interface Given {
-  queue: PopQueue;
-  entry: Unfinished;
-  claim: Claim;
+interface Given extends Claimed {
   record: Uint8Array;
 }
 
@@ -95,7 +80,7 @@ export class PopService {
 
   stop(): void {
     this.#stopped = true;
-    for (const { waiting } of this.#groups.values()) for (const { wake } of waiting) wake();
+    for (const group of this.#groups.values()) group.changed();
   }
 
   async receive(member: Popper, request: ReceiveRequest): Promise<ReceiveReply> {
@@ -117,12 +102,7 @@ export class PopService {
         const given = await this.#take(group, member, request);
         if (given.length > 0) return await this.#hand(group, given);
         if (isLate || !this.#isAlive(member)) return { records: EMPTY, handles: [] };
-        if (changes !== group.changes) continue;
-        await new Promise<void>((resolve) => {
-          const waiting = { member, wake: () => (group.waiting.delete(waiting), resolve()) };
-          wake = waiting.wake;
-          group.waiting.add(waiting);
-        });
+        if (changes === group.changes) await group.sleep(member, (ends) => (wake = ends));
       }
     } finally {
       cancel();
@@ -150,7 +130,7 @@ export class PopService {
     }
     if (touched.size > 0) {
       for (const queue of touched) this.#settle(group, queue);
-      this.#changed(group);
+      group.changed();
       await this.#keep(group, touched);
     }
     return { refused };
@@ -175,26 +155,20 @@ export class PopService {
     if (group === undefined) return;
     group.members.delete(member);
     this.#takeBack(({ owner }) => owner === member.pops.owner, { group });
-    for (const waiting of group.waiting) if (waiting.member === member) waiting.wake();
+    group.changed((other) => other === member);
     this.#forgetIdle(group);
   }
 
   /** New messages are visible in these queues. */
   published(queues: Iterable<ConsumeQueue>): void {
     for (const { topic } of queues) {
-      for (const group of this.#groups.values()) {
-        group.changes++;
-        for (const { member, wake } of group.waiting) if (member.subscriptions.has(topic)) wake();
-      }
+      for (const group of this.#groups.values()) group.changed((member) => member.subscriptions.has(topic));
     }
   }
 
   /** One who has claims in a group without being in it: it was there before this broker. */
   claimantOf(name: string): string | null {
-    const group = this.#groups.get(name);
-    for (const queue of group?.queues.values() ?? []) {
-      for (const { claim } of queue.all()) if (claim !== null) return `of client "${clientOf(claim.owner)}", which holds claims of ${queueKey(queue.topic, queue.queueId)}`;
-    }
+    for (const { queue, claim } of this.#groups.get(name)?.claims() ?? []) return `of client "${clientOf(claim.owner)}", which holds claims of ${queueKey(queue.topic, queue.queueId)}`;
     return null;
   }
 
@@ -212,7 +186,7 @@ export class PopService {
   #open(name: string): PopGroup {
     const known = this.#groups.get(name);
     if (known !== undefined) return known;
-    const group: PopGroup = { name, queues: new Map(), members: new Set(), waiting: new Set(), changes: 0, turn: 0 };
+    const group = new PopGroup(name);
     this.#groups.set(name, group);
     for (const [topic, row] of this.#services.state.startingWith(`${PREFIX}${name}/`)) {
       if (typeof row === "object" && row !== null) for (const queueId of Object.keys(row)) this.#queue(group, topic, Number(queueId));
@@ -267,7 +241,7 @@ export class PopService {
     } catch (error) {
       if (given.length === 0) throw error;
     }
-    if (given.length === 0 && !this.#hasRoom(group)) {
+    if (given.length === 0 && !group.hasRoom) {
       throw new MQError("FLOW_CONTROL", `Group "${group.name}" has been given ${MAX_CLAIMS} messages that it has not acknowledged.`);
     }
     return given;
@@ -285,7 +259,7 @@ export class PopService {
       this.#dropDeleted(group, queue, stored);
       for (const entry of queue.free()) {
         if (isFull()) return;
-        if (!entry.wasGiven && !this.#hasRoom(group)) break;
+        if (!entry.wasGiven && !group.hasRoom) break;
         const { queueOffset } = entry;
         if (entry.reconsumeTimes > member.pops.maxReconsumeTimes) {
           this.#bury(group, queue, entry);
@@ -308,7 +282,7 @@ export class PopService {
         this.#alarm.by(claim.until);
         given.push({ queue, entry, claim, record });
       }
-      if (isFull() || queue.isBlocked || !this.#hasRoom(group) || queue.next >= stored.maxOffset) return;
+      if (isFull() || queue.isBlocked || !group.hasRoom || queue.next >= stored.maxOffset) return;
       const begin = Math.max(queue.next, stored.minOffset);
       const { offset } = queue;
       const read = await reader.read(stored, begin, filter, max - given.length, FETCH_TARGET_BYTES - bytesOf(given));
@@ -336,30 +310,17 @@ export class PopService {
     return { records: concat(given.map(({ record }) => record), bytesOf(given)), handles };
   }
 
-  #find(group: PopGroup, member: Popper, { topic, queueId, queueOffset, epoch, number }: ClaimHandle, version: number): { queue: PopQueue; entry: Unfinished; claim: Claim } | null {
-    const queue = group.queues.get(queueKey(topic, queueId));
-    const entry = queue?.find(queueOffset);
-    const claim = entry?.claim;
-    if (queue === undefined || entry === undefined || claim === undefined || claim === null) return null;
-    const isSame = claim.owner === member.pops.owner && claim.epoch === epoch && claim.number === number && claim.version === version;
-    return isSame && claim.until > this.#services.clock.monotonic() ? { queue, entry, claim } : null;
+  #find(group: PopGroup, { pops }: Popper, handle: ClaimHandle, version: number): Claimed | null {
+    return group.find(pops.owner, handle, version, this.#services.clock.monotonic());
   }
 
   /** Claims end without an acknowledgement: their messages are free. */
   #takeBack(isOver: (claim: Claim) => boolean, { group, wasSeen = true }: { group?: PopGroup; wasSeen?: boolean } = {}): void {
     for (const each of group === undefined ? this.#groups.values() : [group]) {
-      const touched = new Set<PopQueue>();
-      for (const queue of each.queues.values()) {
-        for (const entry of queue.all()) {
-          if (entry.claim === null || !isOver(entry.claim)) continue;
-          queue.takeBack(entry);
-          if (!wasSeen) entry.reconsumeTimes--;
-          touched.add(queue);
-        }
-      }
+      const touched = each.takeBack(isOver, wasSeen);
       if (touched.size === 0) continue;
       this.#write(each, touched);
-      this.#changed(each);
+      each.changed();
       if (group === undefined) this.#forgetIdle(each);
     }
   }
@@ -368,9 +329,7 @@ export class PopService {
     if (this.#stopped) return Number.POSITIVE_INFINITY;
     this.#takeBack(({ until }) => until <= now);
     let next = Number.POSITIVE_INFINITY;
-    for (const { queues } of this.#groups.values()) {
-      for (const queue of queues.values()) for (const { claim } of queue.all()) if (claim !== null) next = Math.min(next, claim.until);
-    }
+    for (const group of this.#groups.values()) for (const { claim } of group.claims()) next = Math.min(next, claim.until);
     return next;
   }
 
@@ -384,7 +343,7 @@ export class PopService {
       if (this.#services.offsets.isDone(finish)) queue.finish(entry);
       this.#settle(group, queue);
       this.#write(group, [queue]);
-      this.#changed(group);
+      group.changed();
     };
     this.#services.retries.bury(finish, entry.reconsumeTimes, `It was received ${entry.reconsumeTimes} times and never acknowledged.`).then(ended, () => {
       // Nothing has changed; whoever asks next tries again.
@@ -421,30 +380,12 @@ export class PopService {
 
   /** Resolves when the claims of these queues are durable, and all progress with them. */
   async #keep(group: PopGroup, touched: Iterable<PopQueue>): Promise<void> {
-    await Promise.all([...new Set([...touched].map(({ topic }) => topic))].map((topic) => this.#services.state.save(`${PREFIX}${group.name}/${topic}`, this.#row(group, topic))));
+    await Promise.all([...new Set([...touched].map(({ topic }) => topic))].map((topic) => this.#services.state.save(`${PREFIX}${group.name}/${topic}`, group.row(topic, this.#toWall()))));
   }
 
   /** As `keep`, with some later commit: what it does not bring across a crash happens there by itself. */
   #write(group: PopGroup, touched: Iterable<PopQueue>): void {
-    for (const topic of new Set([...touched].map((queue) => queue.topic))) this.#services.state.set(`${PREFIX}${group.name}/${topic}`, this.#row(group, topic));
-  }
-
-  #row(group: PopGroup, topic: string): object {
-    const toWall = this.#toWall();
-    const queues = [...group.queues.values()].filter((queue) => queue.topic === topic).map((queue) => [queue.queueId, queue.rows(toWall)] as const);
-    return Object.fromEntries(queues.filter(([, rows]) => rows.length > 0));
-  }
-
-  /** Something may be there for those who wait. */
-  #changed(group: PopGroup): void {
-    group.changes++;
-    for (const { wake } of group.waiting) wake();
-  }
-
-  #hasRoom(group: PopGroup): boolean {
-    let given = 0;
-    for (const queue of group.queues.values()) given += queue.given;
-    return given < MAX_CLAIMS;
+    for (const topic of new Set([...touched].map((queue) => queue.topic))) this.#services.state.set(`${PREFIX}${group.name}/${topic}`, group.row(topic, this.#toWall()));
   }
 
   #toWall(): number {

@@ -64,7 +64,7 @@ const settleRequest = record({
   ...queue,
   maxReconsumeTimes: integer(0, 2 ** 31 - 1),
   results: list(
-    record({ queueOffset: offset, action: oneOf("retry", "dead"), delayLevel: optional(integer(0, 2 ** 31 - 1)), error: optional(text(MAX_ERROR_TEXT)) }),
+    record({ queueOffset: offset, action: oneOf("retry", "dead"), delayLevel: optional(integer(0, 2 ** 31 - 1)), reconsumeTimes: optional(integer(0, 2 ** 31 - 2)), error: optional(text(MAX_ERROR_TEXT)) }),
     MAX_PULL_BATCH,
   ),
 });

@@ -45,10 +45,10 @@ export class RetryService {
     return { refused };
   }
 
-  #aim(group: string, source: StoredRecord, { action, delayLevel = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {
+  #aim(group: string, source: StoredRecord, { action, delayLevel = 0, reconsumeTimes = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {
     const { schedule, topics } = this.#services;
     const to = sendBack({
-      group, reconsumeTimes: source.reconsumeTimes, delayLevel: action === "dead" ? -1 : delayLevel, maxReconsumeTimes, delayLevels: schedule.delayLevels,
+      group, reconsumeTimes: Math.max(source.reconsumeTimes, reconsumeTimes), delayLevel: action === "dead" ? -1 : delayLevel, maxReconsumeTimes, delayLevels: schedule.delayLevels,
     });
     const origin = source.properties[PROPERTY.RETRY_TOPIC] ?? source.topic;
     const originMsgId = source.properties[PROPERTY.ORIGIN_MESSAGE_ID] ?? idOf(source);

@@ -318,6 +318,8 @@ export interface SettleResult {
   action: "retry" | "dead";
   /** When: a level; 0 or missing = as its failures say. */
   delayLevel?: number;
+  /** How often it was tried in vain where nobody but the consumer has seen it. */
+  reconsumeTimes?: number;
   /** Why. */
   error?: string;
 }

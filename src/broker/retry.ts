@@ -24,17 +24,18 @@ export class RetryService {
   }
 
   /** Answers when all of it is durable or refused, each message by itself. The same call again does nothing twice. */
-  async settle(member: Member, { topic, queueId, maxReconsumeTimes, results }: SettleRequest): Promise<SettleReply> {
+  async settle(member: Member, request: SettleRequest): Promise<SettleReply> {
+    const { topic, queueId, maxReconsumeTimes, results } = request;
     const { groups, mover } = this.#services;
     const group = member.group.name;
-    groups.checkHolds(member, topic, queueId);
+    groups.checkSettles(member, request);
     const refused: SettleReply["refused"] = [];
     const settled = results.map(async (result) => {
       const { queueOffset } = result;
       try {
         await mover.move({ group, topic, queueId, queueOffset }, (source) => {
           // It may have lost the queue while the message was read.
-          groups.checkHolds(member, topic, queueId);
+          groups.checkSettles(member, request);
           return this.#aim(group, source, result, maxReconsumeTimes);
         });
       } catch (error) {

@@ -1,3 +1,4 @@
+import type { MessageModel } from "../model/consume-result.ts";
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
 import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, asTried, type MessageExt } from "../model/message.ts";
@@ -18,6 +19,7 @@ export interface OrderlyConsumptionOptions {
   concurrency: number;
   batchSize: number;
   maxReconsumeTimes: number;
+  messageModel: MessageModel;
   /** How long a queue rests after a failure, ms. */
   suspendTime: number;
   timers: Timers;
@@ -144,11 +146,16 @@ export class OrderlyConsumption {
 
   /** Makes dead letters of those that have failed too often; returns what the broker has taken. */
   async #bury(processQueue: ProcessQueue, failed: Work[], { delayLevel, reason }: Verdict): Promise<Set<Work>> {
-    const { member, maxReconsumeTimes, onError } = this.#options;
+    const { member, maxReconsumeTimes, messageModel, onError } = this.#options;
     const hopeless = failed.filter(({ reconsumeTimes }) => delayLevel < 0 || reconsumeTimes >= maxReconsumeTimes);
     // It was told to stop: that is no failure of the message, which the queue's next owner begins with.
     if (hopeless.length === 0 || processQueue.isDropped) return new Set();
     const error = reason.slice(0, MAX_ERROR_TEXT);
+    if (messageModel === "BROADCASTING") {
+      // Nobody else has given it up, so it is no dead letter.
+      onError(new MQError("INTERNAL_ERROR", `The listener has failed once too often at ${hopeless.map(({ message }) => message.msgId).join(", ")} and goes on without it: ${error}`));
+      return new Set(hopeless);
+    }
     try {
       const { refused } = await member.settle(
         processQueue, maxReconsumeTimes,

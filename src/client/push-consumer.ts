@@ -16,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
 import { OrderlyConsumption } from "./orderly-consumption.ts";
+import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
@@ -37,6 +38,8 @@ export interface PushConsumerOptions extends StandingOptions {
   /** Orderly: how long, ms. Default 1000, at least 10 and at most 30000. */
   suspendCurrentQueueTime?: number;
   consumeFromWhere?: ConsumeFromWhere;
+  /** Store time with which a new group begins, ms, with CONSUME_FROM_TIMESTAMP. Default half an hour ago. */
+  consumeTimestamp?: number;
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
   consumeMessageBatchMaxSize?: number;
@@ -83,7 +86,7 @@ const optionsCheck = record({
   messageModel: optional(oneOf("CLUSTERING", "BROADCASTING")),
   orderly: optional(boolean),
   suspendCurrentQueueTime: optional(integer(0, 2 ** 31 - 1)),
-  consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+  ...startFields,
   consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),
   consumeMessageBatchMaxSize: optional(integer(1, MAX_PULL_BATCH)),
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
@@ -143,7 +146,7 @@ export class PushConsumer {
       subscriptions: new Map(checked.subscriptions),
       queues: [],
       takesRetries: messageModel === "CLUSTERING",
-      consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
+      ...startOf(checked, connection),
       standing: this.#standing,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       pullInterval: checked.pullInterval ?? 0,
@@ -159,13 +162,13 @@ export class PushConsumer {
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
     });
     const common = {
-      member: this.#member, runner, timers, onError,
+      member: this.#member, runner, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
     };
     this.#consumption = orderly
       ? new OrderlyConsumption({ ...common, maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_ORDERLY_RECONSUME_TIMES, suspendTime: checked.suspendCurrentQueueTime ?? DEFAULT_SUSPENSION })
-      : new ConcurrentConsumption({ ...common, maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES, messageModel });
+      : new ConcurrentConsumption({ ...common, maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES });
     const { events } = this.#member;
     events.on("messages", ({ processQueue, messages }) => this.#consumption.take(processQueue, messages));
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));

@@ -52,7 +52,7 @@ async function outcome({ autoCommit, status, reconsumeTimes, maxReconsumeTimes, 
     },
   });
   const consumption = new OrderlyConsumption({
-    runner, timers, concurrency: 1, batchSize: size, suspendTime: 1000, onError: () => {},
+    runner, timers, concurrency: 1, batchSize: size, messageModel: "CLUSTERING", suspendTime: 1000, onError: () => {},
     maxReconsumeTimes: maxReconsumeTimes < 0 ? UNLIMITED : maxReconsumeTimes,
     member: {
       began: () => {},

@@ -1,5 +1,6 @@
 /** Promise 3: per queue in the order of sending; an orderly consumer never sees n+1 before n is finished or a dead letter. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Groups } from "../../src/broker/groups.ts";
 import { ListenerRunner } from "../../src/client/listener-runner.ts";
 import type { ConsumeContext, MessageExt, Producer, PushConsumerOptions, TabMQ } from "../../src/index.ts";
 import { brokerLock, writerLock } from "../../src/protocol/lock-names.ts";
@@ -288,6 +289,78 @@ describe("handover", () => {
     expect(events.indexOf("old is done")).toBeLessThan(events.indexOf("next 1"));
     expect(events).not.toContain("next 0");
     await next.shutdown();
+  });
+
+  /** Frozen at its last try while the broker waits no longer, then thawed: it fails, and asks for a dead letter. */
+  async function thawed(): Promise<{ events: string[]; letters: number }> {
+    let [release, finish] = [(): void => {}, (): void => {}];
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const inHand = new Promise<void>((resolve) => (finish = resolve));
+    const events: string[] = [];
+    const old = await consume(async (message) => {
+      events.push(`old ${message.text()}`);
+      if (events.length === 1) await held;
+      return "RECONSUME_LATER" as const;
+    }, { maxReconsumeTimes: 0 });
+    old.on("error", ({ code }) => events.push(code));
+    await send(2);
+    await until(() => events.length === 1);
+    const groups = origin.host.broker!.groups;
+    const [frozen] = groups.find("g")!.members.values();
+    // It hears nothing.
+    vi.spyOn(frozen!, "changed").mockImplementation(() => {});
+    const tab = await origin.connect();
+    const next = await consume(async (message) => {
+      events.push(`next ${message.text()}`);
+      await inHand;
+    }, {}, tab);
+    groups.onExpired(frozen!);
+    await until(() => events.includes("next 0"));
+    release();
+    await until(async () => events.includes("STALE_GENERATION") || (await mq.admin.deadLetters("g")).length > 0);
+    const letters = (await mq.admin.deadLetters("g")).length;
+    finish();
+    await next.shutdown();
+    return { events, letters };
+  }
+
+  test("a frozen owner is given up: the next begins with its message, and its late settle is refused", async () => {
+    const { events, letters } = await thawed();
+    expect(events.slice(0, 3)).toEqual(["old 0", "next 0", "STALE_GENERATION"]);
+    expect(letters).toBe(0);
+  });
+
+  test("control: were it taken, the message would be a dead letter in the hands of its next owner", async () => {
+    const { join } = Groups.prototype;
+    const members = new Map<string, ReturnType<typeof join>>();
+    vi.spyOn(Groups.prototype, "join").mockImplementation(function remember(this: Groups, ...args) {
+      const member = join.apply(this, args);
+      members.set(member.id, member);
+      return member;
+    });
+    vi.spyOn(Groups.prototype, "memberOf").mockImplementation((_session, id) => members.get(id)!);
+    vi.spyOn(Groups.prototype, "checkHolds").mockImplementation(() => {});
+    expect((await thawed()).letters).toBeGreaterThan(0);
+  });
+
+  test("a tab that dies: the next owner begins with the message that was in its hands, whose failures it does not know", async () => {
+    const tab = await origin.connect();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const events: string[] = [];
+    await consume((message, { attempt }) => {
+      events.push(`dead ${message.text()} ${attempt}`);
+      return message.text() === "0" ? undefined : attempt < 3 ? "RECONSUME_LATER" : held;
+    }, {}, tab);
+    await send(3);
+    await until(() => events.length === 4);
+    // The lock by which the broker knows that it lives is free.
+    const session = [...origin.host.broker!.sessions].find(({ clientId }) => clientId === tab.clientId)!;
+    origin.host.broker!.endSession(session);
+    await consume((message, { attempt }) => void events.push(`next ${message.text()} ${attempt}`), {}, mq);
+    await until(() => events.filter((event) => event.startsWith("next")).length === 2);
+    expect(events).toEqual(["dead 0 1", "dead 1 1", "dead 1 2", "dead 1 3", "next 1 1", "next 2 1"]);
+    release();
   });
 
   test("a worker that dies: the same consumer does not begin the queue anew while its listener is still at it", async () => {

@@ -20,7 +20,7 @@ export class OffsetReset {
     const { groups, offsets, topics, queues, times } = this.#services;
     if (group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     if ((timestamp === null) === (offset === null)) throw new MQError("INVALID_PARAMETER", "resetOffset needs either a timestamp or an offset.", { field: "resetOffset.timestamp" });
-    if (groups.find(group)?.sharing().some(({ isBroadcasting }) => isBroadcasting)) {
+    if ([...(groups.find(group)?.members.values() ?? [])].some(({ isBroadcasting }) => isBroadcasting)) {
       throw new MQError("UNSUPPORTED", `Group "${group}" is broadcasting: its clients keep their offsets themselves.`, { field: "group" });
     }
     const { readQueueNums } = topics.get(topic);

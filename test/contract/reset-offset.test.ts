@@ -200,3 +200,36 @@ describe("a group that is at work", () => {
     }
   });
 });
+
+describe("broadcasting", () => {
+  test("a group whose clients keep their offsets themselves cannot be reset here; it begins at a time as others do", async () => {
+    await send(3);
+    await pause(20);
+    const consumeTimestamp = Date.now();
+    await pause(5);
+    await send(2);
+    const seen: number[] = [];
+    await consume(({ queueOffset }) => void seen.push(queueOffset), { messageModel: "BROADCASTING", consumeFromWhere: "CONSUME_FROM_TIMESTAMP", consumeTimestamp, orderly: true });
+    await until(() => seen.length === 2);
+    expect(seen).toEqual([3, 4]);
+    await expect(mq.admin.resetOffset({ group: "g", topic: "t", offset: 0 })).rejects.toMatchObject({ code: "UNSUPPORTED", field: "group" });
+  });
+
+  test("orderly: what fails rests and is tried again; at its last try it is left out, which is told, and is no dead letter", async () => {
+    await send(2);
+    const seen: string[] = [];
+    const errors: string[] = [];
+    const consumer = await mq.createPushConsumer({
+      consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", messageModel: "BROADCASTING", orderly: true, maxReconsumeTimes: 1, suspendCurrentQueueTime: 10,
+      messageListener: (message, { attempt }) => {
+        seen.push(`${message.text()} ${attempt}`);
+        return message.text() === "0" ? "RECONSUME_LATER" : undefined;
+      },
+    });
+    consumer.on("error", ({ message }) => errors.push(message));
+    await until(() => seen.length === 3);
+    expect(seen).toEqual(["0 1", "0 2", "1 1"]);
+    expect(errors).toEqual([expect.stringContaining("once too often")]);
+    expect(await mq.admin.deadLetters("g")).toEqual([]);
+  });
+});

@@ -9,12 +9,13 @@ export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from 
 export type { AllocateStrategy, StandingOptions } from "./client/standing.ts";
 export type { ReceiveOptions, SimpleConsumer, SimpleConsumerEvents, SimpleConsumerOptions } from "./client/simple-consumer.ts";
 export type { Admin, QueryOptions } from "./client/admin.ts";
+export type { QueueOffset, ResetOffsetOptions } from "./client/offset-reset.ts";
 export type { ResendOptions, ResendResult } from "./client/dead-letters.ts";
 export { ImportError, type ImportResult } from "./client/log-import.ts";
 export type {
   BrokerDiagnostics, ConsumeFromWhere, ConsumerConnection, ConsumerConnections, ConsumeStats, ConsumeType, DamagedRange, Durability, GroupInfo,
   MessageType, OffsetBoundary, PullStatus,
-  QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats,
+  MessageTrack, QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicSpec, TopicStats, TrackType,
 } from "./protocol/api.ts";
 export type { BrokerSettings, FlushDiskType, MutableSettings } from "./protocol/broker-settings.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";

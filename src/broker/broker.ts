@@ -32,7 +32,9 @@ import { Groups } from "./groups.ts";
 import { LogAppender } from "./log-appender.ts";
 import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
+import { MessageTracks } from "./message-tracks.ts";
 import { Mover } from "./mover.ts";
+import { OffsetReset } from "./offset-reset.ts";
 import { Offsets } from "./offsets.ts";
 import { PopService } from "./pop.ts";
 import { QueryService } from "./query.ts";
@@ -42,6 +44,7 @@ import { RetryService } from "./retry.ts";
 import { ScheduleService } from "./schedule.ts";
 import { SendService } from "./send.ts";
 import type { Session } from "./session.ts";
+import { StartOffsets } from "./start-offsets.ts";
 import { Stats } from "./stats.ts";
 import { TimeSearch } from "./time-search.ts";
 import { Topics } from "./topics.ts";
@@ -83,6 +86,9 @@ export class Broker {
   readonly stats: Stats;
   readonly connections: Connections;
   readonly times: TimeSearch;
+  readonly starts: StartOffsets;
+  readonly resets: OffsetReset;
+  readonly tracks: MessageTracks;
   readonly exports: LogExport;
   readonly imports: LogImport;
   readonly queries: QueryService;
@@ -171,12 +177,15 @@ export class Broker {
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, pops: this.pops, reader });
     this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
+    this.starts = new StartOffsets({ offsets: this.#offsets, topics: this.topics, times: this.times });
+    this.resets = new OffsetReset({ groups: this.groups, offsets: this.#offsets, topics: this.topics, queues: this.#queues, times: this.times });
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets, refusal,
       onEnd: () => this.#schedule.start(),
     });
     this.queries = new QueryService(this.#log, this.#keys);
+    this.tracks = new MessageTracks({ groups: this.groups, offsets: this.#offsets, queries: this.queries });
     this.groups.onExpired = (member) => {
       for (const session of this.sessions) if (session.members.has(member)) this.groups.remove(session, member);
     };

@@ -13,7 +13,7 @@ import type { QueueReader } from "./queue-reader.ts";
 import type { Topics } from "./topics.ts";
 
 /** For whom a dead letter that was sent again is finished. */
-const DLQ_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ`;
+export const DLQ_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ`;
 const EVERYTHING = parseTagExpression("*");
 
 /** Shows what a group has given up on, and gives it to the group again. */

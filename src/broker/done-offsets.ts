@@ -70,6 +70,14 @@ export class DoneOffsets {
     this.#keep(group, topic, { ...row, queues: left.length === 0 ? others : { ...others, [queueId]: left } });
   }
 
+  /** All of it is to be given again. */
+  clear(group: string, topic: string, queueId: number): void {
+    const row = this.#rows.get(keyOf(group, topic));
+    if (row?.queues[queueId] === undefined) return;
+    const { [queueId]: _, ...others } = row.queues;
+    this.#keep(group, topic, { ...row, queues: others });
+  }
+
   adopt(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {
     const row = this.#rows.get(keyOf(group, topic)) ?? NEW;
     const sorted = ranges.filter(([from, to]) => from < to).sort(([a], [b]) => a - b);

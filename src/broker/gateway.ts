@@ -21,17 +21,19 @@ const topic = named(checkClientTopic);
 const group = named(checkGroup);
 const queueId = integer(0, MAX_QUEUES_PER_TOPIC - 1);
 const queue = { topic, queueId };
+const resets = optional(offset);
 const memberId = text(MAX_MEMBER_ID_LENGTH);
 
 const sqlFilter = record({ type: oneOf("SQL92"), expression: text(MAX_EXPRESSION_LENGTH) });
 const wasmFilter = record({ type: oneOf("WASM"), module: checkWasmModule });
-const commits = list(record({ ...queue, commitOffset: offset }), MAX_HELD_QUEUES);
+const commits = list(record({ ...queue, commitOffset: offset, resets }), MAX_HELD_QUEUES);
 
 const joinRequest = record({
   group,
   subscriptions: list(pair(topic, anyFilter), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
   queues: list(record(queue), MAX_HELD_QUEUES),
-  consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+  consumeFromWhere: oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET", "CONSUME_FROM_TIMESTAMP"),
+  consumeTimestamp: optional(time),
   consumeType: optional(oneOf("CONSUME_PASSIVELY", "CONSUME_ACTIVELY")),
   allocation: optional(record({ strategy: oneOf(...STRATEGIES, "FUNCTION"), queues: optional(list(record(queue), MAX_HELD_QUEUES)) })),
   replaceSubscription: optional(boolean),
@@ -45,6 +47,7 @@ const heldQueue = record({
   commitOffset: integer(-1, Number.MAX_SAFE_INTEGER),
   nextOffset: offset,
   want: integer(0, MAX_PULL_BATCH),
+  resets,
 });
 
 const fetchRequest = record({
@@ -63,13 +66,15 @@ const allocateReply = record({ memberId, round: offset, shares: nullable(list(tr
 const settleRequest = record({
   memberId,
   ...queue,
+  resets,
   maxReconsumeTimes: integer(0, 2 ** 31 - 1),
   results: list(
-    record({ queueOffset: offset, action: oneOf("retry", "dead"), delayLevel: optional(integer(0, 2 ** 31 - 1)), error: optional(text(MAX_ERROR_TEXT)) }),
+    record({ queueOffset: offset, action: oneOf("retry", "dead"), delayLevel: optional(integer(0, 2 ** 31 - 1)), reconsumeTimes: optional(integer(0, 2 ** 31 - 2)), error: optional(text(MAX_ERROR_TEXT)) }),
     MAX_PULL_BATCH,
   ),
 });
 
+const resetOffsetRequest = record({ group, topic, queueId: nullable(queueId), timestamp: nullable(time), offset: nullable(offset) });
 const deadLettersRequest = record({ group, offset });
 const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
 
@@ -153,13 +158,16 @@ export function serve(port: PortLike, connection: Connection): void {
         return boolean(create, "create") ? broker.topics.forSending(checked) : broker.topics.get(checked);
       }),
     join: (request) =>
-      answer(() => {
+      answer(async () => {
         const { broker, session } = connection.open();
         const checked = joinRequest(request, "join");
+        const { consumeFromWhere, consumeTimestamp = 0 } = checked;
+        const starts = consumeFromWhere === "CONSUME_FROM_TIMESTAMP" ? await broker.starts.at(consumeTimestamp, checked) : undefined;
+        connection.open();
         return broker.filters.bring(session, checked.subscriptions, (modules) => {
           // Making a module ready takes its time.
           connection.open();
-          const member = broker.groups.join(session, checked, modules);
+          const member = broker.groups.join(session, checked, modules, starts);
           return { memberId: member.id, termsVersion: member.group.termsVersion };
         });
       }),
@@ -219,6 +227,8 @@ export function serve(port: PortLike, connection: Connection): void {
     messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
     deadLetters: (request) => answer(() => connection.open().broker.deadLetters.list(deadLettersRequest(request, "deadLetters"))),
     resendDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.resend(resendRequest(request, "resendDeadLetters"))),
+    resetOffset: (request) => answer(() => connection.open().broker.resets.reset(resetOffsetRequest(request, "resetOffset"))),
+    messageTrack: (msgId) => answer(() => connection.open().broker.tracks.of(text(MAX_KEY_LENGTH)(msgId, "msgId"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),

@@ -6,7 +6,7 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QuitRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
@@ -46,8 +46,8 @@ export class Groups {
     return this.#groups.get(group);
   }
 
-  /** `modules`: the filters in WebAssembly that the request brings along, by topic. */
-  join(session: Session, request: JoinRequest, modules: ReadonlyMap<string, Subscription> = new Map()): Member {
+  /** `modules`: the filters in WebAssembly that the request brings along, by topic. `starts`: where it begins, by queueKey, when it begins at a time. */
+  join(session: Session, request: JoinRequest, modules: ReadonlyMap<string, Subscription> = new Map(), starts: ReadonlyMap<string, number> = new Map()): Member {
     if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }
@@ -78,8 +78,8 @@ export class Groups {
     session.members.add(member);
     for (const other of displaced) this.#displace(other, terms);
     // What is to be tried again is the group's own, whenever it joins.
-    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : consumeFromWhere);
-    if (broadcast !== undefined) this.#beginBroadcast(member, broadcast);
+    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : consumeFromWhere, starts);
+    if (broadcast !== undefined) this.#beginBroadcast(member, broadcast, starts);
     this.#rebalance(group);
     this.#watchExpiry();
     return member;
@@ -145,9 +145,13 @@ export class Groups {
     if (member.isBroadcasting) return this.#broadcastQueues(member);
     const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     const { offsets } = this.#services;
-    return queues.map(({ topic, queueId }) => ({
-      topic, queueId, offset: this.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
-    }));
+    return queues.map(({ topic, queueId }) => {
+      const resets = member.group.resets.get(queueKey(topic, queueId));
+      return {
+        topic, queueId, offset: this.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
+        ...(resets !== undefined && { resets }),
+      };
+    });
   }
 
   /** May this member be given messages of the queue now? */
@@ -163,6 +167,26 @@ export class Groups {
     const key = queueKey(topic, queueId);
     const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId);
     if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
+  }
+
+  /** The group goes on at this offset, also where it is at work: what its members have in hand from before is void. Resolves when that is durable. */
+  reset(name: string, topic: string, queueId: number, offset: number): Promise<void> {
+    const group = this.#groups.get(name);
+    const key = queueKey(topic, queueId);
+    if (group !== undefined) {
+      group.resets.set(key, (group.resets.get(key) ?? 0) + 1);
+      for (const member of group.members.values()) {
+        if (group.owner.get(key) === member || member.picked?.some((queue) => keyOf(queue) === key)) member.changed();
+      }
+    }
+    return this.#services.offsets.reset(name, topic, queueId, offset);
+  }
+
+  /** Throws STALE_GENERATION for what was received before a reset. */
+  checkSettles(member: Member, { topic, queueId, resets = 0 }: Pick<SettleRequest, "topic" | "queueId" | "resets">): void {
+    this.checkHolds(member, topic, queueId);
+    const key = queueKey(topic, queueId);
+    if (resets !== (member.group.resets.get(key) ?? 0)) throw new MQError("STALE_GENERATION", `The queue ${key} was begun anew for the group.`);
   }
 
   startOffset(group: string, topic: string, queueId: number): number {
@@ -192,22 +216,25 @@ export class Groups {
    * A group begins at a topic: each queue it has no offset for gets one now. Exact: what is sent from here on is
    * consumed, also in queues and topics that come into being later, which begin at their first message.
    */
-  #beginAt(group: string, topic: string, where: ConsumeFromWhere): void {
+  #beginAt(group: string, topic: string, where: ConsumeFromWhere, starts: ReadonlyMap<string, number> = new Map()): void {
     const { topics, queues, offsets } = this.#services;
     const count = topics.find(topic)?.readQueueNums ?? 0;
-    const atEnd = where === "CONSUME_FROM_LAST_OFFSET" && !offsets.isBereft(group);
+    const atBegin = where === "CONSUME_FROM_FIRST_OFFSET" || offsets.isBereft(group);
     offsets.begin(group, topic);
     for (let queueId = 0; queueId < count; queueId++) {
       if (offsets.get(group, topic, queueId) !== undefined) continue;
       const { minOffset, maxOffset } = queues.open(topic, queueId);
-      offsets.commit(group, topic, queueId, atEnd ? maxOffset : minOffset, maxOffset);
+      const start = starts.get(queueKey(topic, queueId)) ?? maxOffset;
+      offsets.commit(group, topic, queueId, atBegin ? minOffset : Math.min(Math.max(start, minOffset), maxOffset), maxOffset);
     }
   }
 
-  #commit(member: Member, queue: { topic: string; queueId: number; commitOffset: number }): void {
+  #commit(member: Member, queue: QueueCommit): void {
     const { offsets, queues } = this.#services;
     if (member.isBroadcasting) return void member.progress.set(queueKey(queue.topic, queue.queueId), queue.commitOffset);
     this.checkHolds(member, queue.topic, queue.queueId);
+    // From before a reset, which the member has yet to hear of.
+    if ((queue.resets ?? 0) !== (member.group.resets.get(keyOf(queue)) ?? 0)) return;
     const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
     const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? queues.firstOffset;
@@ -266,15 +293,16 @@ export class Groups {
   }
 
   /** Where a member that keeps its own offsets is; where nothing is kept, it begins as it says. */
-  #beginBroadcast(member: Member, { topics: known, offsets }: BroadcastProgress): void {
+  #beginBroadcast(member: Member, { topics: known, offsets }: BroadcastProgress, starts: ReadonlyMap<string, number>): void {
     const kept = new Map(offsets.map((queue) => [keyOf(queue), queue.commitOffset]));
     for (const topic of member.subscriptions.keys()) {
       for (const { queueId } of this.#queuesOf(topic)) {
         const { minOffset, maxOffset } = this.#services.queues.open(topic, queueId);
         const offset = kept.get(queueKey(topic, queueId));
-        const atEnd = member.consumeFromWhere === "CONSUME_FROM_LAST_OFFSET" && !known.includes(topic);
+        const atBegin = member.consumeFromWhere === "CONSUME_FROM_FIRST_OFFSET" || known.includes(topic);
+        const start = starts.get(queueKey(topic, queueId)) ?? maxOffset;
         // Beyond the end: the queue that was meant is gone, and all that there is is new.
-        const begin = offset !== undefined && offset <= maxOffset ? offset : offset === undefined && atEnd ? maxOffset : minOffset;
+        const begin = offset !== undefined && offset <= maxOffset ? offset : offset === undefined && !atBegin ? Math.min(Math.max(start, minOffset), maxOffset) : minOffset;
         member.progress.set(queueKey(topic, queueId), begin);
       }
     }

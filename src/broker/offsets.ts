@@ -71,6 +71,13 @@ export class Offsets {
     this.#move(group, topic, queueId, offset);
   }
 
+  /** The group begins anew here: what it has done behind that is void. Resolves when that is durable. */
+  reset(group: string, topic: string, queueId: number, offset: number): Promise<void> {
+    this.#move(group, topic, queueId, offset);
+    this.#done.clear(group, topic, queueId);
+    return this.#state.save(`${PREFIX}${group}/${topic}`, this.#topics(group).get(topic));
+  }
+
   /** The record at `position` of the log takes the place of this message; call it when that is durable. */
   finish(finish: Finish, position: number): void {
     const { group, topic, queueId, queueOffset } = finish;

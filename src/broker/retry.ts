@@ -25,17 +25,18 @@ export class RetryService {
   }
 
   /** Answers when all of it is durable or refused, each message by itself. The same call again does nothing twice. */
-  async settle(member: Member, { topic, queueId, maxReconsumeTimes, results }: SettleRequest): Promise<SettleReply> {
+  async settle(member: Member, request: SettleRequest): Promise<SettleReply> {
+    const { topic, queueId, maxReconsumeTimes, results } = request;
     const { groups, mover } = this.#services;
     const group = member.group.name;
-    groups.checkHolds(member, topic, queueId);
+    groups.checkSettles(member, request);
     const refused: SettleReply["refused"] = [];
     const settled = results.map(async (result) => {
       const { queueOffset } = result;
       try {
         await mover.move({ group, topic, queueId, queueOffset }, (source) => {
           // It may have lost the queue while the message was read.
-          groups.checkHolds(member, topic, queueId);
+          groups.checkSettles(member, request);
           return this.#aim(group, source, result, maxReconsumeTimes);
         });
       } catch (error) {
@@ -52,10 +53,10 @@ export class RetryService {
     return this.#services.mover.move(finish, (source) => this.#aim(finish.group, { ...source, reconsumeTimes: reconsumeTimes - 1 }, dead, 0));
   }
 
-  #aim(group: string, source: StoredRecord, { action, delayLevel = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {
+  #aim(group: string, source: StoredRecord, { action, delayLevel = 0, reconsumeTimes = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {
     const { schedule, topics } = this.#services;
     const to = sendBack({
-      group, reconsumeTimes: source.reconsumeTimes, delayLevel: action === "dead" ? -1 : delayLevel, maxReconsumeTimes, delayLevels: schedule.delayLevels,
+      group, reconsumeTimes: Math.max(source.reconsumeTimes, reconsumeTimes), delayLevel: action === "dead" ? -1 : delayLevel, maxReconsumeTimes, delayLevels: schedule.delayLevels,
     });
     const origin = source.properties[PROPERTY.RETRY_TOPIC] ?? source.topic;
     const originMsgId = source.properties[PROPERTY.ORIGIN_MESSAGE_ID] ?? idOf(source);

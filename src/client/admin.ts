@@ -4,13 +4,14 @@ import { parseOffsetMsgId } from "../model/message-id.ts";
 import { checkClientTopic, checkGroup, isCopyTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { BROKER_ADDRESS, decodeRecords } from "../model/record-codec.ts";
-import type { ConsumerConnections, ConsumeStats, GroupInfo, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
+import type { ConsumerConnections, ConsumeStats, GroupInfo, MessageTrack, OffsetBoundary, QueryReply, QueryRequest, QueueStats, TopicConfig, TopicSpec, TopicStats } from "../protocol/api.ts";
 import { type BrokerSettings, type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import { topicSpec } from "../protocol/topic-spec.ts";
 import { filled, integer, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
 import { MQError } from "../model/errors.ts";
 import type { Connection } from "./connection.ts";
 import { deadLetters, type ResendOptions, resendDeadLetters, resendOptions, type ResendResult } from "./dead-letters.ts";
+import { type QueueOffset, resetOffset, type ResetOffsetOptions } from "./offset-reset.ts";
 import { exportLog } from "./log-export.ts";
 import { importLog, type ImportResult } from "./log-import.ts";
 import { refuseNotBuilt } from "./not-built.ts";
@@ -161,6 +162,22 @@ export class Admin {
   /** Gives dead letters to their group again, and to no other, as messages that were never tried. Each that is resent is no dead letter any more, in one transaction. */
   async resendDeadLetters(options: ResendOptions): Promise<ResendResult> {
     return resendDeadLetters(this.#connection, resendOptions(options, "resendDeadLetters"));
+  }
+
+  /**
+   * A group begins anew, at a time or at an offset, whether it is at work or not: what its consumers have in hand is told to
+   * stop, and finishes without moving the offset. Resolves with where each queue goes on, when that is durable.
+   */
+  async resetOffset(options: ResetOffsetOptions): Promise<QueueOffset[]> {
+    return resetOffset(this.#connection, options);
+  }
+
+  /**
+   * What has become of a message, for each group that has been at its topic.
+   * @throws MQError NO_MESSAGE: there is none with this id, or no more
+   */
+  async messageTrack(msgId: string): Promise<MessageTrack[]> {
+    return this.#connection.call("messageTrack", [messageId(msgId, "msgId")]);
   }
 
   /** One call is bounded, in bytes and in work; this goes on until there is no more. */

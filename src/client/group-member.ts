@@ -26,6 +26,7 @@ export interface MemberOptions extends FlowLimits {
   /** How long to rest after messages have come, ms. */
   pullInterval?: number;
   consumeFromWhere: ConsumeFromWhere;
+  consumeTimestamp?: number | undefined;
   standing: Standing;
 }
 
@@ -176,7 +177,9 @@ export class GroupMember {
   async settle(processQueue: ProcessQueue, maxReconsumeTimes: number, results: SettleResult[]): Promise<SettleReply> {
     if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
     const { topic, queueId } = processQueue.queue;
-    const reply = await this.#connection.callOnce("settle", [{ memberId: this.#memberId, topic, queueId, maxReconsumeTimes, results }], { timeout: CALL_TIMEOUT });
+    const { resets } = processQueue;
+    const request = { memberId: this.#memberId, topic, queueId, maxReconsumeTimes, results, ...(resets !== undefined && { resets }) };
+    const reply = await this.#connection.callOnce("settle", [request], { timeout: CALL_TIMEOUT });
     const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
     for (const { queueOffset } of results) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
     return reply;
@@ -202,10 +205,11 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, takesRetries, consumeFromWhere, standing } = this.#options;
+    const { group, subscriptions, queues, takesRetries, consumeFromWhere, consumeTimestamp, standing } = this.#options;
+    const start = consumeTimestamp === undefined ? { consumeFromWhere } : { consumeFromWhere, consumeTimestamp };
     const filters = [...subscriptions].map(([topic, selector]): [string, Filter] => [topic, filterOf(selector)]);
     if (takesRetries) filters.push([retryTopic(group), "*"]);
-    const request = { group, subscriptions: filters, queues, consumeFromWhere, ...joinTerms(standing, this.#termsVersion) };
+    const request = { group, subscriptions: filters, queues, ...start, ...joinTerms(standing, this.#termsVersion) };
     const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});

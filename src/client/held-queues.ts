@@ -33,9 +33,9 @@ export class HeldQueues {
    * The same, by queue, until the broker has answered that it knows: an answer that was on its way meanwhile may give
    * the queue back to us at an offset that is older than our progress.
    */
-  readonly #untold = new Map<string, number>();
-  /** Queues given back to us before we had let them go. */
-  readonly #returning = new Set<string>();
+  readonly #untold = new Map<string, QueueCommit>();
+  /** Queues given back to us, or begun anew by an admin, before we had let them go. */
+  readonly #returning = new Map<string, AssignedQueue>();
   readonly #paused = new Set<string>();
   /** Nothing more is wanted for a while. */
   isResting = false;
@@ -59,7 +59,7 @@ export class HeldQueues {
   /** Begins a queue anew at an offset; what was received of it is forgotten. */
   restart(processQueue: ProcessQueue, offset: number): void {
     this.#drop(processQueue);
-    this.#held.set(keyOf(processQueue.queue), new ProcessQueue(processQueue.queue, offset));
+    this.#held.set(keyOf(processQueue.queue), new ProcessQueue(processQueue.queue, offset, [], processQueue.resets));
   }
 
   pause(queue: QueueRef): void {
@@ -101,7 +101,7 @@ export class HeldQueues {
   }
 
   told(released: QueueCommit[]): void {
-    for (const queue of released) if (this.#untold.get(keyOf(queue)) === queue.commitOffset) this.#untold.delete(keyOf(queue));
+    for (const queue of released) if (this.#untold.get(keyOf(queue)) === queue) this.#untold.delete(keyOf(queue));
   }
 
   tellAgain(released: QueueCommit[]): void {
@@ -129,12 +129,18 @@ export class HeldQueues {
       this.#letGo(processQueue);
     }
     const assigned: MessageQueue[] = [];
-    for (const [key, { topic, queueId, offset, done }] of wanted) {
+    for (const [key, given] of wanted) {
       const held = this.#held.get(key);
-      if (held?.isDropped) this.#returning.add(key);
+      if (held?.isDropped || (held !== undefined && held.resets !== given.resets)) this.#returning.set(key, given);
+      if (held?.isDropped === false && held.resets !== given.resets) {
+        this.#drop(held);
+        this.#letGo(held);
+      }
       if (held !== undefined) continue;
+      const { topic, queueId, offset, done, resets } = given;
       const queue = { topic, queueId, brokerName };
-      this.#held.set(key, new ProcessQueue(queue, Math.max(offset, this.#untold.get(key) ?? 0), done));
+      const untold = this.#untold.get(key);
+      this.#held.set(key, new ProcessQueue(queue, untold?.resets === resets ? Math.max(offset, untold?.commitOffset ?? 0) : offset, done, resets));
       assigned.push(queue);
     }
     return { assigned, revoked };
@@ -186,9 +192,9 @@ export class HeldQueues {
   }
 
   #describe(processQueue: ProcessQueue): HeldQueue {
-    const { queue, commitOffset, nextOffset, isDropped } = processQueue;
+    const { queue, commitOffset, nextOffset, isDropped, resets } = processQueue;
     const want = isDropped || this.isResting || this.isPaused(queue) ? 0 : this.#room(processQueue);
-    return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want };
+    return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want, ...(resets !== undefined && { resets }) };
   }
 
   #room({ bytes, span, size }: ProcessQueue): number {
@@ -207,13 +213,17 @@ export class HeldQueues {
     const key = keyOf(processQueue.queue);
     if (processQueue.running > 0 || this.#held.get(key) !== processQueue) return;
     this.#held.delete(key);
-    // It came back while a listener was still at it: go on behind what is done.
-    if (this.#returning.delete(key)) {
-      this.#held.set(key, new ProcessQueue(processQueue.queue, processQueue.commitOffset, processQueue.done));
+    const given = this.#returning.get(key);
+    this.#returning.delete(key);
+    if (given !== undefined) {
+      // It came back while a listener was still at it: go on behind what is done, unless that is void.
+      const { offset, done } = given.resets === processQueue.resets ? { offset: processQueue.commitOffset, done: processQueue.done } : given;
+      this.#held.set(key, new ProcessQueue(processQueue.queue, offset, done, given.resets));
       return;
     }
-    this.#released.push(commitOf(processQueue));
-    this.#untold.set(key, processQueue.commitOffset);
+    const commit = commitOf(processQueue);
+    this.#released.push(commit);
+    this.#untold.set(key, commit);
   }
 }
 
@@ -221,6 +231,6 @@ function keyOf({ topic, queueId }: QueueRef): string {
   return queueKey(topic, queueId);
 }
 
-function commitOf({ queue, commitOffset }: ProcessQueue): QueueCommit {
-  return { topic: queue.topic, queueId: queue.queueId, commitOffset };
+function commitOf({ queue, commitOffset, resets }: ProcessQueue): QueueCommit {
+  return { topic: queue.topic, queueId: queue.queueId, commitOffset, ...(resets !== undefined && { resets }) };
 }

@@ -3,8 +3,13 @@ import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 
-/** Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. */
-export type ConsumeResult = "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void;
+/**
+ * Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. The others are
+ * for an orderly consumer: SUSPEND_CURRENT_QUEUE_A_MOMENT fails likewise, COMMIT and ROLLBACK go with `autoCommit = false`.
+ */
+export type ConsumeResult =
+  | "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void
+  | "SUCCESS" | "SUSPEND_CURRENT_QUEUE_A_MOMENT" | "COMMIT" | "ROLLBACK";
 
 export interface ConsumeContext {
   queue: MessageQueue;
@@ -16,6 +21,10 @@ export interface ConsumeContext {
   delayLevelWhenNextConsume: number;
   /** Set it to say how far a batch was consumed: the place of the last message that was, -1 = none. Those behind it are tried again. */
   ackIndex: number;
+  /** Orderly: how long the queue rests when this call fails, ms, 10 to 30000; -1 = as the consumer's suspendCurrentQueueTime says. */
+  suspend(ms: number): void;
+  /** Orderly: set it to false and what is consumed is committed by a later call that answers COMMIT, or begun again by one that answers ROLLBACK. */
+  autoCommit: boolean;
 }
 
 export type MessageListener = (message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
@@ -24,9 +33,16 @@ export type BatchListener = (messages: MessageExt[], context: ConsumeContext) =>
 /** What to do when a listener throws: try again, or say so and go on as if it had succeeded. */
 export type ExceptionPolicy = "retry" | "skip";
 
+type Answer = "SUCCESS" | "FAILURE" | "COMMIT" | "ROLLBACK";
+
 /** How a call of a listener ended. */
 export interface Verdict {
   isSuccess: boolean;
+  /** The same, as it matters to an orderly consumer. */
+  answer: Answer;
+  autoCommit: boolean;
+  /** ms; -1 = the listener did not say. */
+  suspendTime: number;
   ackIndex: number;
   delayLevel: number;
   /** Why what was not consumed was not. */
@@ -36,6 +52,7 @@ export interface Verdict {
 export interface ListenerRunnerOptions {
   listener: BatchListener;
   group: string;
+  orderly?: boolean;
   /** ms */
   timeout: number;
   exceptionPolicy: ExceptionPolicy;
@@ -56,13 +73,21 @@ export class ListenerRunner {
   }
 
   async run(messages: MessageExt[], { queue, attempt }: Pick<ConsumeContext, "queue" | "attempt">, abort: AbortController): Promise<Verdict> {
-    const context: ConsumeContext = { queue: { ...queue }, attempt, signal: abort.signal, delayLevelWhenNextConsume: 0, ackIndex: ALL };
-    const end = await this.#call(messages, context, abort);
-    return { ...end, ackIndex: int(context.ackIndex, ALL), delayLevel: int(context.delayLevelWhenNextConsume, 0) };
+    let suspendTime = -1;
+    const suspend = (ms: number): void => void (suspendTime = int(ms, -1));
+    const context: ConsumeContext = { queue: { ...queue }, attempt, signal: abort.signal, delayLevelWhenNextConsume: 0, ackIndex: ALL, suspend, autoCommit: true };
+    const { answer, reason } = await this.#call(messages, context, abort);
+    return {
+      isSuccess: answer === "SUCCESS" || answer === "COMMIT",
+      answer, reason, suspendTime,
+      autoCommit: context.autoCommit,
+      ackIndex: int(context.ackIndex, ALL),
+      delayLevel: int(context.delayLevelWhenNextConsume, 0),
+    };
   }
 
-  async #call(messages: MessageExt[], context: ConsumeContext, abort: AbortController): Promise<{ isSuccess: boolean; reason: string }> {
-    const { listener, group, timeout, exceptionPolicy, timers, onError } = this.#options;
+  async #call(messages: MessageExt[], context: ConsumeContext, abort: AbortController): Promise<{ answer: Answer; reason: string }> {
+    const { listener, group, orderly = false, timeout, exceptionPolicy, timers, onError } = this.#options;
     let cancel: Cancel = () => {};
     const late = new Promise<typeof LATE>((resolve) => {
       cancel = timers.after(timeout, () => resolve(LATE));
@@ -73,18 +98,31 @@ export class ListenerRunner {
         const error = new MQError("DEADLINE_EXCEEDED", `The listener of group "${group}" took longer than ${timeout} ms.`, { outcome: "unknown" });
         abort.abort(error);
         onError(error);
-        return { isSuccess: false, reason: error.message };
+        return { answer: "FAILURE", reason: error.message };
       }
-      if (result === "RECONSUME_LATER" || result === null) return { isSuccess: false, reason: `The listener answered ${String(result)}.` };
-      if (result === undefined || result === "CONSUME_SUCCESS") return { isSuccess: true, reason: "The listener left it out by ackIndex." };
-      throw new MQError("INVALID_PARAMETER", `it answered ${textOf(result)}; known answers are "CONSUME_SUCCESS", "RECONSUME_LATER", null and nothing`);
+      const answer = answerOf(result, orderly);
+      if (answer === "SUCCESS" || answer === "COMMIT") return { answer, reason: "The listener left it out by ackIndex." };
+      return { answer, reason: `The listener answered ${String(result)}.` };
     } catch (cause) {
       onError(new MQError("INTERNAL_ERROR", `The listener of group "${group}" failed: ${textOf(cause)}`, { cause }));
-      return { isSuccess: exceptionPolicy === "skip", reason: textOf(cause) };
+      return { answer: exceptionPolicy === "skip" ? "SUCCESS" : "FAILURE", reason: textOf(cause) };
     } finally {
       cancel();
     }
   }
+}
+
+const ANSWERS = new Map<unknown, Answer>([[undefined, "SUCCESS"], ["CONSUME_SUCCESS", "SUCCESS"], ["RECONSUME_LATER", "FAILURE"], [null, "FAILURE"]]);
+const ORDERLY_ANSWERS = new Map<unknown, Answer>([
+  ...ANSWERS, ["SUCCESS", "SUCCESS"], ["SUSPEND_CURRENT_QUEUE_A_MOMENT", "FAILURE"], ["COMMIT", "COMMIT"], ["ROLLBACK", "ROLLBACK"],
+]);
+
+function answerOf(result: unknown, orderly: boolean): Answer {
+  const known = orderly ? ORDERLY_ANSWERS : ANSWERS;
+  const answer = known.get(result);
+  if (answer !== undefined) return answer;
+  const names = [...known.keys()].filter((name) => typeof name === "string").map((name) => `"${name}"`);
+  throw new MQError("INVALID_PARAMETER", `it answered ${textOf(result)}; known answers are ${names.join(", ")}, null and nothing`);
 }
 
 /** What a listener has set; what it should have been, when that is no number for it. */

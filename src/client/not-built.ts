@@ -8,8 +8,8 @@ import { assert } from "../platform/assert.ts";
 export const NOT_BUILT = {
   mq: ["createTransactionProducer"],
   admin: [
-    "deleteTopic", "topicRoute", "createGroup", "deleteGroup", "resetOffset",
-    "messageTrack", "messageTrace", "brokerStats", "cluster",
+    "deleteTopic", "topicRoute", "createGroup", "deleteGroup",
+    "messageTrace", "brokerStats", "cluster",
     "persistStorage", "destroy",
   ],
   producer: ["request", "recall"],

@@ -21,8 +21,12 @@ export class ProcessQueue {
   /** Finished for the group, although its offset is before them. */
   #done: OffsetRange[];
 
-  constructor(queue: MessageQueue, offset: number, done: readonly OffsetRange[] = []) {
+  /** Which beginning of the queue this is: an admin may begin it anew. */
+  readonly resets: number | undefined;
+
+  constructor(queue: MessageQueue, offset: number, done: readonly OffsetRange[] = [], resets?: number) {
     this.queue = queue;
+    this.resets = resets;
     this.nextOffset = offset;
     this.#done = [...done];
   }

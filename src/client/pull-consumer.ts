@@ -8,10 +8,11 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import type { ConsumeFromWhere, PullStatus, QueueRef } from "../protocol/api.ts";
-import { boolean, integer, list, named, offset, oneOf, optional, record, time } from "../protocol/validate.ts";
+import { boolean, integer, list, named, offset, optional, record, time } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
+import { type Start, startFields, startOf } from "./start.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
 import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
@@ -23,6 +24,8 @@ export interface PullConsumerOptions extends StandingOptions {
   /** What an earlier `poll` gave counts as consumed when the next one is called. Default true. */
   autoCommit?: boolean;
   consumeFromWhere?: ConsumeFromWhere;
+  /** Store time with which a new group begins, ms, with CONSUME_FROM_TIMESTAMP. Default half an hour ago. */
+  consumeTimestamp?: number;
   /** Messages of one queue that are fetched at once, ahead of `poll`; more is faster and takes more memory. Default 32, at most 1024. */
   pullBatchSize?: number;
 }
@@ -47,7 +50,7 @@ const optionsCheck = record({
   allocateMessageQueueStrategy: optional(allocateStrategy),
   replaceSubscription: optional(boolean),
   autoCommit: optional(boolean),
-  consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+  ...startFields,
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
 });
 const pollCheck = record({ timeout: optional(integer(0, 2 ** 31 - 1)), max: optional(integer(1, MAX_PULL_BATCH)) });
@@ -66,7 +69,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #events = new Events<ConsumerEvents>();
   readonly #connection: Connection;
   readonly #autoCommit: boolean;
-  readonly #consumeFromWhere: ConsumeFromWhere;
+  readonly #begin: Start;
   readonly #pullBatchSize: number;
   readonly #standing: Standing;
   readonly #subscriptions = new Map<string, MessageSelector>();
@@ -89,7 +92,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.consumerGroup = checked.consumerGroup;
     this.#connection = connection;
     this.#autoCommit = checked.autoCommit ?? true;
-    this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
+    this.#begin = startOf(checked, connection);
     this.#pullBatchSize = checked.pullBatchSize ?? DEFAULT_PULL_BATCH;
     this.#standing = standingOf(connection, checked, "CONSUME_ACTIVELY");
     this.#onShutdown = onShutdown;
@@ -247,7 +250,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       group: this.consumerGroup,
       subscriptions: this.#subscriptions,
       queues,
-      consumeFromWhere: this.#consumeFromWhere,
+      ...this.#begin,
       standing: this.#standing,
       pullBatchSize: this.#pullBatchSize,
       thresholdForQueue: DEFAULT_THRESHOLD_FOR_QUEUE,

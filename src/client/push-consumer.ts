@@ -15,6 +15,8 @@ import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
+import { OrderlyConsumption } from "./orderly-consumption.ts";
+import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
@@ -31,7 +33,13 @@ export interface PushConsumerOptions extends StandingOptions {
    * and keeps its offsets in the browser's storage, where it finds them again if `connect` is given a `clientId`.
    */
   messageModel?: MessageModel;
+  /** One call of the listener at a time for each queue, in the queue's order; a failure makes the queue rest. Default false. */
+  orderly?: boolean;
+  /** Orderly: how long, ms. Default 1000, at least 10 and at most 30000. */
+  suspendCurrentQueueTime?: number;
   consumeFromWhere?: ConsumeFromWhere;
+  /** Store time with which a new group begins, ms, with CONSUME_FROM_TIMESTAMP. Default half an hour ago. */
+  consumeTimestamp?: number;
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
   consumeMessageBatchMaxSize?: number;
@@ -47,7 +55,7 @@ export interface PushConsumerOptions extends StandingOptions {
   consumeConcurrentlyMaxSpan?: number;
   /** A listener that takes longer is told to stop and its message is tried again, ms. Default 15 min. */
   consumeTimeout?: number;
-  /** How often a message is tried again before it becomes a dead letter. Default 16. */
+  /** How often a message is tried again before it becomes a dead letter. Default 16; of an orderly consumer 2147483647. */
   maxReconsumeTimes?: number;
   /** `skip`: a listener's error is reported, and its message counts as consumed. Default `retry`. */
   exceptionPolicy?: ExceptionPolicy;
@@ -76,7 +84,9 @@ const optionsCheck = record({
   allocateMessageQueueStrategy: optional(allocateStrategy),
   replaceSubscription: optional(boolean),
   messageModel: optional(oneOf("CLUSTERING", "BROADCASTING")),
-  consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
+  orderly: optional(boolean),
+  suspendCurrentQueueTime: optional(integer(0, 2 ** 31 - 1)),
+  ...startFields,
   consumeConcurrency: optional(integer(1, MAX_CONSUME_CONCURRENCY)),
   consumeMessageBatchMaxSize: optional(integer(1, MAX_PULL_BATCH)),
   pullBatchSize: optional(integer(1, MAX_PULL_BATCH)),
@@ -105,13 +115,16 @@ const SHUTDOWN_PATIENCE = 5000;
 
 const DEFAULT_CONSUME_TIMEOUT = 15 * 60_000;
 const DEFAULT_CONCURRENCY = 20;
+/** What is to be in order is tried until it works. */
+const MAX_ORDERLY_RECONSUME_TIMES = 2 ** 31 - 1;
+const DEFAULT_SUSPENSION = 1000;
 
 /** Gets messages handed to its listener, sharing the queues with the other members of its group. Made by `mq.createPushConsumer`. */
 export class PushConsumer {
   readonly consumerGroup: string;
   readonly #events = new Events<ConsumerEvents>();
   readonly #member: GroupMember;
-  readonly #consumption: ConcurrentConsumption;
+  readonly #consumption: ConcurrentConsumption | OrderlyConsumption;
   readonly #standing: Standing;
   readonly #onShutdown: (consumer: PushConsumer) => void;
   #closing: Promise<void> | null = null;
@@ -133,26 +146,29 @@ export class PushConsumer {
       subscriptions: new Map(checked.subscriptions),
       queues: [],
       takesRetries: messageModel === "CLUSTERING",
-      consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
+      ...startOf(checked, connection),
       standing: this.#standing,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       pullInterval: checked.pullInterval ?? 0,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
       thresholdSizeForQueue: checked.pullThresholdSizeForQueue ?? DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
-      maxSpan: checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN,
+      // An orderly consumer finishes nothing out of turn.
+      maxSpan: checked.orderly ? Infinity : (checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN),
     });
-    this.#consumption = new ConcurrentConsumption({
-      member: this.#member,
-      runner: new ListenerRunner({
-        listener, group, timers, onError,
-        timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
-        exceptionPolicy: checked.exceptionPolicy ?? "retry",
-      }),
+    const orderly = checked.orderly ?? false;
+    const runner = new ListenerRunner({
+      listener, group, orderly, timers, onError,
+      timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
+      exceptionPolicy: checked.exceptionPolicy ?? "retry",
+    });
+    const common = {
+      member: this.#member, runner, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
-      maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES,
-      messageModel, timers, onError,
-    });
+    };
+    this.#consumption = orderly
+      ? new OrderlyConsumption({ ...common, maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_ORDERLY_RECONSUME_TIMES, suspendTime: checked.suspendCurrentQueueTime ?? DEFAULT_SUSPENSION })
+      : new ConcurrentConsumption({ ...common, maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES });
     const { events } = this.#member;
     events.on("messages", ({ processQueue, messages }) => this.#consumption.take(processQueue, messages));
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));

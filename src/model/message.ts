@@ -88,6 +88,12 @@ export function asSent(message: MessageExt): MessageExt {
   return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { topic, properties });
 }
 
+/** The same message, tried in vain so many times. */
+export function asTried(message: MessageExt, reconsumeTimes: number): MessageExt {
+  if (message.reconsumeTimes === reconsumeTimes) return message;
+  return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { reconsumeTimes });
+}
+
 const FIELDS: ReadonlySet<string> = new Set<keyof Message>([
   "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "waitStoreMsgOK",
 ]);

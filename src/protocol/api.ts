@@ -55,6 +55,10 @@ export interface BrokerApi {
   queryMessages(request: QueryRequest): Promise<Answer<QueryReply>>;
   /** The record at a position of the log; empty when there is none. */
   messageAt(position: number): Promise<Answer<Uint8Array>>;
+  /** Answered when it is durable, with where each queue goes on. */
+  resetOffset(request: ResetOffsetRequest): Promise<Answer<(QueueRef & { offset: number })[]>>;
+  /** For each group that has been at the message's topic. */
+  messageTrack(msgId: string): Promise<Answer<MessageTrack[]>>;
   deadLetters(request: DeadLettersRequest): Promise<Answer<DeadLettersReply>>;
   /** Answered when it is durable. May be repeated. */
   resendDeadLetters(request: ResendRequest): Promise<Answer<SettleReply>>;
@@ -70,7 +74,7 @@ export interface BrokerApi {
 export const BROKER_METHODS = [
   "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
-  "deadLetters", "resendDeadLetters", "diagnostics",
+  "deadLetters", "resendDeadLetters", "resetOffset", "messageTrack", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];
 
@@ -183,7 +187,7 @@ export interface TopicSpec {
   messageType?: MessageType;
 }
 
-export type ConsumeFromWhere = "CONSUME_FROM_LAST_OFFSET" | "CONSUME_FROM_FIRST_OFFSET";
+export type ConsumeFromWhere = "CONSUME_FROM_LAST_OFFSET" | "CONSUME_FROM_FIRST_OFFSET" | "CONSUME_FROM_TIMESTAMP";
 
 export interface QueueRef {
   topic: string;
@@ -200,6 +204,8 @@ export interface JoinRequest {
   /** Instead: exactly these queues, shared with nobody and by nobody's leave (`assign` of a pull consumer). */
   queues: QueueRef[];
   consumeFromWhere: ConsumeFromWhere;
+  /** Store time, ms; with CONSUME_FROM_TIMESTAMP. */
+  consumeTimestamp?: number;
   /** Default CONSUME_PASSIVELY. */
   consumeType?: ConsumeType;
   /** Default AVG. */
@@ -262,6 +268,8 @@ export interface AssignedQueue extends QueueRef {
   offset: number;
   /** Finished already, behind that. */
   done: OffsetRange[];
+  /** How often an admin has begun the queue anew for the group while it was at work; missing = never. What was received before is void. */
+  resets?: number;
 }
 
 /** From the first offset up to but not including the second. */
@@ -275,6 +283,8 @@ export interface HeldQueue extends QueueRef {
   nextOffset: number;
   /** How many messages the member has room for; 0 = do not send. */
   want: number;
+  /** As it was assigned. */
+  resets?: number;
 }
 
 /** A member has one fetch outstanding; a newer one takes the place of the older, which is answered empty. */
@@ -312,6 +322,8 @@ export interface FetchReply {
 
 export interface QueueCommit extends QueueRef {
   commitOffset: number;
+  /** As the queue was assigned: progress from before a reset is none. */
+  resets?: number;
 }
 
 export interface QuitRequest {
@@ -321,6 +333,7 @@ export interface QuitRequest {
 
 export interface SettleRequest extends QueueRef {
   memberId: string;
+  resets?: number;
   maxReconsumeTimes: number;
   results: SettleResult[];
 }
@@ -332,6 +345,8 @@ export interface SettleResult {
   action: "retry" | "dead";
   /** When: a level; 0 or missing = as its failures say. */
   delayLevel?: number;
+  /** How often it was tried in vain where nobody but the consumer has seen it. */
+  reconsumeTimes?: number;
   /** Why. */
   error?: string;
 }
@@ -339,6 +354,27 @@ export interface SettleResult {
 export interface SettleReply {
   /** These stay as they were, the others are finished. */
   refused: { queueOffset: number; error: ErrorData }[];
+}
+
+export interface ResetOffsetRequest {
+  group: string;
+  topic: string;
+  /** null = all. */
+  queueId: number | null;
+  /** One of these two. Store time, ms; negative = the end. */
+  timestamp: number | null;
+  offset: number | null;
+}
+
+/**
+ * What has become of a message for a group. NOT_ONLINE: not consumed yet, and nobody is there to do it; FILTERED: the
+ * subscription of the consumers that are there leaves it out; IN_RETRY: it has failed and is to be tried again.
+ */
+export type TrackType = "CONSUMED" | "NOT_CONSUMED_YET" | "FILTERED" | "NOT_ONLINE" | "IN_RETRY" | "DEAD";
+
+export interface MessageTrack {
+  group: string;
+  trackType: TrackType;
 }
 
 export interface DeadLettersRequest {

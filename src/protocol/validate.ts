@@ -114,8 +114,8 @@ export function triple<A, B, C>(first: Check<A>, second: Check<B>, third: Check<
   };
 }
 
-const OPTIONAL = Symbol("optional");
-type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
+export const OPTIONAL = Symbol("optional");
+export type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
 
 /** The key may be missing (or undefined). */
 export function optional<T>(check: Check<T>): Optional<T> {

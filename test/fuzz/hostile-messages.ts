@@ -50,7 +50,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   route: fc.tuple(topic, fc.boolean()).map((args): unknown[] => args),
   join: fc.record({
     group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),
-    consumeFromWhere: fc.constantFrom("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET"),
+    consumeFromWhere: fc.constantFrom("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET", "CONSUME_FROM_TIMESTAMP"),
     consumeType: fc.constantFrom("CONSUME_PASSIVELY", "CONSUME_ACTIVELY"), replaceSubscription: fc.boolean(), termsVersion: offset,
     allocation: fc.record({ strategy: fc.constantFrom(...STRATEGIES, "FUNCTION", "AVERAGE"), queues: fc.array(fc.record(queue), { maxLength: 3 }) }),
     broadcast: fc.record({ topics: fc.array(topic, { maxLength: 2 }), offsets: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 3 }) }),
@@ -96,6 +96,8 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   messageAt: offset.map((position) => [position]),
   deadLetters: fc.record({ group, offset }).map((request) => [request]),
   resendDeadLetters: fc.record({ group, queueOffsets: fc.array(offset, { maxLength: 3 }) }).map((request) => [request]),
+  resetOffset: fc.record({ group, topic, queueId: fc.option(queueId), timestamp: fc.option(offset), offset: fc.option(offset) }).map((request) => [request]),
+  messageTrack: fc.constantFrom("a", "", "F".repeat(32), "__proto__").map((id) => [id]),
   diagnostics: fc.constant([]),
   beginExport: fc.constant([]),
   exportRecords: fc.record({ position: offset, end: offset }).map((request) => [request]),

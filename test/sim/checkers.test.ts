@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
 import type { At, Entry } from "./history.ts";
+import { orderOfQueues } from "./order-checker.ts";
 import { retries } from "./retry-checkers.ts";
 import { losses } from "./losses.ts";
 import { starved } from "./starved.ts";
@@ -280,5 +281,25 @@ describe("retries", () => {
 
   test("what has become a dead letter is over", () => {
     expect(checkers.undelivered(history(stored(0), record(at("%DLQ%g", 0, 0), 0, "g t:0:0"), rest([])), { groups })).toEqual([]);
+  });
+});
+
+describe("orderOfQueues", () => {
+  const orderly = { groups: groups.map((group) => ({ ...group, orderly: true })) };
+  const check = (...entries: Entry[]): string[] => kinds(orderOfQueues(history(stored(0), stored(1), stored(2), ...entries), orderly));
+  test("good: one after the other, again after a failure, in a batch, behind a copy; a group that is not orderly", () => {
+    const [first, again, second] = [delivered("c1", 0), delivered("c2", 0), delivered("c2", 1)];
+    expect(check(first, consumed(first, false), again, consumed(again), second)).toEqual([]);
+    expect(check(first, { ...second, batch: first.delivery })).toEqual([]);
+    expect(check(stored(0, { record: { ...message(0), topic: "%DLQ%g" }, finishes: "g t:0:0" }), delivered("c1", 1))).toEqual([]);
+    expect(check({ type: "removed", epoch: 1, position: 100, begins: [] }, delivered("c1", 1))).toEqual([]);
+    expect(orderOfQueues(history(stored(0), stored(1), delivered("c1", 1)), { groups })).toEqual([]);
+  });
+  test("bad: the one before was never given, has failed, is in hand, or another group's copy stands for it", () => {
+    const first = delivered("c1", 0);
+    expect(check(delivered("c1", 1))).toEqual(["out of order"]);
+    expect(check(first, consumed(first, false), delivered("c1", 1))).toEqual(["out of order"]);
+    expect(check(first, delivered("c1", 1))).toEqual(["out of order"]);
+    expect(check(stored(0, { record: { ...message(0), topic: "%DLQ%o" }, finishes: "o t:0:0" }), delivered("c1", 1))).toEqual(["out of order"]);
   });
 });

@@ -2,6 +2,7 @@ import { disordered, lost, type Stored } from "../support/history.ts";
 import { Consumers } from "./consumers.ts";
 import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
 import { Disturbances } from "./disturbances.ts";
+import { orderOfQueues } from "./order-checker.ts";
 import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
 import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
 import { losses, takenFrom } from "./losses.ts";
@@ -13,7 +14,7 @@ export type VerdictKind =
   | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back"
-  | "moved twice" | "delivered although finished" | "delivered early"
+  | "out of order" | "moved twice" | "delivered although finished" | "delivered early"
   | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -40,6 +41,7 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...retries(history),
     ...losses(history),
     ...starved(history, plan),
+    ...orderOfQueues(history, plan),
   ];
 }
 

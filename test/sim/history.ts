@@ -36,8 +36,8 @@ export type Entry =
   | { type: "left"; consumer: string }
   | { type: "rebalanced"; consumer: string; assigned: QueueName[]; revoked: QueueName[] }
   | { type: "sought"; consumer: string; queue: QueueName }
-  /** A listener begins, a listener is done. */
-  | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored }
+  /** A listener begins, a listener is done. `batch`: the first delivery of the same call. */
+  | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored; batch?: number }
   | { type: "consumed"; delivery: number; isOk: boolean }
   /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset. */
   | { type: "tail lost"; position: number; offsets: Record<string, number> }

@@ -5,6 +5,8 @@ import { Mover } from "../../src/broker/mover.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
 import { ScheduleService } from "../../src/broker/schedule.ts";
 import { Deadline } from "../../src/client/deadline.ts";
+import { ListenerRunner } from "../../src/client/listener-runner.ts";
+import { OrderlyConsumption } from "../../src/client/orderly-consumption.ts";
 import { finishText } from "../../src/model/finish.ts";
 import { MIN_STORE_BYTES } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
@@ -175,6 +177,31 @@ suite("a world without a protection is found out; with it, the same seed is gree
       return moveAll.call(this, moves).catch(() => {});
     });
     const seed = await firstRed("undelivered", { plan });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
+  test("an orderly consumer goes on where it should have rested: out of order", async () => {
+    const plan = storm({
+      groups: [{ group: "all", kind: "push", orderly: true, subscriptions: { t1: "*" } }],
+      listenerFails: 0.3, gap: 80, disturbances: { "kill host": 2_500, "open tab": 2_000, "freeze tab": 2_500 },
+    });
+    const { run } = ListenerRunner.prototype;
+    vi.spyOn(ListenerRunner.prototype, "run").mockImplementation(async function forgives(this: ListenerRunner, ...args) {
+      return { ...(await run.apply(this, args)), answer: "SUCCESS" };
+    });
+    const seed = await firstRed("out of order", { plan });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan });
+  });
+
+  test("an orderly consumer begins a queue at its newest message: out of order", async () => {
+    const plan = storm({ groups: [{ group: "all", kind: "push", orderly: true, subscriptions: { t1: "*" } }], work: 300, gap: 50, disturbances: { "open tab": 2_000 } });
+    const { take } = OrderlyConsumption.prototype;
+    vi.spyOn(OrderlyConsumption.prototype, "take").mockImplementation(function backwards(this: OrderlyConsumption, processQueue, messages) {
+      take.call(this, processQueue, messages.toReversed());
+    });
+    const seed = await firstRed("out of order", { plan });
     vi.restoreAllMocks();
     await expectGreen(seed, { plan });
   });

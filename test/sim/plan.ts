@@ -20,6 +20,7 @@ export interface GroupPlan {
   kind: "push" | "pull";
   /** topic -> tag expression */
   subscriptions: Record<string, string>;
+  orderly?: boolean;
 }
 
 export interface Plan {
@@ -81,7 +82,7 @@ export function planOf(random: Prng): Plan {
     { group: "some", kind: "push", subscriptions: { t1: random.pick(["a", "a || b", "*"]) } },
     { group: "pull", kind: "pull", subscriptions: { t1: "*" } },
   ];
-  return {
+  const plan: Plan = {
     pace, duration, topics, disturbances,
     groups: groups.slice(0, random.integer(1, groups.length)),
     gap: random.between(least, most),
@@ -98,6 +99,8 @@ export function planOf(random: Prng): Plan {
     seekers: random.chance(0.3),
     maxStoreBytes: 0,
   };
+  // Drawn last: what was drawn before stays as it was.
+  return { ...plan, groups: plan.groups.map((group) => (group.kind === "push" && random.chance(0.3) ? { ...group, orderly: true } : group)) };
 }
 
 /** Each in one world of six, or else in a world of its own, where nothing else covers up what it shows. */

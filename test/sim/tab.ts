@@ -169,12 +169,15 @@ export class Tab {
     return this.isAlive && !this.#world.isHealed;
   }
 
-  async #push({ group, subscriptions }: GroupPlan): Promise<void> {
+  async #push({ group, subscriptions, orderly = false }: GroupPlan): Promise<void> {
     const { trace } = this.#world;
     let consumer = "";
     let isOpen = true;
     const handle = async (messages: MessageExt[], context: ConsumeContext): Promise<void> => {
-      const deliveries = messages.map((message) => this.#delivered(consumer, group, { ...storedOf(message), topic: context.queue.topic }, context.attempt));
+      const deliveries: number[] = [];
+      for (const message of messages) {
+        deliveries.push(this.#delivered(consumer, group, { ...storedOf(message), topic: context.queue.topic }, context.attempt, deliveries[0]));
+      }
       const isOk = await this.#work(context.signal);
       for (const delivery of deliveries) trace.add({ type: "consumed", delivery, isOk });
       if (!isOk) throw new Error("the listener fails, as planned");
@@ -186,6 +189,7 @@ export class Tab {
         this.#mq!.createPushConsumer({
           consumerGroup: group,
           subscriptions,
+          orderly,
           consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
           maxReconsumeTimes: MAX_RECONSUME_TIMES,
           consumeConcurrency: this.#random.pick([1, 3, 20]),
@@ -218,9 +222,9 @@ export class Tab {
     return !fails && !(signal.aborted && this.#random.chance(0.5));
   }
 
-  #delivered(consumer: string, group: string, message: Stored, attempt: number): number {
+  #delivered(consumer: string, group: string, message: Stored, attempt: number, batch?: number): number {
     const delivery = this.#world.nextDelivery();
-    this.#world.trace.add({ type: "delivered", delivery, consumer, group, attempt, message });
+    this.#world.trace.add({ type: "delivered", delivery, consumer, group, attempt, message, ...(batch !== undefined && { batch }) });
     return delivery;
   }
 

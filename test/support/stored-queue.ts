@@ -8,16 +8,16 @@ export const STORED_QUEUE = { topic: "t", brokerName: "broker-a", queueId: 0 };
  * A broker with one queue whose messages were stored at these times, in their order; of the first, up to `minOffset`,
  * nothing is left in the queue. Their bodies are their offsets, their tags "even" and "odd".
  */
-export async function storedQueue(storeTimes: readonly number[], minOffset = 0): Promise<NodeOrigin> {
+export async function storedQueue(storeTimes: readonly number[], minOffset = 0, topic = STORED_QUEUE.topic): Promise<NodeOrigin> {
   const time = { now: 0 };
   const first = new NodeOrigin();
   first.host = first.newHost({ clock: { ...systemClock, now: () => time.now } });
   const mq = await first.connect();
-  await mq.admin.createTopic({ topic: "t", readQueueNums: 1, writeQueueNums: 1 });
+  first.host.broker!.topics.ensure({ topic, readQueueNums: 1, writeQueueNums: 1 });
   const producer = await mq.createProducer({ producerGroup: "p" });
   for (const [offset, at] of storeTimes.entries()) {
     time.now = at;
-    await producer.send({ topic: "t", body: `${offset}`, tags: offset % 2 === 0 ? "even" : "odd" });
+    await producer.send({ topic, body: `${offset}`, tags: offset % 2 === 0 ? "even" : "odd" });
   }
   await mq.close();
   await first.host.broker!.close();

@@ -1,0 +1,188 @@
+import type { MessageModel } from "../model/consume-result.ts";
+import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { MAX_ERROR_TEXT } from "../model/limits.ts";
+import { asSent, asTried, type MessageExt } from "../model/message.ts";
+import { queueKey } from "../model/queue.ts";
+import type { Cancel, Timers } from "../platform/timers.ts";
+import { BrokerGone } from "./channel.ts";
+import type { GroupMember } from "./group-member.ts";
+import type { ListenerRunner, Verdict } from "./listener-runner.ts";
+import type { ProcessQueue } from "./process-queue.ts";
+
+/** RocketMQ's bounds for how long a queue rests after a failure, ms. */
+const [SHORTEST_SUSPENSION, LONGEST_SUSPENSION] = [10, 30_000];
+
+export interface OrderlyConsumptionOptions {
+  member: Pick<GroupMember, "began" | "ended" | "settle">;
+  runner: ListenerRunner;
+  /** Queues worked on at once. */
+  concurrency: number;
+  batchSize: number;
+  maxReconsumeTimes: number;
+  messageModel: MessageModel;
+  /** How long a queue rests after a failure, ms. */
+  suspendTime: number;
+  timers: Timers;
+  onError: (error: MQError) => void;
+}
+
+interface Work {
+  message: MessageExt;
+  reconsumeTimes: number;
+}
+
+/** One queue: what waits in it goes through the listener one batch after the other. */
+interface Lane {
+  readonly processQueue: ProcessQueue;
+  waiting: Work[];
+  /** Consumed by a listener that commits by itself, and has not yet. */
+  uncommitted: Work[];
+  suspension: Cancel | null;
+}
+
+/**
+ * Messages on their way through listeners, each queue in its order: the next one is begun when the one before is
+ * consumed or a dead letter. A failure makes the queue rest, and then the same message is tried again, here.
+ * Source: RocketMQ client/impl/consumer/ConsumeMessageOrderlyService.
+ */
+export class OrderlyConsumption {
+  readonly #options: OrderlyConsumptionOptions;
+  /** Those that have waited longest come first. */
+  readonly #lanes = new Map<ProcessQueue, Lane>();
+  /** By queue, not by lane: one that was lost and comes back waits for the listener that is still at it. */
+  readonly #running = new Map<string, { processQueue: ProcessQueue; abort: AbortController }>();
+  #isSuspended = false;
+  #isShut = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: OrderlyConsumptionOptions) {
+    this.#options = options;
+  }
+
+  take(processQueue: ProcessQueue, messages: MessageExt[]): void {
+    const lane = this.#lanes.get(processQueue) ?? { processQueue, waiting: [], uncommitted: [], suspension: null };
+    this.#lanes.set(processQueue, lane);
+    for (const message of messages) lane.waiting.push({ message: asSent(message), reconsumeTimes: message.reconsumeTimes });
+    this.#work();
+  }
+
+  /** Nothing more of the queue is begun, and what runs is told to stop. */
+  drop(processQueue: ProcessQueue): void {
+    const lane = this.#lanes.get(processQueue);
+    if (lane !== undefined) {
+      this.#lanes.delete(processQueue);
+      lane.suspension?.();
+      lane.waiting = [];
+      // Later: whoever takes the queue away is in the middle of it.
+      for (const { message } of lane.uncommitted.splice(0)) queueMicrotask(() => this.#options.member.ended(processQueue, message, false));
+    }
+    for (const running of this.#running.values()) {
+      if (running.processQueue === processQueue) running.abort.abort(new MQError("STALE_GENERATION", "The queue goes to another consumer of the group."));
+    }
+  }
+
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    this.#work();
+  }
+
+  /** Begins nothing more, and waits for what runs, but no longer than `patience` ms. */
+  async stop(patience: number): Promise<void> {
+    this.#isShut = true;
+    for (const lane of this.#lanes.values()) lane.suspension?.();
+    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idle.push(this.#options.timers.after(patience, resolve), resolve));
+  }
+
+  #work(): void {
+    for (const lane of [...this.#lanes.values()]) {
+      if (this.#isSuspended || this.#isShut || this.#running.size >= this.#options.concurrency) return;
+      if (lane.waiting.length === 0 || lane.suspension !== null || this.#running.has(keyOf(lane))) continue;
+      // To the end of the line.
+      this.#lanes.delete(lane.processQueue);
+      this.#lanes.set(lane.processQueue, lane);
+      void this.#consume(lane);
+    }
+  }
+
+  async #consume(lane: Lane): Promise<void> {
+    const { member, runner, batchSize } = this.#options;
+    const { processQueue } = lane;
+    const batch = lane.waiting.splice(0, batchSize);
+    const abort = new AbortController();
+    this.#running.set(keyOf(lane), { processQueue, abort });
+    for (const _ of batch) member.began(processQueue);
+
+    const messages = batch.map(({ message, reconsumeTimes }) => asTried(message, reconsumeTimes));
+    const verdict = await runner.run(messages, { queue: processQueue.queue, attempt: batch[0]!.reconsumeTimes + 1 }, abort);
+    const { finished, again } = await this.#judge(lane, batch, verdict);
+
+    this.#running.delete(keyOf(lane));
+    for (const { message } of finished) member.ended(processQueue, message, true);
+    for (const { message } of again) member.ended(processQueue, message, false);
+    if (again.length > 0 && !processQueue.isDropped && !this.#isShut) this.#suspendLane(lane, again, verdict.suspendTime);
+    if (this.#running.size === 0) for (const idle of this.#idle.splice(0)) idle();
+    this.#work();
+  }
+
+  /** What is over, and what is to be tried again; neither is what waits for the listener's COMMIT. */
+  async #judge(lane: Lane, batch: Work[], verdict: Verdict): Promise<{ finished: Work[]; again: Work[] }> {
+    const { answer, autoCommit, ackIndex } = verdict;
+    // It is on its way to another consumer: what its listener has not committed is begun again there.
+    if (!autoCommit && lane.processQueue.isDropped && answer !== "COMMIT") return { finished: [], again: batch };
+    if (answer === "ROLLBACK") return { finished: [], again: [...lane.uncommitted.splice(0), ...batch] };
+    const count = answer === "FAILURE" ? 0 : Math.min(ackIndex + 1, batch.length);
+    const [consumed, failed] = [batch.slice(0, count), batch.slice(count)];
+    const dead = await this.#bury(lane.processQueue, failed, verdict);
+    const again = failed.filter((work) => !dead.has(work));
+    for (const work of again) work.reconsumeTimes++;
+    if (autoCommit || answer === "COMMIT") return { finished: [...lane.uncommitted.splice(0), ...consumed, ...dead], again };
+    lane.uncommitted.push(...consumed);
+    return { finished: [...dead], again };
+  }
+
+  /** Makes dead letters of those that have failed too often; returns what the broker has taken. */
+  async #bury(processQueue: ProcessQueue, failed: Work[], { delayLevel, reason }: Verdict): Promise<Set<Work>> {
+    const { member, maxReconsumeTimes, messageModel, onError } = this.#options;
+    const hopeless = failed.filter(({ reconsumeTimes }) => delayLevel < 0 || reconsumeTimes >= maxReconsumeTimes);
+    // It was told to stop: that is no failure of the message, which the queue's next owner begins with.
+    if (hopeless.length === 0 || processQueue.isDropped) return new Set();
+    const error = reason.slice(0, MAX_ERROR_TEXT);
+    if (messageModel === "BROADCASTING") {
+      // Nobody else has given it up, so it is no dead letter.
+      onError(new MQError("INTERNAL_ERROR", `The listener has failed once too often at ${hopeless.map(({ message }) => message.msgId).join(", ")} and goes on without it: ${error}`));
+      return new Set(hopeless);
+    }
+    try {
+      const { refused } = await member.settle(
+        processQueue, maxReconsumeTimes,
+        hopeless.map(({ message: { queueOffset }, reconsumeTimes }) => ({ queueOffset, action: "dead", reconsumeTimes, error })),
+      );
+      if (refused[0] !== undefined) onError(errorFromData(refused[0].error));
+      const offsets = new Set(refused.map(({ queueOffset }) => queueOffset));
+      return new Set(hopeless.filter(({ message }) => !offsets.has(message.queueOffset)));
+    } catch (failure) {
+      // Whoever has no broker hears of that otherwise.
+      if (!(failure instanceof BrokerGone)) onError(asMQError(failure));
+      return new Set();
+    }
+  }
+
+  /** The queue rests; then it goes on with these. */
+  #suspendLane(lane: Lane, again: Work[], asked: number): void {
+    const { timers, suspendTime } = this.#options;
+    const time = asked < 0 ? suspendTime : asked;
+    lane.waiting.unshift(...again);
+    lane.suspension = timers.after(Math.min(Math.max(time, SHORTEST_SUSPENSION), LONGEST_SUSPENSION), () => {
+      lane.suspension = null;
+      this.#work();
+    });
+  }
+}
+
+function keyOf({ processQueue: { queue } }: Lane): string {
+  return queueKey(queue.topic, queue.queueId);
+}

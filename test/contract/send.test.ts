@@ -384,7 +384,8 @@ describe("bad input is refused with a typed error that names the field", () => {
     await expect(push({ subscriptions: { t: "||" } })).rejects.toMatchObject({ code: "SUBSCRIPTION_PARSE_FAILED" });
     await expect(push({ messageListener: undefined })).rejects.toMatchObject({ field: "pushConsumer.messageListener" });
     await expect(push({ consumeConcurrency: 0 })).rejects.toMatchObject({ field: "pushConsumer.consumeConcurrency" });
-    await expect(push({ orderly: true })).rejects.toMatchObject({ field: "pushConsumer.orderly" });
+    await expect(push({ orderly: 1 })).rejects.toMatchObject({ field: "pushConsumer.orderly" });
+    await expect(push({ ordered: true })).rejects.toMatchObject({ field: "pushConsumer.ordered" });
     await expect(mq.admin.createTopic({ topic: "x", readQueueNums: 0 })).rejects.toMatchObject({ field: "createTopic.readQueueNums" });
     await expect(mq.admin.createTopic({ topic: "x", perm: 5 })).rejects.toMatchObject({ field: "createTopic.perm" });
     await expect(mq.admin.createTopic({ topic: "rmq_sys_x" })).rejects.toMatchObject({ code: "NO_PERMISSION" });

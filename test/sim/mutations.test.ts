@@ -312,7 +312,7 @@ suite("a world without a protection is found out; with it, the same seed is gree
     {
       what: "a silent member keeps its queues", verdict: "starved",
       plan: { duration: 80_000, gap: 2_000, work: 5, tabs: 3, disturbances: { "freeze tab for long": 3_000 } },
-      mutation: ["broker/groups.ts", "if (++member.silentTicks > EXPIRY_TICKS) ", "if (++member.silentTicks > Infinity) "], likely: 3,
+      mutation: ["broker/groups.ts", "++member.silentTicks > EXPIRY_TICKS", "++member.silentTicks > Infinity"], likely: 3,
     },
     {
       what: "the witness never judges", verdict: "unreported loss",

@@ -44,8 +44,15 @@ export function starved(history: History, { groups, duration, work }: Pick<Plan,
 function hasOther(history: History, group: string, sleep: Of<"fault">, end: number): boolean {
   const left = new Map(entriesOf(history, "left").map(({ consumer, at }) => [consumer, at]));
   const ended = new Map(entriesOf(history, "fault").filter(({ kind }) => ENDS.includes(kind)).map(({ agent, at }) => [agent, at]));
+  // Who lost all it had when a broker ended, and was given nothing since, has no broker: with two builds, one of them waits.
+  const epochs = entriesOf(history, "epoch").map(({ at }) => at);
+  const stranded = new Set<string>();
+  for (const { at, consumer, assigned, revoked } of entriesOf(history, "rebalanced").filter((entry) => entry.at <= sleep.at)) {
+    if (assigned.length === 0 && revoked.length > 0 && epochs.some((epoch) => epoch > at && epoch < at + AFTERMATH)) stranded.add(consumer);
+    else stranded.delete(consumer);
+  }
   return entriesOf(history, "joined").some(
     ({ at, consumer, tab, kind, group: its }) =>
-      kind === "push" && its === group && tab !== sleep.agent && at + AFTERMATH <= sleep.at && (left.get(consumer) ?? Infinity) > end && (ended.get(tab) ?? Infinity) > end,
+      kind === "push" && its === group && tab !== sleep.agent && at + AFTERMATH <= sleep.at && !stranded.has(consumer) && (left.get(consumer) ?? Infinity) > end && (ended.get(tab) ?? Infinity) > end,
   );
 }

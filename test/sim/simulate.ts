@@ -4,7 +4,8 @@ import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
 import { SCHEDULE_TOPIC } from "../../src/model/names.ts";
-import { type SimRecord, storedOf } from "./records.ts";
+import type { SimDisk } from "./disk.ts";
+import { storedOf } from "./records.ts";
 import { type At, placeOf } from "./history.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Prng } from "./prng.ts";
@@ -187,7 +188,7 @@ class Town {
         await tab.sleep(5_000);
         if (tab.mq === null) continue;
         const stats = await Promise.all(plan.groups.map(({ group }) => tab.mq!.admin.consumeStats(group))).catch(() => []);
-        const isDone = stats.length > 0 && stats.every(({ diffTotal, queues }) => diffTotal === 0 && queues.length > 0) && waiting(this.#world.disk.records()) === 0;
+        const isDone = stats.length > 0 && stats.every(({ diffTotal, queues }) => diffTotal === 0 && queues.length > 0) && waiting(this.#world.disk) === 0;
         quiet = isDone ? quiet + 1 : 0;
       }
     };
@@ -215,10 +216,15 @@ class Town {
   }
 }
 
-/** How many messages wait for their time. */
-function waiting(records: SimRecord[]): number {
+/** How many messages wait for their time. By the stored offsets too: what took the place of one may have been damaged since. */
+function waiting(disk: SimDisk): number {
+  const records = disk.records();
   const finished = new Set(records.map(({ finishes }) => finishes));
-  return records.filter(({ message }) => message.topic === SCHEDULE_TOPIC && !finished.has(`${SCHEDULE_GROUP} ${placeOf(storedOf(message))}`)).length;
+  const offsets = (disk.rows.state.get(`offset/${SCHEDULE_GROUP}/${SCHEDULE_TOPIC}`) ?? {}) as Record<number, number>;
+  return records.filter(({ message }) => {
+    const { topic, queueId, queueOffset } = message;
+    return topic === SCHEDULE_TOPIC && queueOffset >= (offsets[queueId] ?? 0) && !finished.has(`${SCHEDULE_GROUP} ${placeOf(storedOf(message))}`);
+  }).length;
 }
 
 /** What a consumer could read, queue by queue. */

@@ -15,6 +15,8 @@ const CRASHES = {
     "a tab crashes the tab with the worker crashes",
     "a tab crashes control: a call on a port of the dead worker",
   ],
+  "test/tabs/pop.test.ts": [""],
+  "test/tabs/broadcasting.test.ts": [""],
 };
 
 /** Whole files: a beginning that every test has. */
@@ -68,7 +70,7 @@ export const CANNOT: Limit[] = [
 
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = Object.fromEntries(
-  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/broadcasting"].map((name) => [`test/${name}.test.ts`, [""]]),
+  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention"].map((name) => [`test/${name}.test.ts`, [""]]),
 );
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {

@@ -3,6 +3,7 @@ import type { Finish } from "../model/finish.ts";
 import { MAX_DONE_RANGES } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
 import type { OffsetRange } from "../protocol/api.ts";
+import { isCount } from "../protocol/validate.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 
 const PREFIX = "done/";
@@ -108,10 +109,6 @@ function readRow(value: unknown): Row | null {
   if (!isCount(position) || typeof queues !== "object" || queues === null) return null;
   const areRanges = (list: unknown): boolean => Array.isArray(list) && list.every((range) => Array.isArray(range) && range.length === 2 && range.every(isCount));
   return Object.values(queues).every(areRanges) ? (value as Row) : null;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** The ranges with one more offset, joined where they touch. */

@@ -3,6 +3,7 @@ import type { Finish } from "../model/finish.ts";
 import { MAX_GROUP_TOPICS } from "../model/limits.ts";
 import { SCHEDULE_TOPIC } from "../model/names.ts";
 import type { GroupOffsets, OffsetRange } from "../protocol/api.ts";
+import { isCount } from "../protocol/validate.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { DoneOffsets } from "./done-offsets.ts";
@@ -158,10 +159,6 @@ export class Offsets {
 function readOffsets(row: unknown): Record<number, number> {
   if (typeof row !== "object" || row === null) return {};
   return Object.fromEntries(Object.entries(row).filter(([queueId, offset]) => isCount(Number(queueId)) && isCount(offset))) as Record<number, number>;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function numbered<T>(byQueue: Record<number, T>): [queueId: number, value: T][] {

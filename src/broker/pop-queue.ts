@@ -1,5 +1,6 @@
 import { MAX_CLAIMED_AHEAD, MAX_INVISIBLE_DURATION } from "../model/limits.ts";
 import type { OffsetRange } from "../protocol/api.ts";
+import { isCount } from "../protocol/validate.ts";
 
 /** A message is one consumer's for a time: nobody else is given it. */
 export interface Claim {
@@ -170,8 +171,4 @@ export function readUnfinished(value: unknown): UnfinishedRow | null {
   const { owner, epoch, number, version, receive, until } = claim as Partial<Record<keyof Claim, unknown>>;
   if (typeof owner !== "string" || !isCount(epoch) || !isCount(number) || !isCount(version) || !isCount(receive) || typeof until !== "number") return null;
   return [queueOffset, reconsumeTimes, messageGroup, { owner, epoch, number, version, receive, until }];
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -42,20 +42,17 @@ export function subscriptionOf(filter: Filter): Subscription {
 }
 
 export function wasmSubscription(module: Uint8Array, filter: WasmFilter): Subscription {
+  const text = `WASM of ${module.length} bytes, CRC ${crc32(module).toString(16)}`;
   return {
     isModule: true,
-    description: wasmText(module),
-    text: wasmText(module),
+    description: text,
+    text,
     codes: null,
     matches: (record) => filter.matches(record),
     get failure() {
       return filter.failure;
     },
   };
-}
-
-function wasmText(module: Uint8Array): string {
-  return `WASM of ${module.length} bytes, CRC ${crc32(module).toString(16)}`;
 }
 
 /** An expression that means the same; equal ones mean equal filters. */

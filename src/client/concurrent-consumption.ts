@@ -1,13 +1,12 @@
 import { concurrentResult, type MessageModel } from "../model/consume-result.ts";
-import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { MQError } from "../model/errors.ts";
 import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, type MessageExt } from "../model/message.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { SettleResult } from "../protocol/api.ts";
-import { BrokerGone } from "./channel.ts";
 import type { GroupMember } from "./group-member.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { settle } from "./settle.ts";
 
 /** A message whose copy the broker could not store is kept, and its listener is called again after this time, ms. RocketMQ's value. */
 const LOCAL_RETRY_DELAY = 5000;
@@ -137,24 +136,14 @@ export class ConcurrentConsumption {
 
   /** Hands the broker what was not consumed; returns what could not be handed over. */
   async #sendBack(processQueue: ProcessQueue, works: Work[], { delayLevel, reason }: Verdict): Promise<Set<Work>> {
-    const { member, maxReconsumeTimes, onError } = this.#options;
     if (works.length === 0) return new Set();
     // It was told to stop: that is no failure of the message, which the queue's next owner begins with.
     if (processQueue.isDropped) return new Set(works);
     const error = reason.slice(0, MAX_ERROR_TEXT);
-    const results = works.map(({ message: { queueOffset } }): SettleResult =>
+    const taken = await settle(this.#options, processQueue, works, ({ message: { queueOffset } }) =>
       delayLevel < 0 ? { queueOffset, action: "dead", error } : { queueOffset, action: "retry", delayLevel, error },
     );
-    try {
-      const { refused } = await member.settle(processQueue, maxReconsumeTimes, results);
-      if (refused[0] !== undefined) onError(errorFromData(refused[0].error));
-      const offsets = new Set(refused.map(({ queueOffset }) => queueOffset));
-      return new Set(works.filter(({ message }) => offsets.has(message.queueOffset)));
-    } catch (failure) {
-      // Whoever has no broker hears of that otherwise.
-      if (!(failure instanceof BrokerGone)) onError(asMQError(failure));
-      return new Set(works);
-    }
+    return new Set(works.filter((work) => !taken.has(work)));
   }
 
   /** The message stays where it is and holds its queue's offset. */

@@ -1,13 +1,13 @@
 import type { MessageModel } from "../model/consume-result.ts";
-import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { MQError } from "../model/errors.ts";
 import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, asTried, type MessageExt } from "../model/message.ts";
 import { queueKey } from "../model/queue.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import { BrokerGone } from "./channel.ts";
 import type { GroupMember } from "./group-member.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { settle } from "./settle.ts";
 
 /** RocketMQ's bounds for how long a queue rests after a failure, ms. */
 const [SHORTEST_SUSPENSION, LONGEST_SUSPENSION] = [10, 30_000];
@@ -146,7 +146,7 @@ export class OrderlyConsumption {
 
   /** Makes dead letters of those that have failed too often; returns what the broker has taken. */
   async #bury(processQueue: ProcessQueue, failed: Work[], { delayLevel, reason }: Verdict): Promise<Set<Work>> {
-    const { member, maxReconsumeTimes, messageModel, onError } = this.#options;
+    const { maxReconsumeTimes, messageModel, onError } = this.#options;
     const hopeless = failed.filter(({ reconsumeTimes }) => delayLevel < 0 || reconsumeTimes >= maxReconsumeTimes);
     // It was told to stop: that is no failure of the message, which the queue's next owner begins with.
     if (hopeless.length === 0 || processQueue.isDropped) return new Set();
@@ -156,19 +156,7 @@ export class OrderlyConsumption {
       onError(new MQError("INTERNAL_ERROR", `The listener has failed once too often at ${hopeless.map(({ message }) => message.msgId).join(", ")} and goes on without it: ${error}`));
       return new Set(hopeless);
     }
-    try {
-      const { refused } = await member.settle(
-        processQueue, maxReconsumeTimes,
-        hopeless.map(({ message: { queueOffset }, reconsumeTimes }) => ({ queueOffset, action: "dead", reconsumeTimes, error })),
-      );
-      if (refused[0] !== undefined) onError(errorFromData(refused[0].error));
-      const offsets = new Set(refused.map(({ queueOffset }) => queueOffset));
-      return new Set(hopeless.filter(({ message }) => !offsets.has(message.queueOffset)));
-    } catch (failure) {
-      // Whoever has no broker hears of that otherwise.
-      if (!(failure instanceof BrokerGone)) onError(asMQError(failure));
-      return new Set();
-    }
+    return settle(this.#options, processQueue, hopeless, ({ message: { queueOffset }, reconsumeTimes }) => ({ queueOffset, action: "dead", reconsumeTimes, error }));
   }
 
   /** The queue rests; then it goes on with these. */

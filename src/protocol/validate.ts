@@ -168,3 +168,8 @@ export function entries<T>(key: Check<string>, item: Check<T>, maxEntries: numbe
     return all.map(([name, entry]) => [key(name, field), item(entry, `${field}.${name}`)]);
   };
 }
+
+/** A whole number from 0 on, as stored rows have many: for what is read back and not refused. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}

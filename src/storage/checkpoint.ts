@@ -1,5 +1,6 @@
 import { crc32 } from "../model/crc32.ts";
 import { CHECKPOINT_INTERVAL_BYTES } from "../model/limits.ts";
+import { isCount } from "../protocol/validate.ts";
 import type { IndexChange, PageKey } from "./block-store.ts";
 import type { DirtyPage, Gap } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
@@ -107,10 +108,6 @@ export function readCheckpoint(value: unknown): CheckpointRow | null {
 
 function checkOf({ position, firstOffset, queues, index }: CheckpointRow): number {
   return crc32(encoder.encode(JSON.stringify([position, firstOffset, queues, index])));
-}
-
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** Counts, none less than the one before. */

@@ -1,3 +1,4 @@
+import { lowerBound } from "../platform/sorted.ts";
 import { ByteCache } from "./byte-cache.ts";
 import type { CacheBudget } from "./cache-budget.ts";
 
@@ -15,7 +16,7 @@ export class LogCache {
   readonly #positions: number[] = [];
 
   constructor(budget: CacheBudget) {
-    this.#rows = new ByteCache(budget, (position) => this.#positions.splice(this.#indexOf(position), 1));
+    this.#rows = new ByteCache(budget, (position) => this.#positions.splice(lowerBound(this.#positions, position), 1));
   }
 
   /** The row that holds a position. */
@@ -26,12 +27,12 @@ export class LogCache {
 
   /** The last row that begins at `position` or before. */
   before(position: number): CachedRow | undefined {
-    const first = this.#positions[this.#indexOf(position + 1) - 1];
+    const first = this.#positions[lowerBound(this.#positions, position + 1) - 1];
     return first === undefined ? undefined : this.#rows.get(first);
   }
 
   keep(row: CachedRow): void {
-    const at = this.#indexOf(row.position);
+    const at = lowerBound(this.#positions, row.position);
     if (this.#positions[at] !== row.position) this.#positions.splice(at, 0, row.position);
     // What has become part of it.
     for (let inside = this.#positions[at + 1]; inside !== undefined && inside < row.end; inside = this.#positions[at + 1]) {
@@ -39,17 +40,5 @@ export class LogCache {
       this.#rows.delete(inside);
     }
     this.#rows.set(row.position, row, row.payload?.byteLength ?? 0);
-  }
-
-  /** Of the first row that begins at `position` or behind it. */
-  #indexOf(position: number): number {
-    let low = 0;
-    let high = this.#positions.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#positions[middle]! < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

@@ -1,8 +1,9 @@
 import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
+import { isCount } from "../protocol/validate.ts";
 import type { BlockStore, Removal } from "./block-store.ts";
-import { type Checkpoint, isCount } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";

@@ -1,3 +1,5 @@
+import { lowerBound } from "../platform/sorted.ts";
+
 /** Rows by position. The positions are kept in order: what is read is found by halving, what is new mostly comes last. */
 export class MemoryRows extends Map<number, Uint8Array> {
   readonly #positions: number[] = [];
@@ -36,13 +38,6 @@ export class MemoryRows extends Map<number, Uint8Array> {
   /** How many rows begin before `position`. */
   #before(position: number): number {
     if (position > (this.#positions.at(-1) ?? -1)) return this.#positions.length;
-    let low = 0;
-    let high = this.#positions.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#positions[middle]! < position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBound(this.#positions, position);
   }
 }

@@ -197,10 +197,7 @@ class Group {
   }
 
   #until(isDone: () => boolean, timeout = 60_000): Promise<void> {
-    const { scheduler } = this.#world;
-    const deadline = scheduler.now + timeout;
-    scheduler.after(timeout, "patience", () => {});
-    return scheduler.run(() => isDone() || scheduler.now >= deadline);
+    return this.#world.scheduler.runFor(isDone, timeout);
   }
 
   /** A dead tab's promises never settle: null when it dies before. */

@@ -61,6 +61,14 @@ export class Scheduler {
     for (const event of events) if (event.run !== null) this.#add(0, -1, event.agent, event.label, event.run);
   }
 
+  /** Runs until it is done, but no longer than `timeout` ms of virtual time. */
+  runFor(isDone: () => boolean, timeout: number): Promise<void> {
+    const deadline = this.now + timeout;
+    // Without an event at its end, time would not get there.
+    this.after(timeout, "patience", () => {});
+    return this.run(() => isDone() || this.now >= deadline);
+  }
+
   /** Runs event after event until `isDone`, or until nothing is left. */
   run(isDone: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {

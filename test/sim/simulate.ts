@@ -198,11 +198,7 @@ class Town {
   }
 
   #until(isDone: () => boolean, timeout = 60_000): Promise<void> {
-    const { scheduler } = this.#world;
-    const deadline = scheduler.now + timeout;
-    // Without an event at its end, time would not get there.
-    scheduler.after(timeout, "patience", () => {});
-    return scheduler.run(() => isDone() || scheduler.now >= deadline);
+    return this.#world.scheduler.runFor(isDone, timeout);
   }
 
   #drawRoles(): Roles {

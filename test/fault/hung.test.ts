@@ -1,19 +1,27 @@
 /** A worker in an endless loop: it keeps its locks, and swallows what is sent to it (docs/decisions/0007-hung-host.md). */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lost, undelivered } from "../support/history.ts";
 import { engineName } from "../support/engines/engine.ts";
 import { bundle, DIST, House, type Tab, until } from "../support/house.ts";
 
-/** Before a worker's own code: loops, when it is told to, for that many ms. */
-const HANGS = `new BroadcastChannel("hang/" + self.name).onmessage = ({ data }) => { for (const end = performance.now() + data; performance.now() < end; ); };\n`;
+/** Comes to nothing else for `data` ms. Loops would take the processors from all other tests: in npm test it waits for an answer instead, and hangs as well. */
+const HANG = process.env.TABMQ_LONG
+  ? `for (const end = performance.now() + data; performance.now() < end; );`
+  : `const request = new XMLHttpRequest(); request.open("POST", "/late", false); request.send(data);`;
+/** Before a worker's own code: hangs when it is told to. */
+const HANGS = `new BroadcastChannel("hang/" + self.name).onmessage = ({ data }) => { ${HANG} };\n`;
 
 let house: House;
 beforeAll(async () => {
   const variant = (name: string): Promise<string> => bundle(join(import.meta.dirname, `workers/${name}.ts`));
   const [built, noSteal, slowDisk] = await Promise.all([readFile(join(DIST, "worker.js"), "utf8"), variant("no-steal"), variant("slow-disk")]);
-  house = await House.open({ pages: { "/hangs.js": HANGS + built, "/no-steal.js": HANGS + noSteal, "/slow-disk.js": slowDisk, "/other-build.js": built } });
+  house = await House.open({
+    pages: { "/hangs.js": HANGS + built, "/no-steal.js": HANGS + noSteal, "/slow-disk.js": slowDisk, "/other-build.js": built },
+    posts: { "/late": (ms) => sleep(Number(ms), null, { ref: false }) },
+  });
 });
 afterAll(() => house.close());
 

@@ -36,6 +36,8 @@ export interface HouseOptions {
   /** More pages and scripts, by path. */
   pages?: Record<string, string>;
   headers?: Record<string, Record<string, string>>;
+  /** More that pages may post to, by path. */
+  posts?: Record<string, (body: unknown) => unknown>;
   bfcache?: boolean;
 }
 
@@ -48,12 +50,12 @@ export class House {
 
   static async open(options: HouseOptions = {}): Promise<House> {
     const house = new House(options);
-    const { pages = {}, headers = {} } = options;
+    const { pages = {}, headers = {}, posts = {} } = options;
     house.#server = await serve({
       pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, "/blank": "<!doctype html>", ...pages },
       headers,
       dist: DIST,
-      posts: { "/report": (report) => house.history.add(report as Report) },
+      posts: { "/report": (report) => house.history.add(report as Report), ...posts },
     });
     await house.start();
     return house;

@@ -32,7 +32,7 @@ const TYPES = {
  * @param {string} [options.dist] served at /dist/; the package's own by default
  * @param {Record<string, string>} [options.pages] pages given as text, by path: `{ "/": "<!doctype html>…" }`; they go before files
  * @param {Record<string, Record<string, string>>} [options.headers] extra headers by path; a path that ends in / counts for all below it
- * @param {Record<string, (body: unknown) => void>} [options.posts] who gets what a page posts as JSON, by path
+ * @param {Record<string, (body: unknown) => unknown>} [options.posts] who gets what a page posts as JSON, by path; the page waits for a promise
  * @param {number} [options.port] 0 = any free one; a fixed one keeps the origin, and so its data, across servers
  * @returns {Promise<{ origin: string, port: number, close(): Promise<void> }>}
  */
@@ -42,7 +42,7 @@ export async function serve({ folder, dist = DIST, pages = {}, headers = {}, pos
     if (request.method === "POST" && path !== undefined && posts[path]) {
       // A page that dies while it posts has told nothing.
       const body = await text(request).catch(() => undefined);
-      if (body !== undefined) posts[path](JSON.parse(body));
+      if (body !== undefined) await posts[path](JSON.parse(body));
       // Without no-store: in Chromium, whoever fetches something that may not be stored is not kept for going back.
       return response.end();
     }

@@ -63,10 +63,10 @@ export async function openHarness(html, options) {
   writeFileSync(portFile, String(server.port));
   let version = "";
 
-  /** @param {Launched} browser @returns {Promise<Page>} */
+  /** In a tab of its own. @param {Launched} browser @returns {Promise<Page>} */
   async function openPage({ context }) {
     version = context.browser()?.version() ?? "";
-    const page = context.pages()[0] ?? (await context.newPage());
+    const page = context.pages().find((open) => open.url() === "about:blank") ?? (await context.newPage());
     page.on("console", (message) => console.error(`page: ${message.text()}`));
     page.on("pageerror", (error) => console.error(`page: ${error.message}`));
     await page.goto(`${server.origin}/${html}`);

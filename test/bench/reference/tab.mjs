@@ -4,7 +4,8 @@
  * postMessage. No comlink, no validation, no index, no retries: what the platform allows at best.
  *
  * To the worker: `{ buffer, bytes }` (4 bytes length, message, and so on, for so many bytes), or a command `{ name }`.
- * From the worker: a number (so many more of our buffers are durable), an ArrayBuffer that was published, or `{ result }`.
+ * From the worker: a number (so many more of our buffers are durable), `{ buffer, bytes }` that was published, what
+ * another tab has relayed, `{ relayed }`, or `{ result }`.
  */
 
 const BUFFER_BYTES = 256 * 1024;
@@ -23,13 +24,19 @@ export class ReferenceTab {
   #sent = [];
   /** @type {((result: any) => void)[]} */
   #asked = [];
+  /** Gets every message that is published to this tab. @type {(message: Uint8Array) => void} */
+  #consume = () => {};
+  /** @type {(message: ArrayBuffer) => void} */
+  onRelayed = () => {};
 
   constructor() {
     const worker = new SharedWorker(new URL("worker.mjs", import.meta.url), { type: "module", name: "reference" });
     this.#port = worker.port;
     this.#port.onmessage = ({ data }) => {
       if (typeof data === "number") this.#answered(data);
-      else if (!(data instanceof ArrayBuffer)) this.#asked.shift()?.(data.result);
+      else if ("buffer" in data) this.#unpack(data);
+      else if ("relayed" in data) this.onRelayed(data.relayed);
+      else this.#asked.shift()?.(data.result);
     };
   }
 
@@ -64,9 +71,16 @@ export class ReferenceTab {
     await this.#ask({ name: "echo", buffer }, [buffer]);
   }
 
-  /** From now on every durable buffer comes to this tab as well. @returns {Promise<void>} */
-  subscribe() {
+  /** From now on durable messages come to this tab: all, or its share when others subscribe as well. @param {(message: Uint8Array) => void} consume @returns {Promise<void>} */
+  subscribe(consume) {
+    this.#consume = consume;
     return this.#ask({ name: "subscribe" });
+  }
+
+  /** Through the worker to the other subscribed tabs; nothing is stored. @param {Uint8Array} message */
+  relay(message) {
+    const { buffer } = message.slice();
+    this.#port.postMessage({ name: "relay", buffer }, [buffer]);
   }
 
   /**
@@ -95,6 +109,16 @@ export class ReferenceTab {
     this.#sent.push(this.#open);
     this.#open = [];
     this.#port.postMessage({ buffer, bytes }, [buffer]);
+  }
+
+  /** @param {{ buffer: ArrayBuffer, bytes: number }} published */
+  #unpack({ buffer, bytes }) {
+    const view = new DataView(buffer);
+    for (let at = 0; at < bytes; ) {
+      const length = view.getUint32(at);
+      this.#consume(new Uint8Array(buffer, at + LENGTH_BYTES, length));
+      at += LENGTH_BYTES + length;
+    }
   }
 
   /** @param {number} buffers */

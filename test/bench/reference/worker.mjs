@@ -2,7 +2,7 @@
 /**
  * The reference's SharedWorker: concatenates what has gathered, up to 1 MiB, and puts it as one value in one strict
  * transaction with an explicit commit, one transaction in flight. `complete` answers all of it with one message a
- * port and pushes the same buffers to subscribed ports.
+ * port and pushes the same buffers to the subscribed ports, which take turns.
  */
 
 const COMMIT_BYTES = 1024 * 1024;
@@ -11,8 +11,10 @@ const COMMIT_BYTES = 1024 * 1024;
 
 /** @type {Gathered[]} */
 let gathered = [];
-/** @type {Set<MessagePort>} */
-const subscribed = new Set();
+/** @type {MessagePort[]} */
+const subscribed = [];
+/** Buffers that were pushed. */
+let pushed = 0;
 let key = 0;
 let running = false;
 
@@ -33,10 +35,12 @@ async function receive(port, { name, count = 0, buffer, bytes }) {
     if (!running) void commitLoop();
   } else if (name === "echo" && buffer) {
     port.postMessage({ result: buffer }, [buffer]);
+  } else if (name === "relay") {
+    for (const other of subscribed) if (other !== port) other.postMessage({ relayed: buffer }, []);
   } else if (name === "barePuts") {
     port.postMessage({ result: await barePuts(count) });
   } else if (name === "subscribe") {
-    subscribed.add(port);
+    subscribed.push(port);
     port.postMessage({ result: null });
   }
 }
@@ -71,7 +75,8 @@ function answer(batch) {
   const counts = new Map();
   for (const { port } of batch) counts.set(port, (counts.get(port) ?? 0) + 1);
   for (const [port, count] of counts) port.postMessage(count);
-  for (const port of subscribed) for (const { bytes } of batch) port.postMessage(bytes.buffer);
+  if (subscribed.length === 0) return;
+  for (const { bytes } of batch) subscribed[pushed++ % subscribed.length]?.postMessage({ buffer: bytes.buffer, bytes: bytes.byteLength }, [bytes.buffer]);
 }
 
 /** @param {number} count */

@@ -102,7 +102,7 @@ async function tests(): Promise<UserConfig> {
     optimizeDeps: { include: [...PAGE_DEPENDENCIES, "fast-check"] },
     test: {
       projects: [
-        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", testTimeout: 30_000, hookTimeout: 30_000 }),
+        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 }),
         ...engines().flatMap((engine) => {
           const isChromium = engine === "chromium";
           const suffix = isChromium ? "" : `:${engine}`;
@@ -125,8 +125,8 @@ async function tests(): Promise<UserConfig> {
               runner: "test/support/engines/runner.ts",
               globalSetup: "test/support/profiles.mjs",
               sequence: { groupOrder: isChromium ? 2 : 4 },
-              // Most of the time they wait for a browser: two at once take little more than one.
-              maxWorkers: 2,
+              // Most of the time they wait for a browser: three at once take little more than two.
+              maxWorkers: 3,
               testTimeout: 120_000,
               hookTimeout: 120_000,
               retry: 0,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { MessageExt, SimpleConsumer } from "../../src/index.ts";
-import { House, type Tab } from "../support/house.ts";
+import { House, type Tab, until } from "../support/house.ts";
 
 let house: House;
 beforeAll(async () => void (house = await House.open()));
@@ -40,6 +40,8 @@ test("a tab that crashes gives back what it has claimed; one that lives keeps it
   expect(await receive(second, 500)).toEqual([]);
   expect(await house.closeWorkers(".js")).toBeGreaterThan(0);
   expect(await receive(second, 1000)).toEqual([]);
+  // The new worker knows both: who does not come back to it is taken for dead much later.
+  await until(() => second.run(async ({ mq }) => (await mq.admin.consumerConnections("g")).connections.length === 2));
   await first.crash();
   expect(await receive(second, 20_000)).toEqual(["a 1", "b 1"]);
   expect(await ack(second)).toEqual(["acked", "acked"]);

@@ -25,5 +25,12 @@ function skip(task: RunnerTask, beginning: string, reason: string, before = ""):
     return 1;
   }
   const prefix = task === task.file ? "" : `${before}${task.name} `;
-  return task.tasks.reduce((sum, child) => sum + skip(child, beginning, reason, prefix), 0);
+  const count = task.tasks.reduce((sum, child) => sum + skip(child, beginning, reason, prefix), 0);
+  // A suite without a test shall start no browser for them. (As a skipped one it would not report them as skipped.)
+  if (isIdle(task)) for (const hooks of Object.values(TestRunner.getSuiteHooks(task))) hooks.length = 0;
+  return count;
+}
+
+function isIdle(task: RunnerTask): boolean {
+  return task.type === "test" ? task.mode === "skip" : task.tasks.every(isIdle);
 }

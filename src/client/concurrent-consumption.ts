@@ -2,6 +2,7 @@ import { concurrentResult, type MessageModel } from "../model/consume-result.ts"
 import { MQError } from "../model/errors.ts";
 import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, type MessageExt } from "../model/message.ts";
+import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { GroupMember } from "./group-member.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
@@ -37,7 +38,7 @@ export class ConcurrentConsumption {
   readonly #options: ConcurrentConsumptionOptions;
   #ready: Work[] = [];
   readonly #retries = new Map<Work, Cancel>();
-  readonly #aborts = new Map<ProcessQueue, Set<AbortController>>();
+  readonly #aborts = new Map<ProcessQueue, Set<LazyAbort>>();
   #running = 0;
   #isSuspended = false;
   #isShut = false;
@@ -106,7 +107,7 @@ export class ConcurrentConsumption {
   async #consume(batch: Work[]): Promise<void> {
     const { member, runner, messageModel } = this.#options;
     const { processQueue, attempt } = batch[0]!;
-    const abort = new AbortController();
+    const abort = new LazyAbort();
     const aborts = this.#aborts.get(processQueue) ?? new Set();
     this.#aborts.set(processQueue, aborts.add(abort));
     this.#running++;

@@ -1,7 +1,10 @@
 import { MQError, textOf } from "../model/errors.ts";
 import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
-import type { Cancel, Timers } from "../platform/timers.ts";
+import { Alarm } from "../platform/alarm.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { LazyAbort } from "../platform/lazy-abort.ts";
+import type { Timers } from "../platform/timers.ts";
 
 /**
  * Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. The others are
@@ -57,6 +60,7 @@ export interface ListenerRunnerOptions {
   timeout: number;
   exceptionPolicy: ExceptionPolicy;
   timers: Timers;
+  clock: Clock;
   onError: (error: MQError) => void;
 }
 
@@ -67,15 +71,19 @@ const ALL = 2 ** 31 - 1;
 /** Calls an application's listener, which may answer what it likes, throw, or never come back. */
 export class ListenerRunner {
   readonly #options: ListenerRunnerOptions;
+  /** Calls that have not come back. All have the same time, so the first is late first; a Set keeps their order. */
+  readonly #open = new Set<{ due: number; late: () => void }>();
+  readonly #alarm: Alarm;
 
   constructor(options: ListenerRunnerOptions) {
     this.#options = options;
+    this.#alarm = new Alarm(options.timers, options.clock, (now) => this.#expire(now));
   }
 
-  async run(messages: MessageExt[], { queue, attempt }: Pick<ConsumeContext, "queue" | "attempt">, abort: AbortController): Promise<Verdict> {
+  async run(messages: MessageExt[], { queue, attempt }: Pick<ConsumeContext, "queue" | "attempt">, abort: LazyAbort): Promise<Verdict> {
     let suspendTime = -1;
     const suspend = (ms: number): void => void (suspendTime = int(ms, -1));
-    const context: ConsumeContext = { queue: { ...queue }, attempt, signal: abort.signal, delayLevelWhenNextConsume: 0, ackIndex: ALL, suspend, autoCommit: true };
+    const context: ConsumeContext = { queue: { ...queue }, attempt, get signal() { return abort.signal; }, delayLevelWhenNextConsume: 0, ackIndex: ALL, suspend, autoCommit: true };
     const { answer, reason } = await this.#call(messages, context, abort);
     return {
       isSuccess: answer === "SUCCESS" || answer === "COMMIT",
@@ -86,12 +94,13 @@ export class ListenerRunner {
     };
   }
 
-  async #call(messages: MessageExt[], context: ConsumeContext, abort: AbortController): Promise<{ answer: Answer; reason: string }> {
-    const { listener, group, orderly = false, timeout, exceptionPolicy, timers, onError } = this.#options;
-    let cancel: Cancel = () => {};
-    const late = new Promise<typeof LATE>((resolve) => {
-      cancel = timers.after(timeout, () => resolve(LATE));
-    });
+  async #call(messages: MessageExt[], context: ConsumeContext, abort: LazyAbort): Promise<{ answer: Answer; reason: string }> {
+    const { listener, group, orderly = false, timeout, exceptionPolicy, clock, onError } = this.#options;
+    const due = clock.monotonic() + timeout;
+    const call = { due, late: (): void => {} };
+    const late = new Promise<typeof LATE>((resolve) => void (call.late = () => resolve(LATE)));
+    this.#open.add(call);
+    this.#alarm.by(due);
     try {
       const result: unknown = await Promise.race([listener(messages, context), late]);
       if (result === LATE) {
@@ -107,8 +116,16 @@ export class ListenerRunner {
       onError(new MQError("INTERNAL_ERROR", `The listener of group "${group}" failed: ${textOf(cause)}`, { cause }));
       return { answer: exceptionPolicy === "skip" ? "SUCCESS" : "FAILURE", reason: textOf(cause) };
     } finally {
-      cancel();
+      this.#open.delete(call);
     }
+  }
+
+  #expire(now: number): number {
+    for (const { due, late } of this.#open) {
+      if (due > now) return due;
+      late();
+    }
+    return Number.POSITIVE_INFINITY;
   }
 }
 

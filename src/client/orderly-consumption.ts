@@ -3,6 +3,7 @@ import { MQError } from "../model/errors.ts";
 import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, asTried, type MessageExt } from "../model/message.ts";
 import { queueKey } from "../model/queue.ts";
+import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { GroupMember } from "./group-member.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
@@ -50,7 +51,7 @@ export class OrderlyConsumption {
   /** Those that have waited longest come first. */
   readonly #lanes = new Map<ProcessQueue, Lane>();
   /** By queue, not by lane: one that was lost and comes back waits for the listener that is still at it. */
-  readonly #running = new Map<string, { processQueue: ProcessQueue; abort: AbortController }>();
+  readonly #running = new Map<string, { processQueue: ProcessQueue; abort: LazyAbort }>();
   #isSuspended = false;
   #isShut = false;
   #idle: (() => void)[] = [];
@@ -112,7 +113,7 @@ export class OrderlyConsumption {
     const { member, runner, batchSize } = this.#options;
     const { processQueue } = lane;
     const batch = lane.waiting.splice(0, batchSize);
-    const abort = new AbortController();
+    const abort = new LazyAbort();
     this.#running.set(keyOf(lane), { processQueue, abort });
     for (const _ of batch) member.began(processQueue);
 

@@ -132,7 +132,7 @@ export class PushConsumer {
   constructor(connection: Connection, options: PushConsumerOptions, onShutdown: (consumer: PushConsumer) => void) {
     const checked = optionsCheck(options, "pushConsumer");
     const { consumerGroup: group, messageModel = "CLUSTERING" } = checked;
-    const { timers } = connection.environment;
+    const { timers, clock } = connection.environment;
     const onError = (error: MQError): void => this.#events.emit("error", error);
     const listener = listenerOf(checked);
     this.consumerGroup = group;
@@ -157,7 +157,7 @@ export class PushConsumer {
     });
     const orderly = checked.orderly ?? false;
     const runner = new ListenerRunner({
-      listener, group, orderly, timers, onError,
+      listener, group, orderly, timers, clock, onError,
       timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
     });

@@ -83,8 +83,8 @@ export interface MessageDraft {
 
 /** A copy that is tried again, as the message it is a copy of: in the topic it was sent to, with what its producer gave it. */
 export function asSent(message: MessageExt): MessageExt {
+  if (message.properties[PROPERTY.RETRY_TOPIC] === undefined) return message;
   const { [PROPERTY.RETRY_TOPIC]: topic, [PROPERTY.ORIGIN_MESSAGE_ID]: _origin, ...properties } = message.properties;
-  if (topic === undefined) return message;
   return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { topic, properties });
 }
 

@@ -117,6 +117,12 @@ export function encodeProperties(properties: Readonly<Record<string, string>> | 
  */
 export function decodeProperties(text: string): Record<string, string> {
   const properties = Object.create(null) as Record<string, string>;
+  eachProperty(text, (name, value) => void (properties[name] = value));
+  return properties;
+}
+
+/** The same, one after the other: of equal names the last is the one that counts. */
+export function eachProperty(text: string, take: (name: string, value: string) => void): void {
   let nameEnd = -1;
   for (let start = 0; start < text.length; ) {
     // Searched for again only when passed: entries without U+0001 must not make this quadratic.
@@ -124,10 +130,9 @@ export function decodeProperties(text: string): Record<string, string> {
     if (nameEnd < 0) break;
     const found = text.indexOf(VALUE_END, start);
     const end = found < 0 ? text.length : found;
-    if (nameEnd > start && nameEnd < end - 1) properties[text.slice(start, nameEnd)] = text.slice(nameEnd + 1, end);
+    if (nameEnd > start && nameEnd < end - 1) take(text.slice(start, nameEnd), text.slice(nameEnd + 1, end));
     start = end + 1;
   }
-  return properties;
 }
 
 /** Blank as Java's `trim().isEmpty()` has it. */

@@ -1,7 +1,7 @@
 import { crc32 } from "./crc32.ts";
 import type { BodyKind, JsonValue, MessageDraft, MessageExt } from "./message.ts";
 import { offsetMsgId } from "./message-id.ts";
-import { PROPERTY, decodeProperties } from "./properties.ts";
+import { PROPERTY, decodeProperties, eachProperty } from "./properties.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, readInt64, writeInt64 } from "./record.ts";
 import { writeUtf8 } from "./text.ts";
 
@@ -85,12 +85,12 @@ class DecodedMessage implements MessageExt {
   readonly preparedTransactionOffset: number;
   readonly messageGroup: string | undefined;
 
-  constructor(bytes: Uint8Array, view: DataView, at: number, brokerName: string) {
+  constructor(frame: Frame, at: number) {
+    const { bytes, view, brokerName } = frame;
     const size = view.getInt32(at + RECORD.totalSize);
     const bodyEnd = at + RECORD.body + view.getInt32(at + RECORD.bodyLength);
     const topicEnd = bodyEnd + 1 + view.getUint8(bodyEnd);
-    const properties = decodeProperties(decoder.decode(bytes.subarray(topicEnd + 2, at + size)));
-    this.topic = decoder.decode(bytes.subarray(bodyEnd + 1, topicEnd));
+    this.topic = frame.topic(bodyEnd + 1, topicEnd);
     this.body = bytes.slice(at + RECORD.body, bodyEnd);
     this.flag = view.getInt32(at + RECORD.flag);
     this.brokerName = brokerName;
@@ -101,24 +101,26 @@ class DecodedMessage implements MessageExt {
     this.sysFlag = view.getInt32(at + RECORD.sysFlag);
     this.bodyCRC = view.getInt32(at + RECORD.bodyCrc);
     this.bornTimestamp = readInt64(view, at + RECORD.bornTimestamp);
-    this.bornHost = hostText(view, at + RECORD.bornHost);
+    this.bornHost = frame.host(at + RECORD.bornHost);
     this.storeTimestamp = readInt64(view, at + RECORD.storeTimestamp);
-    this.storeHost = hostText(view, at + RECORD.storeHost);
+    this.storeHost = frame.host(at + RECORD.storeHost);
     this.reconsumeTimes = view.getInt32(at + RECORD.reconsumeTimes);
     this.preparedTransactionOffset = readInt64(view, at + RECORD.preparedTransactionOffset);
-    this.offsetMsgId = offsetMsgId(
-      view.getUint32(at + RECORD.storeHost),
-      view.getInt32(at + RECORD.storeHost + 4),
-      this.commitLogOffset,
-    );
-    this.msgId = properties[PROPERTY.UNIQ_KEY] ?? this.offsetMsgId;
-    this.tags = properties[PROPERTY.TAGS];
-    this.keys = (properties[PROPERTY.KEYS] ?? "").split(" ").filter((key) => key !== "");
-    this.messageGroup = properties[PROPERTY.SHARDING_KEY];
-    const kind = properties[PROPERTY.BODY_KIND];
-    this.bodyKind = kind === "text" || kind === "json" ? kind : "bytes";
-    for (const name of SHOWN_AS_FIELDS) delete properties[name];
+    this.offsetMsgId = offsetMsgId(view.getUint32(at + RECORD.storeHost), view.getInt32(at + RECORD.storeHost + 4), this.commitLogOffset);
+    // Properties of the system are fields; taking them out again would cost more than the rest of this.
+    const system: Record<string, string | undefined> = {};
+    const properties = Object.create(null) as Record<string, string>;
+    eachProperty(decoder.decode(bytes.subarray(topicEnd + 2, at + size)), (name, value) => {
+      if (SHOWN_AS_FIELDS.has(name)) system[name] = value;
+      else properties[name] = value;
+    });
     this.properties = properties;
+    this.msgId = system[PROPERTY.UNIQ_KEY] ?? this.offsetMsgId;
+    this.tags = system[PROPERTY.TAGS];
+    this.keys = keysOf(system[PROPERTY.KEYS]);
+    this.messageGroup = system[PROPERTY.SHARDING_KEY];
+    const kind = system[PROPERTY.BODY_KIND];
+    this.bodyKind = kind === "text" || kind === "json" ? kind : "bytes";
   }
 
   text(): string {
@@ -147,25 +149,58 @@ export function readKeys(bytes: Uint8Array): RecordKeys {
   return {
     topic: decoder.decode(bytes.subarray(bodyEnd + 1, topicEnd)),
     uniqueKey: properties[PROPERTY.UNIQ_KEY],
-    keys: (properties[PROPERTY.KEYS] ?? "").split(" ").filter((key) => key !== ""),
+    keys: keysOf(properties[PROPERTY.KEYS]),
     storeTimestamp: readInt64(view, RECORD.storeTimestamp),
   };
 }
 
-const SHOWN_AS_FIELDS = [
+const SHOWN_AS_FIELDS: ReadonlySet<string> = new Set([
   PROPERTY.UNIQ_KEY, PROPERTY.TAGS, PROPERTY.KEYS, PROPERTY.SHARDING_KEY, PROPERTY.WAIT, PROPERTY.BODY_KIND, PROPERTY.FINISHES,
-];
+]);
 
-function hostText(view: DataView, at: number): string {
-  return `${view.getUint8(at)}.${view.getUint8(at + 1)}.${view.getUint8(at + 2)}.${view.getUint8(at + 3)}:${view.getInt32(at + 4)}`;
+function keysOf(property = ""): string[] {
+  return property === "" ? [] : property.split(" ").filter((key) => key !== "");
+}
+
+/** Records that came together. What is the same in most of them is made a text once. */
+class Frame {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly brokerName: string;
+  #topic: { bytes: Uint8Array; text: string } = { bytes: new Uint8Array(), text: "" };
+  /** Few. */
+  readonly #hosts: { ip: number; port: number; text: string }[] = [];
+
+  constructor(bytes: Uint8Array, brokerName: string) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.brokerName = brokerName;
+  }
+
+  topic(start: number, end: number): string {
+    const { bytes } = this.#topic;
+    if (bytes.byteLength !== end - start || bytes.some((byte, at) => byte !== this.bytes[start + at])) {
+      const topic = this.bytes.subarray(start, end);
+      this.#topic = { bytes: topic, text: decoder.decode(topic) };
+    }
+    return this.#topic.text;
+  }
+
+  host(at: number): string {
+    const { view } = this;
+    const [ip, port] = [view.getUint32(at), view.getInt32(at + 4)];
+    const known = this.#hosts.find((host) => host.ip === ip && host.port === port);
+    if (known !== undefined) return known.text;
+    const text = `${ip >>> 24}.${(ip >>> 16) & 255}.${(ip >>> 8) & 255}.${ip & 255}:${port}`;
+    this.#hosts.push({ ip, port, text });
+    return text;
+  }
 }
 
 /** The messages of whole, checked records, one after the other. */
 export function decodeRecords(bytes: Uint8Array, brokerName: string): MessageExt[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const frame = new Frame(bytes, brokerName);
   const messages: MessageExt[] = [];
-  for (let at = 0; at < bytes.byteLength; at += view.getInt32(at + RECORD.totalSize)) {
-    messages.push(new DecodedMessage(bytes, view, at, brokerName));
-  }
+  for (let at = 0; at < bytes.byteLength; at += frame.view.getInt32(at + RECORD.totalSize)) messages.push(new DecodedMessage(frame, at));
   return messages;
 }

@@ -41,7 +41,7 @@ async function outcome({ autoCommit, status, reconsumeTimes, maxReconsumeTimes, 
   const message = (queueOffset: number, times: number): MessageExt => ({ queueOffset, reconsumeTimes: times, storeSize: 1, properties: {} }) as unknown as MessageExt;
   const size = reconsumeTimes.length;
   const runner = new ListenerRunner({
-    group: "g", orderly: true, timeout: CONSUME_TIMEOUT, exceptionPolicy: "retry", timers, onError: () => {},
+    group: "g", orderly: true, timeout: CONSUME_TIMEOUT, exceptionPolicy: "retry", timers, clock: { now: () => 0, monotonic: () => 0 }, onError: () => {},
     listener: (messages, context) => {
       calls.push(messages);
       context.autoCommit = autoCommit;

@@ -163,10 +163,7 @@ export function serve(port: PortLike, connection: Connection): void {
         const checked = joinRequest(request, "join");
         const { consumeFromWhere, consumeTimestamp = 0 } = checked;
         const starts = consumeFromWhere === "CONSUME_FROM_TIMESTAMP" ? await broker.starts.at(consumeTimestamp, checked) : undefined;
-        connection.open();
         return broker.filters.bring(session, checked.subscriptions, (modules) => {
-          // Making a module ready takes its time.
-          connection.open();
           const member = broker.groups.join(session, checked, modules, starts);
           return { memberId: member.id, termsVersion: member.group.termsVersion };
         });

@@ -48,6 +48,8 @@ export class Groups {
 
   /** `modules`: the filters in WebAssembly that the request brings along, by topic. `starts`: where it begins, by queueKey, when it begins at a time. */
   join(session: Session, request: JoinRequest, modules: ReadonlyMap<string, Subscription> = new Map(), starts: ReadonlyMap<string, number> = new Map()): Member {
+    // It may have ended while the call was prepared: nobody would remove the member again.
+    if (session.closed) throw new MQError("SESSION_UNKNOWN", "The session that asked to join has ended; say hello first.");
     if (session.members.size >= MAX_MEMBERS_PER_SESSION) {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }

@@ -1,4 +1,5 @@
 import { errorToData, MQError } from "../model/errors.ts";
+import { claimsToFinish } from "../model/finish.ts";
 import { COMMIT_TARGET_BYTES, MAX_BODY_BYTES, MAX_UNCOMMITTED_BYTES } from "../model/limits.ts";
 import { RECORD } from "../model/record.ts";
 import { PROPERTY } from "../model/properties.ts";
@@ -127,7 +128,7 @@ export class SendService {
       const topicIndex = table.topicIndex[index]!;
       const topic = table.topics[topicIndex]!;
       const queueId = table.queueId[index]!;
-      const error = reasonToRefuse(configs[topicIndex], topic, queueId) ?? this.#checkSize(records, table.at[index]!);
+      const error = reasonToRefuse(configs[topicIndex], topic, queueId) ?? this.#checkRecord(records, table.at[index]!);
       if (error !== undefined) {
         placement.refused.push({ index, error: errorToData(error) });
         continue;
@@ -140,8 +141,12 @@ export class SendService {
     return placement;
   }
 
-  /** The client has checked its body against the settings; a client that did not must not get around them. */
-  #checkSize(records: Uint8Array, at: number): MQError | undefined {
+  /** What a client of ours sees to itself; one that is none must not get around it. */
+  #checkRecord(records: Uint8Array, at: number): MQError | undefined {
+    // The next start would believe it, and take another group's messages for consumed.
+    if (claimsToFinish(records, at)) {
+      return new MQError("MESSAGE_ILLEGAL", `The property ${PROPERTY.FINISHES} is the broker's.`, { field: "message.properties" });
+    }
     const limit = this.#settings.maxMessageSize;
     if (limit >= MAX_BODY_BYTES) return undefined;
     const bytes = new DataView(records.buffer, records.byteOffset + at).getInt32(RECORD.bodyLength);

@@ -1,0 +1,126 @@
+/** Calls that no client of ours makes: well-formed, and meant to reach what belongs to others. */
+import { afterEach, expect, test, vi } from "vitest";
+import { StartOffsets } from "../../src/broker/start-offsets.ts";
+import { draftMessage } from "../../src/model/message.ts";
+import { encodeProperties } from "../../src/model/properties.ts";
+import { encodeTopic } from "../../src/model/record-codec.ts";
+import type { Answer } from "../../src/protocol/api.ts";
+import { FrameWriter } from "../../src/protocol/frame.ts";
+import { copyOf } from "../support/memory-disk.ts";
+import { NodeOrigin, until } from "../support/node-broker.ts";
+
+const FINISH = "../../src/model/finish.ts";
+
+const origins: NodeOrigin[] = [];
+afterEach(async () => {
+  await Promise.all(origins.splice(0).map((origin) => origin.close()));
+  vi.restoreAllMocks();
+  vi.doUnmock(FINISH);
+  vi.resetModules();
+});
+
+const hello = { namespace: "default", clientId: "evil", lockName: "tabmq/default/client/evil", protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {}, witness: null };
+
+type Call = (method: string, ...args: unknown[]) => Promise<Answer<unknown>>;
+
+/** A client of its own making, greeted. */
+async function hostileClient(origin: NodeOrigin): Promise<Call> {
+  await origin.locks.acquire(hello.lockName);
+  const port = origin.port();
+  const waiting = new Map<string, (answer: Answer<unknown>) => void>();
+  port.addEventListener("message", ({ data }: MessageEvent<{ id: string; value: Answer<unknown> }>) => waiting.get(data.id)?.(data.value));
+  port.start();
+  const call: Call = (method, ...args) =>
+    new Promise((resolve) => {
+      const id = `x${waiting.size}`;
+      waiting.set(id, resolve);
+      port.postMessage({ id, type: "APPLY", path: [method], argumentList: args.map((value) => ({ type: "RAW", value })) }, []);
+    });
+  await until(async () => {
+    const answer = await call("hello", hello);
+    return answer.ok && (answer.value as { status: string }).status === "serving";
+  });
+  return call;
+}
+
+/** A frame with a record that says what only the broker's own records may say. */
+function forgedFrame(topic: string, finishes: string): ArrayBuffer {
+  const draft = draftMessage({ topic, body: "x" }, "F".repeat(32));
+  const properties = `${draft.properties}${encodeProperties(new Map([["__TABMQ_FINISHES", finishes]]))}`;
+  const writer = new FrameWriter(0);
+  writer.write({ ...draft, properties, propertiesBytes: properties.length }, encodeTopic(topic), 0, 1);
+  return writer.finish().slice(0, writer.byteLength);
+}
+
+/** Two records say that others' messages are finished, and the host dies. What is delivered by the next one, of 0 to 4; message 4 fails once. */
+async function deliveredAfterForging(): Promise<{ answers: Answer<unknown>[]; delivered: string[] }> {
+  // With the modules as they are mocked now.
+  const { NodeOrigin: Origin } = (await import("../support/node-broker.ts")) as { NodeOrigin: typeof NodeOrigin };
+  const broker = { messageDelayLevel: "100ms 100ms 100ms 100ms", defaultTopicQueueNums: 1 };
+  const origin = new Origin();
+  origins.push(origin);
+  const honest = await origin.connect({ broker });
+  const producer = await honest.createProducer({ producerGroup: "p" });
+  for (let number = 0; number < 5; number++) await producer.send({ topic: "t", body: `${number}` });
+  await producer.send({ topic: "evil", body: "for the topic" });
+  const call = await hostileClient(origin);
+  const answers = [await call("send", forgedFrame("evil", "g t 0 2")), await call("send", forgedFrame("evil", "CID_RMQ_SYS_SCHEDULE SCHEDULE_TOPIC_XXXX 2 1000000"))];
+
+  const next = new Origin(copyOf(origin.disk));
+  origins.push(next);
+  const mq = await next.connect({ broker });
+  const delivered: string[] = [];
+  const tried = new Set<string>();
+  await mq.createPushConsumer({
+    consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+    messageListener: (message) => {
+      if (message.text() === "4" && !tried.has("4")) return void tried.add("4"), "RECONSUME_LATER";
+      delivered.push(message.text());
+      return "CONSUME_SUCCESS";
+    },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  return { answers, delivered: delivered.sort() };
+}
+
+test("a record that says what it finishes is refused, so nobody's messages are taken for consumed", async () => {
+  const { answers, delivered } = await deliveredAfterForging();
+  const refusal = { code: "MESSAGE_ILLEGAL", message: "The property __TABMQ_FINISHES is the broker's." };
+  for (const answer of answers) expect(answer).toMatchObject({ ok: true, value: { refused: [{ index: 0, error: refusal }] } });
+  expect(delivered).toEqual(["0", "1", "2", "3", "4"]);
+});
+
+test("control: who takes such records loses messages of others with the next start", async () => {
+  vi.resetModules();
+  vi.doMock(FINISH, async (actual) => ({ ...(await actual<object>()), claimsToFinish: () => false }));
+  expect((await deliveredAfterForging()).delivered).toEqual(["0", "1", "3"]);
+});
+
+/** A client that leaves and comes back while its join is being prepared, and leaves for good. Who is in the group then. */
+async function membersAfterLeaving(): Promise<{ answer: Answer<unknown>; members: number }> {
+  const origin = new NodeOrigin();
+  origins.push(origin);
+  const honest = await origin.connect();
+  await honest.admin.createTopic({ topic: "t" });
+  const call = await hostileClient(origin);
+  const { at } = StartOffsets.prototype;
+  // As a disk takes its time.
+  vi.spyOn(StartOffsets.prototype, "at").mockImplementation(async function slow(this: StartOffsets, ...given) {
+    const starts = await at.apply(this, given);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return starts;
+  });
+  const joined = call("join", { group: "g", subscriptions: [["t", "*"]], queues: [], consumeFromWhere: "CONSUME_FROM_TIMESTAMP", consumeTimestamp: 1 });
+  await call("leave");
+  await call("hello", hello);
+  const answer = await joined;
+  await call("leave");
+  const { connections } = await honest.admin.consumerConnections("g");
+  return { answer, members: connections.length };
+}
+
+test("a session that ends while its join is prepared leaves no member behind", async () => {
+  const { answer, members } = await membersAfterLeaving();
+  expect(answer).toMatchObject({ ok: false, error: { code: "SESSION_UNKNOWN" } });
+  expect(members).toBe(0);
+});

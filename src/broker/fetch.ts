@@ -115,6 +115,7 @@ export class FetchService {
     const errors = member.takeErrors();
     if (errors.length > 0) reply.errors = errors;
     if (member.isDisplaced) reply.displaced = true;
+    if (member.keysKept > 0) reply.keysKept = member.keysKept;
     return reply;
   }
 

@@ -10,6 +10,8 @@ import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere,
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
+import type { FinishedKeys } from "./finished-keys.ts";
+import type { KeyClaims } from "./key-claims.ts";
 import { Leaders } from "./leaders.ts";
 import { Member, type Popping } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
@@ -22,6 +24,8 @@ export interface GroupServices {
   topics: Topics;
   queues: ConsumeQueueStore;
   offsets: Offsets;
+  finished: FinishedKeys;
+  keys: KeyClaims;
   clock: Clock;
   timers: Timers;
 }
@@ -56,7 +60,8 @@ export class Groups {
     for (const [topic, filter] of request.subscriptions) subscriptions.set(topic, modules.get(topic) ?? subscriptionOf(filter));
     const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
-    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions };
+    const { orderly = null, idempotenceWindow = 0 } = request;
+    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions, orderly, idempotenceWindow };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
     group.checkKind(pops !== null, terms);
@@ -69,6 +74,7 @@ export class Groups {
     }
     const begun = new Set(broadcast !== undefined ? [] : picked === null || pops !== null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
+    if (idempotenceWindow > 0) this.#services.finished.open(group.name, (name) => this.#groups.has(name));
     const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
     const id = `${session.clientId}#${this.#nextMember++}`;
@@ -101,6 +107,7 @@ export class Groups {
 
   quit(session: Session, request: QuitRequest): void {
     const member = this.memberOf(session, request.memberId);
+    if (request.keys !== undefined) this.#services.keys.heard(member, request.keys);
     for (const commit of request.commits) this.#commit(member, commit);
     this.remove(session, member);
   }
@@ -131,8 +138,9 @@ export class Groups {
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
-  heard(member: Member, { generation, held, released }: Pick<FetchRequest, "generation" | "held" | "released">): void {
+  heard(member: Member, { generation, held, released, keys }: Pick<FetchRequest, "generation" | "held" | "released" | "keys">): void {
     member.silentTicks = 0;
+    if (keys !== undefined) this.#services.keys.heard(member, keys);
     for (const queue of released) this.#commit(member, queue);
     member.held = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue]));
     for (const queue of held) if (queue.commitOffset >= 0) this.#commit(member, queue);

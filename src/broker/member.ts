@@ -51,6 +51,8 @@ export class Member {
   held = new Map<string, HeldQueue>();
   /** Ticks of the expiry timer since the last fetch. */
   silentTicks = 0;
+  /** Its reports of finished keys up to this number are durable. */
+  keysKept = 0;
   /** Number of the newest fetch: an older one that still waits gives way. */
   fetches = 0;
   readonly #untold: ErrorData[] = [];

@@ -8,11 +8,12 @@ import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
+import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, KeyState, QueueRef, QuitRequest, SettleReply, SettleResult } from "../protocol/api.ts";
 import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
+import type { Idempotence } from "./idempotence.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { joinTerms, type Standing } from "./standing.ts";
 
@@ -28,6 +29,8 @@ export interface MemberOptions extends FlowLimits {
   consumeFromWhere: ConsumeFromWhere;
   consumeTimestamp?: number | undefined;
   standing: Standing;
+  /** None = its keys are of no interest. */
+  idempotence?: Idempotence | null;
 }
 
 export interface MemberEvents {
@@ -79,6 +82,7 @@ export class GroupMember {
     this.#connection = connection;
     this.#options = options;
     this.#queues = new HeldQueues(options, (processQueue) => this.events.emit("dropped", processQueue));
+    if (options.idempotence) options.idempotence.claim = (keys) => this.#claim(keys);
     this.#unlisten = [
       connection.lifecycle.on("lost", () => this.#forgetMembership()),
       connection.lifecycle.on("open", () => void this.#join()),
@@ -110,7 +114,7 @@ export class GroupMember {
     this.#queues.dropAll();
     this.#keepProgress();
     if (memberId === null) return;
-    await this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }], { timeout: 2000 }).catch(() => {});
+    await this.#connection.callOnce("quit", [this.#farewell(memberId)], { timeout: 2000 }).catch(() => {});
   }
 
   assignment(): MessageQueue[] {
@@ -185,6 +189,11 @@ export class GroupMember {
     return reply;
   }
 
+  #claim(keys: string[]): Promise<KeyState[]> {
+    if (this.#memberId === null) return Promise.reject(new BrokerGone("There is no broker at the moment."));
+    return this.#connection.callOnce("claimKeys", [{ memberId: this.#memberId, keys }], { timeout: CALL_TIMEOUT });
+  }
+
   async #join(): Promise<void> {
     while (!this.#isStopped && !this.#isDisplaced && this.#memberId === null && this.#connection.isOpen) {
       try {
@@ -251,17 +260,20 @@ export class GroupMember {
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
     const { held, released } = this.#queues.report();
+    const keys = this.#options.idempotence?.report();
     try {
-      const request = { memberId, generation: this.#generation, held, released, wait };
+      const request = { memberId, generation: this.#generation, held, released, wait, ...(keys !== undefined && { keys }) };
       const reply = await this.#connection.callOnce("fetch", [request], { timeout: wait + LONG_POLL_GRACE });
       if (memberId !== this.#memberId) return;
       this.#queues.told(released);
+      this.#options.idempotence?.kept(reply.keysKept ?? 0);
       this.#apply(reply, asked);
       this.#options.standing.broadcast?.note(this.#queues.commits());
       if (reply.displaced === true) this.#leaveWhenDone(memberId);
     } catch (error) {
       if (memberId === this.#memberId) {
         this.#queues.tellAgain(released);
+        if (keys !== undefined) this.#options.idempotence?.tellAgain(keys);
         if (error instanceof MQError && error.code === "STALE_GENERATION") {
           this.#forgetMembership();
           void this.#join();
@@ -324,7 +336,12 @@ export class GroupMember {
     this.#isDisplaced = true;
     if (this.#queues.snapshot().size > 0) return;
     this.#memberId = null;
-    void this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }]).catch(() => {});
+    void this.#connection.callOnce("quit", [this.#farewell(memberId)]).catch(() => {});
+  }
+
+  #farewell(memberId: string): QuitRequest {
+    const keys = this.#options.idempotence?.report();
+    return { memberId, commits: this.#queues.commits(), ...(keys !== undefined && { keys }) };
   }
 
   /** What a broadcasting consumer has done, it notes itself. */
@@ -341,6 +358,7 @@ export class GroupMember {
     const revoked = this.assignment();
     this.#keepProgress();
     this.#queues.forget();
+    this.#options.idempotence?.forget();
     if (revoked.length > 0) this.events.emit("rebalance", { assigned: [], revoked });
   }
 
@@ -348,7 +366,7 @@ export class GroupMember {
   #sayGoodbye(): void {
     if (this.#memberId === null) return;
     this.#keepProgress();
-    void this.#connection.callOnce("quit", [{ memberId: this.#memberId, commits: this.#queues.commits() }]).catch(() => {});
+    void this.#connection.callOnce("quit", [this.#farewell(this.#memberId)]).catch(() => {});
   }
 
   #report(error: unknown): void {

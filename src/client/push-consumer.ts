@@ -14,6 +14,7 @@ import { boolean, callable, entries, integer, named, oneOf, optional, record, te
 import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
+import { Idempotence, idempotentOptions, type IdempotentOptions } from "./idempotence.ts";
 import { listen } from "./listen.ts";
 import { OrderlyConsumption } from "./orderly-consumption.ts";
 import { startFields, startOf } from "./start.ts";
@@ -59,6 +60,18 @@ export interface PushConsumerOptions extends StandingOptions {
   maxReconsumeTimes?: number;
   /** `skip`: a listener's error is reported, and its message counts as consumed. Default `retry`. */
   exceptionPolicy?: ExceptionPolicy;
+  /**
+   * A message whose key the group has finished within `window` is acknowledged without calling the listener; one whose
+   * key another message, queue or tab of the group has in hand waits for it. `true`: the key is the msgId, and the window
+   * 24 hours. Default false. All members of a group say the same; not with BROADCASTING.
+   *
+   * A finished key is stored in the transaction of its message's offset. What the broker has not heard of when the tab dies
+   * (at most about 0.1 s of work), or has not yet on disk when both die, is given to a listener again: what a listener
+   * does outside should still bear being done twice. What failed is not finished, nor is a dead letter. Moving a group
+   * back (`resetOffset`) makes nothing unfinished. The broker remembers 100,000 keys a group; above, an `error` event
+   * FLOW_CONTROL tells that the oldest are forgotten sooner.
+   */
+  idempotent?: boolean | IdempotentOptions;
 }
 
 export interface ConsumerEvents {
@@ -97,6 +110,7 @@ const optionsCheck = record({
   consumeTimeout: optional(integer(1, 2 ** 31 - 1)),
   maxReconsumeTimes: optional(integer(0, 2 ** 31 - 1)),
   exceptionPolicy: optional(oneOf("retry", "skip")),
+  idempotent: optional(idempotentOptions),
 });
 
 export function selector(value: unknown, field: string): MessageSelector {
@@ -134,13 +148,15 @@ export class PushConsumer {
     const { consumerGroup: group, messageModel = "CLUSTERING" } = checked;
     const { timers } = connection.environment;
     const onError = (error: MQError): void => this.#events.emit("error", error);
-    const listener = listenerOf(checked);
+    const idempotence = idempotenceOf(checked, onError);
+    const listener = idempotence === null ? listenerOf(checked) : withKeys(listenerOf(checked), idempotence);
     this.consumerGroup = group;
     this.#onShutdown = onShutdown;
     if (checked.subscriptions.length === 0) {
       throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "pushConsumer.subscriptions" });
     }
-    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY");
+    const orderly = checked.orderly ?? false;
+    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY", { orderly, idempotenceWindow: idempotence?.window ?? null });
     this.#member = new GroupMember(connection, {
       group,
       subscriptions: new Map(checked.subscriptions),
@@ -148,6 +164,7 @@ export class PushConsumer {
       takesRetries: messageModel === "CLUSTERING",
       ...startOf(checked, connection),
       standing: this.#standing,
+      idempotence,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       pullInterval: checked.pullInterval ?? 0,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
@@ -155,14 +172,13 @@ export class PushConsumer {
       // An orderly consumer finishes nothing out of turn.
       maxSpan: checked.orderly ? Infinity : (checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN),
     });
-    const orderly = checked.orderly ?? false;
     const runner = new ListenerRunner({
       listener, group, orderly, timers, onError,
       timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
     });
     const common = {
-      member: this.#member, runner, timers, onError, messageModel,
+      member: this.#member, runner, idempotence, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
     };
@@ -223,6 +239,20 @@ export class PushConsumer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
+}
+
+function idempotenceOf({ idempotent = null, messageModel }: ReturnType<typeof optionsCheck>, onError: (error: MQError) => void): Idempotence | null {
+  if (idempotent === null) return null;
+  if (messageModel !== "BROADCASTING") return new Idempotence(idempotent, onError);
+  throw new MQError("INVALID_PARAMETER", "A broadcasting consumer cannot be idempotent: its group finishes nothing together.", { field: "pushConsumer.idempotent" });
+}
+
+/** A message without a key is nothing to be idempotent by: that is a failure like the listener's own. */
+function withKeys(listener: BatchListener, idempotence: Idempotence): BatchListener {
+  return (messages, context) => {
+    for (const message of messages) idempotence.keyOf(message);
+    return listener(messages, context);
+  };
 }
 
 function listenerOf({ messageListener, batchListener }: ReturnType<typeof optionsCheck>): BatchListener {

@@ -44,6 +44,13 @@ const joinRequest = record({
   pops: optional(record({ instance: offset, maxReconsumeTimes: integer(0, 2 ** 31 - 1) })),
 });
 
+const subscribeRequest = record({
+  memberId,
+  wish: offset,
+  subscriptions: list(pair(topic, anyFilter), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
+  consumeTimestamp: optional(time),
+});
+
 const heldQueue = record({
   ...queue,
   commitOffset: integer(-1, Number.MAX_SAFE_INTEGER),
@@ -189,6 +196,21 @@ export function serve(port: PortLike, connection: Connection): void {
         const { broker, session } = connection.open();
         broker.groups.quit(session, quitRequest(request, "quit"));
         return null;
+      }),
+    subscribe: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = subscribeRequest(request, "subscribe");
+        const member = broker.groups.memberOf(session, checked.memberId);
+        const { consumeTimestamp } = checked;
+        const place = { group: member.group.name, subscriptions: checked.subscriptions, queues: [] };
+        const starts = consumeTimestamp === undefined ? undefined : await broker.starts.at(consumeTimestamp, place);
+        connection.open();
+        return broker.filters.bring(session, checked.subscriptions, (modules) => {
+          connection.open();
+          // It may have gone meanwhile.
+          return broker.groups.subscribe(broker.groups.memberOf(session, checked.memberId), checked, modules, starts);
+        });
       }),
     allocate: (request) =>
       answer(() => {

@@ -1,4 +1,3 @@
-import type { MessageSelector } from "../filter/message-selector.ts";
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
@@ -16,10 +15,11 @@ import { HeldQueues, type FlowLimits } from "./held-queues.ts";
 import type { Idempotence } from "./idempotence.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { joinTerms, type Standing } from "./standing.ts";
+import { filtersOf, type SubscriptionMap, Subscriptions } from "./subscriptions.ts";
 
 export interface MemberOptions extends FlowLimits {
   group: string;
-  subscriptions: Map<string, MessageSelector>;
+  subscriptions: SubscriptionMap;
   /** Instead of sharing with a group: exactly these. */
   queues: QueueRef[];
   /** Also what the group has failed at and is to try again. */
@@ -39,6 +39,8 @@ export interface MemberEvents {
   /** A queue is no longer ours: stop what has not begun. */
   dropped: ProcessQueue;
   error: MQError;
+  /** These are its subscriptions now. */
+  subscribed: SubscriptionMap;
   /** Its next messages are gone. */
   offsetMoved: { queue: MessageQueue; from: number; to: number };
 }
@@ -60,6 +62,7 @@ export class GroupMember {
   readonly #connection: Connection;
   readonly #options: MemberOptions;
   readonly #queues: HeldQueues;
+  readonly #subscriptions: Subscriptions;
   readonly #unlisten: (() => void)[];
   /** Null while the broker does not know us. */
   #memberId: string | null = null;
@@ -81,6 +84,7 @@ export class GroupMember {
   constructor(connection: Connection, options: MemberOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#subscriptions = new Subscriptions(options.subscriptions);
     this.#queues = new HeldQueues(options, (processQueue) => this.events.emit("dropped", processQueue));
     if (options.idempotence) options.idempotence.claim = (keys) => this.#claim(keys);
     this.#unlisten = [
@@ -119,6 +123,26 @@ export class GroupMember {
 
   assignment(): MessageQueue[] {
     return this.#queues.assignment();
+  }
+
+  /** What it would be subscribed to if all went by it. */
+  get wishedSubscriptions(): SubscriptionMap {
+    return this.#subscriptions.wished;
+  }
+
+  /** Resolves when these are the group's subscriptions. Refused while others of the group have not asked for the same; the broker remembers it. */
+  async subscribe(wished: SubscriptionMap): Promise<void> {
+    if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const wish = this.#subscriptions.wish(wished);
+    const { consumeTimestamp } = this.#options;
+    const request = { memberId: this.#memberId, wish, subscriptions: this.#filters(wished), ...(consumeTimestamp !== undefined && { consumeTimestamp }) };
+    try {
+      const termsVersion = await this.#connection.callOnce("subscribe", [request], { timeout: CALL_TIMEOUT });
+      this.#granted({ wish, termsVersion });
+    } catch (error) {
+      if (asMQError(error).code !== "SUBSCRIPTION_INCONSISTENT") this.#subscriptions.drop(wish);
+      throw error;
+    }
   }
 
   /** Begins the queue anew at an offset; what was received of it is forgotten. */
@@ -214,17 +238,15 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, takesRetries, consumeFromWhere, consumeTimestamp, standing } = this.#options;
+    const { group, queues, consumeFromWhere, consumeTimestamp, standing } = this.#options;
     const start = consumeTimestamp === undefined ? { consumeFromWhere } : { consumeFromWhere, consumeTimestamp };
-    const filters = [...subscriptions].map(([topic, selector]): [string, Filter] => [topic, filterOf(selector)]);
-    if (takesRetries) filters.push([retryTopic(group), "*"]);
-    const request = { group, subscriptions: filters, queues, ...start, ...joinTerms(standing, this.#termsVersion) };
+    const request = { group, subscriptions: this.#filters(this.#subscriptions.current), queues, ...start, ...joinTerms(standing, this.#termsVersion) };
     const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
       return;
     }
-    standing.broadcast?.began(subscriptions.keys());
+    standing.broadcast?.began(this.#subscriptions.current.keys());
     this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
     if (standing.broadcast === null) this.#connection.witness.joined(group);
     this.#memberId = memberId;
@@ -288,6 +310,7 @@ export class GroupMember {
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
     const { brokerName } = this.#connection.serving;
     this.#isFlowing = reply.records.byteLength > 0;
+    if (reply.subscribed !== undefined) this.#granted(reply.subscribed);
     if (reply.assignment !== undefined && reply.generation > this.#generation) {
       this.#generation = reply.generation;
       const change = this.#queues.assign(reply.assignment, brokerName);
@@ -299,10 +322,21 @@ export class GroupMember {
     for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
     for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
-    for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
+    for (const received of this.#queues.receive(reply, messages, asked, this.#subscriptions.current)) {
       this.events.emit("messages", received);
     }
     if (messages.length > 0) this.#rest();
+  }
+
+  #filters(subscriptions: SubscriptionMap): [string, Filter][] {
+    const filters = filtersOf(subscriptions);
+    return this.#options.takesRetries ? [...filters, [retryTopic(this.#options.group), "*"]] : filters;
+  }
+
+  /** Told once by the call and once by a fetch, whichever comes first. */
+  #granted({ wish, termsVersion }: NonNullable<FetchReply["subscribed"]>): void {
+    this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
+    if (this.#subscriptions.granted(wish)) this.events.emit("subscribed", this.#subscriptions.current);
   }
 
   #rest(): void {
@@ -358,6 +392,7 @@ export class GroupMember {
     const revoked = this.assignment();
     this.#keepProgress();
     this.#queues.forget();
+    this.#subscriptions.forgetWishes();
     this.#options.idempotence?.forget();
     if (revoked.length > 0) this.events.emit("rebalance", { assigned: [], revoked });
   }
@@ -372,9 +407,4 @@ export class GroupMember {
   #report(error: unknown): void {
     this.events.emit("error", asMQError(error));
   }
-}
-
-export function filterOf({ type, expression, module }: MessageSelector): Filter {
-  if (module !== null) return { type: "WASM", module };
-  return type === "SQL92" ? { type, expression } : expression;
 }

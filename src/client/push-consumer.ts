@@ -79,6 +79,8 @@ export interface ConsumerEvents {
   error: MQError;
   /** Messages of a queue were deleted, or lost, before this group could have them: it goes on at `to`. */
   offsetMoved: OffsetMoved;
+  /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */
+  subscribed: { subscriptions: Record<string, MessageSelector> };
 }
 
 export interface OffsetMoved {
@@ -87,7 +89,7 @@ export interface OffsetMoved {
   to: number;
 }
 
-export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved"] as const satisfies readonly (keyof ConsumerEvents)[];
+export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
@@ -124,6 +126,8 @@ export function selector(value: unknown, field: string): MessageSelector {
     throw new MQError(error.code, `${field}: ${error.message}`, { field, position: error.position, cause: error });
   }
 }
+
+const topicCheck = named(checkClientTopic);
 
 const SHUTDOWN_PATIENCE = 5000;
 
@@ -190,6 +194,7 @@ export class PushConsumer {
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));
     events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
+    events.on("subscribed", (now) => this.#events.emit("subscribed", { subscriptions: Object.fromEntries(now) }));
     events.on("error", onError);
   }
 
@@ -217,6 +222,29 @@ export class PushConsumer {
     return this.#member.assignment();
   }
 
+  /**
+   * The group consumes this topic too, or by another filter; a topic that is new to the group begins as this consumer's
+   * `consumeFromWhere` says. Resolves when it is so. All members of a group have the same subscriptions: while others
+   * have not asked for the same, the promise rejects with SUBSCRIPTION_INCONSISTENT, which names both sides, and nothing
+   * changes; but the wish is remembered as long as this consumer and the broker live, and as soon as all wish
+   * the same it is taken, and the event `subscribed` tells. A later call builds on the wish. Not with BROADCASTING.
+   */
+  async subscribe(topic: string, filter: string | MessageSelector = "*"): Promise<void> {
+    this.#checkOpen();
+    const wished = new Map(this.#member.wishedSubscriptions).set(topicCheck(topic, "subscribe.topic"), selector(filter, "subscribe.selector"));
+    if (wished.size > MAX_SUBSCRIPTIONS_PER_MEMBER) throw new MQError("INVALID_PARAMETER", `A consumer subscribes to at most ${MAX_SUBSCRIPTIONS_PER_MEMBER} topics.`, { field: "subscribe.topic" });
+    await this.#member.subscribe(wished);
+  }
+
+  /** The group does not consume this topic any more; else as `subscribe`. What its listeners have in hand is finished. One topic must be left. */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen();
+    const wished = new Map(this.#member.wishedSubscriptions);
+    if (!wished.delete(topicCheck(topic, "unsubscribe.topic"))) throw new MQError("INVALID_PARAMETER", `The consumer is not subscribed to "${topic}".`, { field: "unsubscribe.topic" });
+    if (wished.size === 0) throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "unsubscribe.topic" });
+    await this.#member.subscribe(wished);
+  }
+
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
@@ -228,6 +256,10 @@ export class PushConsumer {
   shutdown(patience = SHUTDOWN_PATIENCE): Promise<void> {
     this.#closing ??= this.#shutdown(patience);
     return this.#closing;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new MQError("CLOSED", `The consumer of group "${this.consumerGroup}" is shut down.`);
   }
 
   async #shutdown(patience: number): Promise<void> {

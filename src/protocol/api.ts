@@ -32,6 +32,8 @@ export interface BrokerApi {
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
+  /** Asks for other subscriptions; taken when all members of the group ask for the same, and refused until then, but remembered. Answers with the version of the terms. */
+  subscribe(request: SubscribeRequest): Promise<Answer<number>>;
   /** The answer to what a fetch has asked of a group's leader; null = it has been asked something newer since. */
   allocate(request: AllocateReply): Promise<Answer<null>>;
   /** Takes keys in hand for an idempotent consumer; one answer a key. May be repeated. */
@@ -74,7 +76,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "subscribe", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
   "deadLetters", "resendDeadLetters", "resetOffset", "messageTrack", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
@@ -325,8 +327,20 @@ export interface FetchReply {
   errors?: ErrorData[];
   /** The group has other terms now: the member finishes what it has in hand and goes. */
   displaced?: true;
+  /** What the member has asked for by `subscribe` is the group's since it was told last: the number of its wish. */
+  subscribed?: { wish: number; termsVersion: number };
   /** The keys of its reports up to this number are durable. */
   keysKept?: number;
+}
+
+export interface SubscribeRequest {
+  memberId: string;
+  /** They rise. */
+  wish: number;
+  /** All of them, as for `join`. */
+  subscriptions: [topic: string, filter: Filter][];
+  /** For topics that are new to the group, with CONSUME_FROM_TIMESTAMP. */
+  consumeTimestamp?: number;
 }
 
 export interface ClaimKeysRequest {

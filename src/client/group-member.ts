@@ -14,6 +14,7 @@ import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
 import type { Idempotence } from "./idempotence.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { SequenceAudit, type SequenceGap } from "./sequence-audit.ts";
 import { joinTerms, type Standing } from "./standing.ts";
 import { filtersOf, type SubscriptionMap, Subscriptions } from "./subscriptions.ts";
 
@@ -39,6 +40,7 @@ export interface MemberEvents {
   /** A queue is no longer ours: stop what has not begun. */
   dropped: ProcessQueue;
   error: MQError;
+  sequenceGap: SequenceGap;
   /** These are its subscriptions now. */
   subscribed: SubscriptionMap;
   /** Its next messages are gone. */
@@ -63,6 +65,7 @@ export class GroupMember {
   readonly #options: MemberOptions;
   readonly #queues: HeldQueues;
   readonly #subscriptions: Subscriptions;
+  readonly #audit = new SequenceAudit((gap) => this.events.emit("sequenceGap", gap));
   readonly #unlisten: (() => void)[];
   /** Null while the broker does not know us. */
   #memberId: string | null = null;
@@ -319,10 +322,15 @@ export class GroupMember {
     }
     for (const error of reply.errors ?? []) this.#report(errorFromData(error));
     if (reply.allocate !== undefined) void this.#allocate(reply.allocate);
-    for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
+    for (const { topic, queueId, from, to } of reply.moved ?? []) {
+      const moved = this.#queues.find({ topic, queueId });
+      if (moved !== undefined) this.#audit.forget(moved);
+      this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
+    }
     for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
     for (const received of this.#queues.receive(reply, messages, asked, this.#subscriptions.current)) {
+      if (this.#subscriptions.isWhole(received.processQueue.queue.topic)) this.#audit.look(received.processQueue, received.messages);
       this.events.emit("messages", received);
     }
     if (messages.length > 0) this.#rest();
@@ -336,7 +344,9 @@ export class GroupMember {
   /** Told once by the call and once by a fetch, whichever comes first. */
   #granted({ wish, termsVersion }: NonNullable<FetchReply["subscribed"]>): void {
     this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
-    if (this.#subscriptions.granted(wish)) this.events.emit("subscribed", this.#subscriptions.current);
+    if (!this.#subscriptions.granted(wish)) return;
+    this.#audit.forgetAll();
+    this.events.emit("subscribed", this.#subscriptions.current);
   }
 
   #rest(): void {

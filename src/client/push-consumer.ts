@@ -19,6 +19,7 @@ import { listen } from "./listen.ts";
 import { OrderlyConsumption } from "./orderly-consumption.ts";
 import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
+import type { SequenceGap } from "./sequence-audit.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
 export interface PushConsumerOptions extends StandingOptions {
@@ -79,6 +80,12 @@ export interface ConsumerEvents {
   error: MQError;
   /** Messages of a queue were deleted, or lost, before this group could have them: it goes on at `to`. */
   offsetMoved: OffsetMoved;
+  /**
+   * Of a producer with `sequenceAudit`, in a topic that is subscribed to whole (`"*"`): messages are missing in a queue, or
+   * one has come again. Told once, as soon as the producer knew what had become of all before. What lies before the
+   * first message that this consumer gets of a producer in a queue is no gap, nor what `offsetMoved` tells.
+   */
+  sequenceGap: SequenceGap;
   /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */
   subscribed: { subscriptions: Record<string, MessageSelector> };
 }
@@ -89,7 +96,7 @@ export interface OffsetMoved {
   to: number;
 }
 
-export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
+export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "sequenceGap", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
@@ -194,6 +201,7 @@ export class PushConsumer {
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));
     events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
+    events.on("sequenceGap", (gap) => this.#events.emit("sequenceGap", gap));
     events.on("subscribed", (now) => this.#events.emit("subscribed", { subscriptions: Object.fromEntries(now) }));
     events.on("error", onError);
   }

@@ -23,6 +23,12 @@ export class Subscriptions {
     return [...this.#wishes.values()].at(-1) ?? this.#current;
   }
 
+  /** Whether all messages of a topic come; also of one whose queues were picked. */
+  isWhole(topic: string): boolean {
+    const selector = this.#current.get(topic);
+    return selector === undefined || (selector.type === "TAG" && selector.expression === "*");
+  }
+
   wish(wished: SubscriptionMap): number {
     this.#wishes.set(++this.#last, wished);
     return this.#last;

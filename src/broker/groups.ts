@@ -18,7 +18,7 @@ import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
 import { keyOf, type Share, shareByStrategy, type Targets } from "./sharing.ts";
-import type { Topics } from "./topics.ts";
+import { isReadable, type Topics } from "./topics.ts";
 
 export interface GroupServices {
   topics: Topics;
@@ -376,9 +376,10 @@ export class Groups {
     return queues.filter((queue) => member.group.target.get(keyOf(queue)) === member);
   }
 
+  /** Those that may be read. */
   #queuesOf(topic: string): MessageQueue[] {
     const config = this.#services.topics.find(topic);
-    if (config === undefined) return [];
+    if (config === undefined || !isReadable(config)) return [];
     const { brokerName, readQueueNums } = config;
     return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })).sort(compareQueues);
   }

@@ -2,8 +2,9 @@ import { MQError } from "../model/errors.ts";
 import { FINISHED_KEYS_PER_PAGE, MAX_FINISHED_KEYS, MAX_IDEMPOTENT_GROUPS } from "../model/limits.ts";
 import { isCount } from "../protocol/validate.ts";
 import type { DurableState } from "../storage/durable-state.ts";
+import { PRIVATE_PREFIX } from "../storage/state-cipher.ts";
 
-const PREFIX = "finished/";
+const PREFIX = PRIVATE_PREFIX;
 const MAX_PAGES = MAX_FINISHED_KEYS / FINISHED_KEYS_PER_PAGE;
 /** A page is closed when it has been filled for such a part of the window: it is forgotten as a whole, so late by as much. */
 const PAGE_SHARE = 16;

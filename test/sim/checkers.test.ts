@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
+import { givenAgain } from "./idempotence-checker.ts";
 import type { At, Entry } from "./history.ts";
 import { orderOfQueues } from "./order-checker.ts";
 import { retries } from "./retry-checkers.ts";
@@ -301,5 +302,21 @@ describe("orderOfQueues", () => {
     expect(check(first, consumed(first, false), delivered("c1", 1))).toEqual(["out of order"]);
     expect(check(first, delivered("c1", 1))).toEqual(["out of order"]);
     expect(check(stored(0, { record: { ...message(0), topic: "%DLQ%o" }, finishes: "o t:0:0" }), delivered("c1", 1))).toEqual(["out of order"]);
+  });
+});
+
+describe("givenAgain", () => {
+  const check = (...entries: Entry[]): string[] => kinds(givenAgain(history(...entries), { groups: [{ ...groups[0]!, idempotent: true }] }));
+  const key: Entry = { type: "key stored", epoch: 1, group: "g", key: message(0).msgId };
+  test("good: before it is stored; another message; a group that is not idempotent; a host that died without saying so", () => {
+    expect(check(delivered("a", 0), delivered("b", 0), key)).toEqual([]);
+    expect(check(key, delivered("a", 1))).toEqual([]);
+    expect(givenAgain(history(key, delivered("a", 0)), { groups })).toEqual([]);
+    expect(check(key, fault("host killed", "w"), delivered("a", 0))).toEqual([]);
+  });
+  test("bad: after it is stored, in another place; and by one who has the queue from the next host", () => {
+    expect(check(key, delivered("a", 3, { message: { ...message(3), msgId: message(0).msgId } }))).toEqual(["given again"]);
+    const next: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }, { type: "rebalanced", consumer: "a", assigned: ["t:0"], revoked: [] }];
+    expect(check(key, ...next, delivered("a", 0))).toEqual(["given again"]);
   });
 });

@@ -27,7 +27,7 @@ export function placeAfter(place: GroupPlace, record: Of<"stored">["record"]): G
 }
 
 /** What makes one and the same host or tab miss that a message is finished. */
-const UNHEARD: FaultKind[] = [
+export const UNHEARD: FaultKind[] = [
   "host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost", "read failed", "quota used up",
   "tab crashed", "tab frozen", "tab hidden", "tab closed", "disk slow", "messages slow", "timers throttled",
 ];

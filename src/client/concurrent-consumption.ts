@@ -107,7 +107,7 @@ export class ConcurrentConsumption {
   }
 
   async #consume(batch: Work[]): Promise<void> {
-    const { member } = this.#options;
+    const { member, idempotence } = this.#options;
     const { processQueue } = batch[0]!;
     const abort = new AbortController();
     const aborts = this.#aborts.get(processQueue) ?? new Set();
@@ -115,7 +115,7 @@ export class ConcurrentConsumption {
     this.#running++;
     for (const _ of batch) member.began(processQueue);
 
-    const { fresh, later } = await this.#admit(processQueue, batch);
+    const { fresh, later } = idempotence ? await this.#admit(idempotence, processQueue, batch) : { fresh: batch, later: [] };
     const kept = fresh.length === 0 ? new Set<Work>() : await this.#listen(processQueue, fresh, abort);
 
     aborts.delete(abort);
@@ -133,9 +133,7 @@ export class ConcurrentConsumption {
   }
 
   /** What goes to the listener. */
-  async #admit(processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
-    const { idempotence } = this.#options;
-    if (!idempotence) return { fresh: batch, known: [], later: [] };
+  async #admit(idempotence: Idempotence, processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
     const admission = await idempotence.admit(batch, false);
     if (!processQueue.isDropped && !this.#isShut && !this.#isSuspended) return admission;
     // Meanwhile nothing more is to be begun.

@@ -133,7 +133,7 @@ export class OrderlyConsumption {
     this.#running.set(keyOf(lane), { processQueue, abort });
     for (const _ of batch) member.began(processQueue);
 
-    const { fresh, known, later } = await this.#admit(processQueue, batch);
+    const { fresh, known, later } = idempotence ? await this.#admit(idempotence, processQueue, batch) : { fresh: batch, known: [], later: [] };
     const { finished, dead, again, rest } = fresh.length === 0 ? NOTHING : await this.#listen(lane, fresh, abort);
 
     this.#running.delete(keyOf(lane));
@@ -147,9 +147,7 @@ export class OrderlyConsumption {
   }
 
   /** What goes to the listener: as far as it is this consumer's turn. */
-  async #admit(processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
-    const { idempotence } = this.#options;
-    if (!idempotence) return { fresh: batch, known: [], later: [] };
+  async #admit(idempotence: Idempotence, processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
     const admission = await idempotence.admit(batch, true);
     if (!processQueue.isDropped && !this.#isShut && !this.#isSuspended) return admission;
     // Meanwhile nothing more is to be begun.
@@ -165,8 +163,8 @@ export class OrderlyConsumption {
 
   async #judge(lane: Lane, batch: Work[], verdict: Verdict): Promise<Outcome> {
     const { answer, autoCommit, ackIndex } = verdict;
-    // It is on its way to another consumer: what its listener has not committed is begun again there.
     const rest = verdict.suspendTime;
+    // It is on its way to another consumer: what its listener has not committed is begun again there.
     if (!autoCommit && lane.processQueue.isDropped && answer !== "COMMIT") return { ...NOTHING, again: batch, rest };
     if (answer === "ROLLBACK") return { ...NOTHING, again: [...lane.uncommitted.splice(0), ...batch], rest };
     const count = answer === "FAILURE" ? 0 : Math.min(ackIndex + 1, batch.length);

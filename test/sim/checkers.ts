@@ -31,7 +31,7 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...storedTwice(history),
     ...sendOrder(history),
     ...deliveries(history),
-    ...deliveryOrder(history),
+    ...deliveryOrder(history, plan),
     ...duplicates(history),
     ...owners(history),
     ...storedOffsets(history),
@@ -146,15 +146,17 @@ export function deliveries(history: History): Verdict[] {
 }
 
 /** One consumer gets a queue's messages at rising offsets, as long as it keeps the queue; what failed comes again. */
-export function deliveryOrder(history: History): Verdict[] {
+export function deliveryOrder(history: History, { groups }: Pick<Plan, "groups"> = { groups: [] }): Verdict[] {
   const verdicts: Verdict[] = [];
+  // A message whose key is in another's hand lets those behind it go first.
+  const overtaking = new Set(groups.filter((plan) => plan.idempotent).map(({ group }) => group));
   const last = new Map<string, number>();
   for (const entry of history) {
     if (entry.type === "rebalanced") for (const queue of [...entry.assigned, ...entry.revoked]) last.delete(`${entry.consumer} ${queue}`);
     if (entry.type === "sought") last.delete(`${entry.consumer} ${entry.queue}`);
     if (entry.type !== "delivered" || entry.attempt > 1) continue;
     const { topic, queueId, queueOffset } = entry.message;
-    if (entry.group === SEEKERS) continue;
+    if (entry.group === SEEKERS || overtaking.has(entry.group)) continue;
     const key = `${entry.consumer} ${topic}:${queueId}`;
     const before = last.get(key);
     if (before !== undefined && queueOffset <= before) verdicts.push({ kind: "reordered", text: `${entry.consumer} gets ${placeOf(entry.message)} after ${before}` });

@@ -14,7 +14,7 @@ export type FaultKind =
   /** A transaction: not done and said so, done and called failed, refused for lack of room; the connection is gone. */
   | "commit failed" | "commit misreported" | "quota used up" | "store lost" | "read failed"
   | "tab crashed" | "tab frozen" | "tab hidden" | "tab closed"
-  | "row damaged" | "tail lost" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
+  | "row damaged" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
 
 export type Entry =
   | { type: "fault"; kind: FaultKind; agent: string; until?: number }

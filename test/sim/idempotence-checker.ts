@@ -7,7 +7,7 @@ import { UNHEARD } from "./retry-checkers.ts";
 /** What a group of idempotent consumers has durably finished is not given to a listener of it again, in whatever copy. */
 export function givenAgain(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
   const idempotent = new Set(groups.filter((plan) => plan.idempotent).map(({ group }) => group));
-  if (idempotent.size === 0 || entriesOf(history, "fault").some(({ kind }) => kind === "tail lost")) return [];
+  if (idempotent.size === 0 || entriesOf(history, "tail lost").length > 0) return [];
   const verdicts: Verdict[] = [];
   const faults = new Disturbances(history);
   const finished = new Map<string, number>();

@@ -47,10 +47,14 @@ describe("a fault, and another soon after", () => {
 });
 
 describe("control: with a protection off, the enumeration is red", () => {
-  async function seen(): Promise<string[]> {
-    const all: string[] = [];
-    for (const kind of ["crash", "crash-done"] as const) for (let at = 5; at <= 45; at++) all.push(...(await idempotentRun([{ at, kind }])).violations);
-    return all;
+  /** Whether one of the runs ends so; it need not go on then. */
+  async function isSeen(violation: RegExp): Promise<boolean> {
+    for (let at = 5; at <= 45; at++) {
+      for (const kind of ["crash", "crash-done"] as const) {
+        if ((await idempotentRun([{ at, kind }])).violations.some((text) => violation.test(text))) return true;
+      }
+    }
+    return false;
   }
 
   test("keys are written a commit after their offsets", { timeout: TIMEOUT }, async () => {
@@ -61,12 +65,12 @@ describe("control: with a protection off, the enumeration is red", () => {
       late = given;
       return before === null ? true : add.apply(this, before);
     });
-    expect(await seen()).toEqual(expect.arrayContaining([expect.stringMatching(/^without its key: /)]));
+    expect(await isSeen(/^without its key: /)).toBe(true);
   });
 
   test("the next broker does not read them", { timeout: TIMEOUT }, async () => {
     vi.spyOn(FinishedKeys.prototype, "restore").mockReturnValue();
-    expect(await seen()).toEqual(expect.arrayContaining([expect.stringMatching(/^again: .* stored that it is finished/)]));
+    expect(await isSeen(/^again: .* stored that it is finished/)).toBe(true);
   });
 
   test("the tab forgets what it has finished when the broker dies", { timeout: TIMEOUT }, async () => {
@@ -76,6 +80,6 @@ describe("control: with a protection off, the enumeration is red", () => {
       this.kept(Number.MAX_SAFE_INTEGER);
       forget.call(this);
     });
-    expect(await seen()).toEqual(expect.arrayContaining([expect.stringMatching(/^again: .* by the tab that has finished it/)]));
+    expect(await isSeen(/^again: .* by the tab that has finished it/)).toBe(true);
   });
 });

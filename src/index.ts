@@ -4,6 +4,8 @@ export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
 export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
 export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } from "./client/push-consumer.ts";
+export type { SequenceGap } from "./client/sequence-audit.ts";
+export type { IdempotentOptions } from "./client/idempotence.ts";
 export type { BatchListener, ConsumeContext, ConsumeResult, ExceptionPolicy, MessageListener } from "./client/listener-runner.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { AllocateStrategy, StandingOptions } from "./client/standing.ts";

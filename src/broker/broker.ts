@@ -27,8 +27,10 @@ import { Connections } from "./connections.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { FetchService } from "./fetch.ts";
+import { FinishedKeys } from "./finished-keys.ts";
 import { FlushService } from "./flush.ts";
 import { Groups } from "./groups.ts";
+import { KeyClaims } from "./key-claims.ts";
 import { LogAppender } from "./log-appender.ts";
 import { LogExport } from "./log-export.ts";
 import { LogImport } from "./log-import.ts";
@@ -78,6 +80,8 @@ export class Broker {
   readonly send: SendService;
   readonly flushes: FlushService;
   readonly groups: Groups;
+  /** What idempotent consumers have in hand. */
+  readonly keys: KeyClaims;
   readonly filters = new WasmFilters(() => this.sessions);
   readonly fetches: FetchService;
   readonly retries: RetryService;
@@ -109,6 +113,7 @@ export class Broker {
   readonly #retention: Retention;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
+  readonly #finished: FinishedKeys;
   readonly #schedule: ScheduleService;
 
   /** Takes the store over and recovers it. */
@@ -151,7 +156,10 @@ export class Broker {
     const reader = new QueueReader(this.#log, indexer, clock);
     this.topics = new Topics(this.#state, settings);
     this.#offsets = new Offsets(this.#state);
-    this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, clock, timers });
+    const steady = new SteadyClock(clock);
+    this.#finished = new FinishedKeys(this.#state, steady);
+    this.keys = new KeyClaims(this.#finished, this.#state);
+    this.groups = new Groups({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, finished: this.#finished, keys: this.keys, clock, timers });
     this.fetches = new FetchService({ groups: this.groups, queues: this.#queues, topics: this.topics, reader, timers });
     const dispatcher = new Dispatcher(this.#keys, (queues) => {
       this.fetches.published(queues);
@@ -160,7 +168,6 @@ export class Broker {
       this.#retention.grown();
     });
     this.flushes = new FlushService({ clock, timers, settings });
-    const steady = new SteadyClock(clock);
     const appender = new LogAppender({ log: this.#log, commit: this.#commit, dispatcher, clock: steady });
     const refusal = (): MQError | null => this.#retention.refusal;
     this.send = new SendService({ log: this.#log, queues: this.#queues, topics: this.topics, appender, flushes: this.flushes, settings, refusal });
@@ -284,6 +291,7 @@ export class Broker {
     this.#trimmer.restore(trim);
     this.#state.restore(rows);
     this.#offsets.restore();
+    this.#finished.restore();
     const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, trim, rows: (position) => this.#log.rows(position),
       loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),

@@ -55,6 +55,22 @@ export class ConsumerGroup {
     return strangers;
   }
 
+  /** Whether all members that have to agree ask for these terms, and some of them have others yet. Then they are the group's. */
+  agree(terms: GroupTerms): boolean {
+    const members = this.bound();
+    const isAsked = members.every((member) => misfit(this.name, (member.wish ?? member).terms, terms) === null);
+    const granted = members.filter(({ wish }) => wish !== null);
+    if (!isAsked || granted.length === 0) return false;
+    for (const member of granted) {
+      member.granted = member.wish!.number;
+      member.terms = member.wish!.terms;
+      member.wish = null;
+      member.changed();
+    }
+    this.termsVersion = Math.max(this.#clock.now(), this.termsVersion + 1);
+    return true;
+  }
+
   /** A name in the sharing: the client's id; a client's second consumer has a number behind it. */
   nameFor(clientId: string): string {
     const taken = new Set([...this.members.values()].map(({ consumerId }) => consumerId));

@@ -115,6 +115,8 @@ export class FetchService {
     const errors = member.takeErrors();
     if (errors.length > 0) reply.errors = errors;
     if (member.isDisplaced) reply.displaced = true;
+    if (member.granted > 0 && reply.assignment !== undefined) reply.subscribed = { wish: member.granted, termsVersion: member.group.termsVersion };
+    if (member.keysKept > 0) reply.keysKept = member.keysKept;
     return reply;
   }
 

@@ -3,7 +3,7 @@ import { checkWasmModule } from "../filter/wasm-module.ts";
 import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
-  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_CLAIMS, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_INVISIBLE_DURATION, MAX_MEMBER_ID_LENGTH,
+  LONG_POLL, MAX_CALLS_PER_SESSION, MAX_CLAIMS, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IDEMPOTENCE_KEY_LENGTH, MAX_IDEMPOTENCE_WINDOW, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_KEYS_IN_HAND, MAX_INVISIBLE_DURATION, MAX_MEMBER_ID_LENGTH,
   MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_RECEIVE, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -13,7 +13,7 @@ import { type MutableSettings, mutableSettings } from "../protocol/broker-settin
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
 import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
-import { boolean, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time, triple } from "../protocol/validate.ts";
+import { boolean, filled, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time, triple } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
 
@@ -39,7 +39,16 @@ const joinRequest = record({
   replaceSubscription: optional(boolean),
   termsVersion: optional(offset),
   broadcast: optional(record({ topics: list(topic, MAX_SUBSCRIPTIONS_PER_MEMBER), offsets: commits })),
+  orderly: optional(boolean),
+  idempotenceWindow: optional(integer(1, MAX_IDEMPOTENCE_WINDOW)),
   pops: optional(record({ instance: offset, maxReconsumeTimes: integer(0, 2 ** 31 - 1) })),
+});
+
+const subscribeRequest = record({
+  memberId,
+  wish: offset,
+  subscriptions: list(pair(topic, anyFilter), MAX_SUBSCRIPTIONS_PER_MEMBER + 1),
+  consumeTimestamp: optional(time),
 });
 
 const heldQueue = record({
@@ -50,15 +59,20 @@ const heldQueue = record({
   resets,
 });
 
+const key = filled(MAX_IDEMPOTENCE_KEY_LENGTH);
+const keys = optional(record({ number: offset, finished: list(key, MAX_KEYS_IN_HAND), released: list(key, MAX_KEYS_IN_HAND) }));
+const claimKeysRequest = record({ memberId, keys: list(key, MAX_PULL_BATCH) });
+
 const fetchRequest = record({
   memberId,
   generation: offset,
   held: list(heldQueue, MAX_HELD_QUEUES),
   released: commits,
+  keys,
   wait: integer(0, LONG_POLL),
 });
 
-const quitRequest = record({ memberId, commits });
+const quitRequest = record({ memberId, commits, keys });
 
 /** A client's second consumer in a group has a number behind the id. */
 const consumerId = text(MAX_CLIENT_ID_LENGTH + 8);
@@ -180,11 +194,32 @@ export function serve(port: PortLike, connection: Connection): void {
         broker.groups.quit(session, quitRequest(request, "quit"));
         return null;
       }),
+    subscribe: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = subscribeRequest(request, "subscribe");
+        const member = broker.groups.memberOf(session, checked.memberId);
+        const { consumeTimestamp } = checked;
+        const place = { group: member.group.name, subscriptions: checked.subscriptions, queues: [] };
+        const starts = consumeTimestamp === undefined ? undefined : await broker.starts.at(consumeTimestamp, place);
+        connection.open();
+        return broker.filters.bring(session, checked.subscriptions, (modules) => {
+          connection.open();
+          // It may have gone meanwhile.
+          return broker.groups.subscribe(broker.groups.memberOf(session, checked.memberId), checked, modules, starts);
+        });
+      }),
     allocate: (request) =>
       answer(() => {
         const { broker, session } = connection.open();
         broker.groups.allocate(session, allocateReply(request, "allocate"));
         return null;
+      }),
+    claimKeys: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        const checked = claimKeysRequest(request, "claimKeys");
+        return broker.keys.claim(broker.groups.memberOf(session, checked.memberId), checked.keys);
       }),
     settle: (request) =>
       answer(() => {

@@ -10,6 +10,10 @@ export interface GroupTerms {
   strategy: Allocation["strategy"];
   /** topic -> filter */
   subscriptions: ReadonlyMap<string, Subscription>;
+  /** Whether its listeners work in order; null = it has none, and goes with both. */
+  orderly: boolean | null;
+  /** How long finished keys are remembered, ms; 0 = they are not. */
+  idempotenceWindow: number;
 }
 
 /** Why a member with `ours` does not fit into a group with `theirs`; null when it does. */
@@ -22,8 +26,18 @@ export function misfit(group: string, theirs: GroupTerms, ours: GroupTerms): MQE
   return (
     differ("messageModel", "messageModel", [theirs.messageModel, ours.messageModel]) ??
     differ("allocateMessageQueueStrategy", "allocateMessageQueueStrategy", [theirs.strategy, ours.strategy]) ??
+    (theirs.orderly === null || ours.orderly === null ? null : differ("orderly", "kind of listener", [kindOf(theirs.orderly), kindOf(ours.orderly)])) ??
+    differ("idempotent", "idempotence", [windowOf(theirs), windowOf(ours)]) ??
     differ("subscriptions", "subscriptions", [describe(theirs.subscriptions), describe(ours.subscriptions)])
   );
+}
+
+function kindOf(orderly: boolean): string {
+  return orderly ? "orderly listeners" : "concurrent listeners";
+}
+
+function windowOf({ idempotenceWindow }: GroupTerms): string {
+  return idempotenceWindow === 0 ? "none" : `a window of ${idempotenceWindow} ms`;
 }
 
 /** What the application has asked for: `orders "created || paid", stock SQL92 "price > 5"`. Equal texts mean equal subscriptions. */

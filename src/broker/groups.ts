@@ -6,22 +6,26 @@ import { compareQueues, queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
+import type { FinishedKeys } from "./finished-keys.ts";
+import type { KeyClaims } from "./key-claims.ts";
 import { Leaders } from "./leaders.ts";
 import { Member, type Popping } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
 import { keyOf, type Share, shareByStrategy, type Targets } from "./sharing.ts";
-import type { Topics } from "./topics.ts";
+import { isReadable, type Topics } from "./topics.ts";
 
 export interface GroupServices {
   topics: Topics;
   queues: ConsumeQueueStore;
   offsets: Offsets;
+  finished: FinishedKeys;
+  keys: KeyClaims;
   clock: Clock;
   timers: Timers;
 }
@@ -54,11 +58,11 @@ export class Groups {
       throw new MQError("FLOW_CONTROL", `A client has at most ${MAX_MEMBERS_PER_SESSION} consumers.`);
     }
     if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
-    const subscriptions = new Map<string, Subscription>();
-    for (const [topic, filter] of request.subscriptions) subscriptions.set(topic, modules.get(topic) ?? subscriptionOf(filter));
+    const subscriptions = subscriptionsOf(request, modules);
     const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
-    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions };
+    const { orderly = null, idempotenceWindow = 0 } = request;
+    const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions, orderly, idempotenceWindow };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
     group.checkKind(pops !== null, terms);
@@ -71,6 +75,7 @@ export class Groups {
     }
     const begun = new Set(broadcast !== undefined ? [] : picked === null || pops !== null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
+    if (idempotenceWindow > 0) this.#services.finished.open(group.name, (name) => this.#groups.has(name));
     const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
     const id = `${session.clientId}#${this.#nextMember++}`;
@@ -85,6 +90,25 @@ export class Groups {
     this.#rebalance(group);
     this.#watchExpiry();
     return member;
+  }
+
+  /**
+   * A member wishes other subscriptions. They are the group's as soon as all members wish them; until then the wish is
+   * refused, and remembered while the member lives, or until it wishes something else.
+   * @throws MQError SUBSCRIPTION_INCONSISTENT that names both sides
+   */
+  subscribe(member: Member, request: SubscribeRequest, modules: ReadonlyMap<string, Subscription> = new Map(), starts: ReadonlyMap<string, number> = new Map()): number {
+    const { group } = member;
+    if (member.picked !== null || member.isBroadcasting) throw new MQError("INVALID_PARAMETER", "Only a consumer that shares its group's queues changes its subscriptions.", { field: "subscribe" });
+    const subscriptions = subscriptionsOf(request, modules);
+    this.#services.offsets.checkRoom(group.name, subscriptions.keys());
+    const wish = { number: request.wish, terms: { ...member.terms, subscriptions } };
+    if (member.isDisplaced) throw new MQError("SUBSCRIPTION_INCONSISTENT", `Group "${group.name}" goes on under other terms, without this consumer.`, { field: "subscriptions" });
+    // Content again with what there is.
+    member.wish = misfit(group.name, member.terms, wish.terms) === null ? null : wish;
+    if (member.wish === null || this.#agree(group, wish.terms, member.consumeFromWhere, starts)) return group.termsVersion;
+    const stranger = group.bound().find((other) => misfit(group.name, (other.wish ?? other).terms, wish.terms) !== null)!;
+    throw misfit(group.name, stranger.terms, wish.terms) ?? misfit(group.name, stranger.wish!.terms, wish.terms)!;
   }
 
   /** The member behind an id that came over a port: it must be the session's own. */
@@ -103,6 +127,7 @@ export class Groups {
 
   quit(session: Session, request: QuitRequest): void {
     const member = this.memberOf(session, request.memberId);
+    if (request.keys !== undefined) this.#services.keys.heard(member, request.keys);
     for (const commit of request.commits) this.#commit(member, commit);
     this.remove(session, member);
   }
@@ -115,7 +140,8 @@ export class Groups {
     group.members.delete(member.id);
     for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
     member.changed();
-    this.#rebalance(group);
+    const wishing = group.bound().find(({ wish }) => wish !== null);
+    if (wishing === undefined || !this.#agree(group, wishing.wish!.terms, wishing.consumeFromWhere)) this.#rebalance(group);
     if (isPopper(member)) this.onPopperGone(member);
     if (group.members.size > 0) return;
     this.#leaders.forget(group);
@@ -133,8 +159,9 @@ export class Groups {
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
-  heard(member: Member, { generation, held, released }: Pick<FetchRequest, "generation" | "held" | "released">): void {
+  heard(member: Member, { generation, held, released, keys }: Pick<FetchRequest, "generation" | "held" | "released" | "keys">): void {
     member.silentTicks = 0;
+    if (keys !== undefined) this.#services.keys.heard(member, keys);
     for (const queue of released) this.#commit(member, queue);
     member.held = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue]));
     for (const queue of held) if (queue.commitOffset >= 0) this.#commit(member, queue);
@@ -229,6 +256,14 @@ export class Groups {
       const start = starts.get(queueKey(topic, queueId)) ?? maxOffset;
       offsets.commit(group, topic, queueId, atBegin ? minOffset : Math.min(Math.max(start, minOffset), maxOffset), maxOffset);
     }
+  }
+
+  /** What all members of a group wish becomes its terms. */
+  #agree(group: ConsumerGroup, terms: GroupTerms, where: ConsumeFromWhere, starts: ReadonlyMap<string, number> = new Map()): boolean {
+    if (!group.agree(terms)) return false;
+    for (const topic of terms.subscriptions.keys()) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : where, starts);
+    this.#rebalance(group);
+    return true;
   }
 
   #commit(member: Member, queue: QueueCommit): void {
@@ -343,9 +378,10 @@ export class Groups {
     return queues.filter((queue) => member.group.target.get(keyOf(queue)) === member);
   }
 
+  /** Those that may be read. */
   #queuesOf(topic: string): MessageQueue[] {
     const config = this.#services.topics.find(topic);
-    if (config === undefined) return [];
+    if (config === undefined || !isReadable(config)) return [];
     const { brokerName, readQueueNums } = config;
     return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })).sort(compareQueues);
   }
@@ -372,6 +408,10 @@ export class Groups {
 }
 
 const EXPIRY_TICKS = 3;
+
+function subscriptionsOf({ subscriptions }: Pick<JoinRequest, "subscriptions">, modules: ReadonlyMap<string, Subscription>): Map<string, Subscription> {
+  return new Map(subscriptions.map(([topic, filter]) => [topic, modules.get(topic) ?? subscriptionOf(filter)]));
+}
 
 /** A simple consumer. */
 export type Popper = Member & { readonly pops: Popping };

@@ -30,7 +30,11 @@ export class Member {
   /** Its name in the group's sharing. */
   readonly consumerId: string;
   readonly group: ConsumerGroup;
-  readonly terms: GroupTerms;
+  terms: GroupTerms;
+  /** Terms that it has asked for since, and others of the group have not. */
+  wish: { number: number; terms: GroupTerms } | null = null;
+  /** Number of the wish that its terms come from; 0 = none. */
+  granted = 0;
   /** Queues it has picked by itself (`assign`); null = it is bound by the group's terms. */
   readonly picked: readonly QueueRef[] | null;
   /** It holds no queue and asks for messages one by one (a simple consumer). */
@@ -51,6 +55,8 @@ export class Member {
   held = new Map<string, HeldQueue>();
   /** Ticks of the expiry timer since the last fetch. */
   silentTicks = 0;
+  /** Its reports of finished keys up to this number are durable. */
+  keysKept = 0;
   /** Number of the newest fetch: an older one that still waits gives way. */
   fetches = 0;
   readonly #untold: ErrorData[] = [];

@@ -139,9 +139,10 @@ export class Offsets {
     const before = queues[queueId];
     if (before === offset) return;
     if (!topics.has(topic)) this.#pairs++;
-    queues[queueId] = offset;
-    topics.set(topic, queues);
-    this.#state.set(`${PREFIX}${group}/${topic}`, queues);
+    // A new row: one that is on its way to the store must not get ahead of what is on the way with it.
+    const moved = { ...queues, [queueId]: offset };
+    topics.set(topic, moved);
+    this.#state.set(`${PREFIX}${group}/${topic}`, moved);
     this.#done.moved(group, topic, queueId, before ?? 0, offset);
   }
 

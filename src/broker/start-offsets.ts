@@ -13,7 +13,7 @@ export class StartOffsets {
   }
 
   /** By queueKey: the first message stored at the time or later, for each queue that the group has no offset in. */
-  async at(timestamp: number, { group, subscriptions, queues }: JoinRequest): Promise<Map<string, number>> {
+  async at(timestamp: number, { group, subscriptions, queues }: Pick<JoinRequest, "group" | "subscriptions" | "queues">): Promise<Map<string, number>> {
     const { offsets, topics, times } = this.#services;
     const found = new Map<string, number>();
     const names = new Set(queues.length > 0 ? queues.map(({ topic }) => topic) : subscriptions.map(([topic]) => topic));

@@ -147,8 +147,12 @@ export function reasonToRefuse(config: TopicConfig | undefined, topic: string, q
   return undefined;
 }
 
+export function isReadable({ perm }: TopicConfig): boolean {
+  return (perm & PERM_READ) !== 0;
+}
+
 export function checkReadable(config: TopicConfig): void {
-  if ((config.perm & PERM_READ) === 0) {
+  if (!isReadable(config)) {
     throw new MQError("NO_PERMISSION", `Topic "${config.topic}" is not readable.`, { field: "topic" });
   }
 }

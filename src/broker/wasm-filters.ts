@@ -38,7 +38,9 @@ export class WasmFilters {
   #running(): number {
     let count = 0;
     for (const { members } of this.#sessions()) {
-      for (const { subscriptions } of members) for (const { isModule } of subscriptions.values()) if (isModule) count++;
+      for (const { subscriptions, wish } of members) {
+        for (const { isModule } of [...subscriptions.values(), ...(wish?.terms.subscriptions.values() ?? [])]) if (isModule) count++;
+      }
     }
     return count;
   }

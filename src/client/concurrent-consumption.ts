@@ -5,6 +5,7 @@ import { asSent, type MessageExt } from "../model/message.ts";
 import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { GroupMember } from "./group-member.ts";
+import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { settle } from "./settle.ts";
@@ -15,6 +16,8 @@ const LOCAL_RETRY_DELAY = 5000;
 export interface ConcurrentConsumptionOptions {
   member: GroupMember;
   runner: ListenerRunner;
+  /** None = every message goes to the listener. */
+  idempotence?: Idempotence | null;
   /** Listeners running at once. */
   concurrency: number;
   batchSize: number;
@@ -105,28 +108,53 @@ export class ConcurrentConsumption {
   }
 
   async #consume(batch: Work[]): Promise<void> {
-    const { member, runner, messageModel } = this.#options;
-    const { processQueue, attempt } = batch[0]!;
+    const { member, idempotence } = this.#options;
+    const { processQueue } = batch[0]!;
     const abort = new LazyAbort();
     const aborts = this.#aborts.get(processQueue) ?? new Set();
     this.#aborts.set(processQueue, aborts.add(abort));
     this.#running++;
     for (const _ of batch) member.began(processQueue);
 
-    const verdict = await runner.run(batch.map(({ message }) => message), { queue: processQueue.queue, attempt }, abort);
-    const { sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, batch.length);
-    if (dropped.length > 0) this.#tellDropped(dropped.map((at) => batch[at]!));
-    const kept = await this.#sendBack(processQueue, sentBack.map((at) => batch[at]!), verdict);
+    const { fresh, later } = idempotence ? await this.#admit(idempotence, processQueue, batch) : { fresh: batch, later: [] };
+    const kept = fresh.length === 0 ? new Set<Work>() : await this.#listen(processQueue, fresh, abort);
 
     aborts.delete(abort);
     if (aborts.size === 0) this.#aborts.delete(processQueue);
     this.#running--;
+    const waiting = new Set(later);
     for (const work of batch) {
-      member.ended(processQueue, work.message, !kept.has(work));
-      if (kept.has(work) && !processQueue.isDropped && !this.#isShut) this.#retryHere(work);
+      member.ended(processQueue, work.message, !kept.has(work) && !waiting.has(work));
+      if (processQueue.isDropped || this.#isShut) continue;
+      if (kept.has(work)) this.#retryHere({ ...work, attempt: work.attempt + 1 }, LOCAL_RETRY_DELAY);
+      else if (waiting.has(work)) this.#retryHere(work, BUSY_DELAY);
     }
     if (this.#running === 0) for (const idle of this.#idle.splice(0)) idle();
     this.#work();
+  }
+
+  /** What goes to the listener. */
+  async #admit(idempotence: Idempotence, processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
+    const admission = await idempotence.admit(batch, false);
+    if (!processQueue.isDropped && !this.#isShut && !this.#isSuspended) return admission;
+    // Meanwhile nothing more is to be begun.
+    for (const { message } of admission.fresh) idempotence.released(message);
+    return { ...admission, fresh: [], later: [...admission.fresh, ...admission.later] };
+  }
+
+  /** Returns what is to be tried again here. */
+  async #listen(processQueue: ProcessQueue, works: Work[], abort: LazyAbort): Promise<Set<Work>> {
+    const { runner, idempotence, messageModel } = this.#options;
+    const verdict = await runner.run(works.map(({ message }) => message), { queue: processQueue.queue, attempt: works[0]!.attempt }, abort);
+    const { sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, works.length);
+    if (dropped.length > 0) this.#tellDropped(dropped.map((at) => works[at]!));
+    const failed = sentBack.map((at) => works[at]!);
+    const kept = await this.#sendBack(processQueue, failed, verdict);
+    for (const work of works) {
+      if (failed.includes(work)) idempotence?.released(work.message);
+      else idempotence?.finished(work.message);
+    }
+    return kept;
   }
 
   /** Broadcasting never tries again: a failure is told, and counts as consumed. */
@@ -148,9 +176,8 @@ export class ConcurrentConsumption {
   }
 
   /** The message stays where it is and holds its queue's offset. */
-  #retryHere({ processQueue, message, attempt }: Work): void {
-    const work: Work = { processQueue, message, attempt: attempt + 1 };
-    const cancel = this.#options.timers.after(LOCAL_RETRY_DELAY, () => {
+  #retryHere(work: Work, delay: number): void {
+    const cancel = this.#options.timers.after(delay, () => {
       this.#retries.delete(work);
       this.#ready.unshift(work);
       this.#work();

@@ -1,4 +1,3 @@
-import type { MessageSelector } from "../filter/message-selector.ts";
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
@@ -8,17 +7,20 @@ import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, QueueRef, SettleReply, SettleResult } from "../protocol/api.ts";
+import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, KeyState, QueueRef, QuitRequest, SettleReply, SettleResult } from "../protocol/api.ts";
 import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
+import type { Idempotence } from "./idempotence.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import { SequenceAudit, type SequenceGap } from "./sequence-audit.ts";
 import { joinTerms, type Standing } from "./standing.ts";
+import { filtersOf, type SubscriptionMap, Subscriptions } from "./subscriptions.ts";
 
 export interface MemberOptions extends FlowLimits {
   group: string;
-  subscriptions: Map<string, MessageSelector>;
+  subscriptions: SubscriptionMap;
   /** Instead of sharing with a group: exactly these. */
   queues: QueueRef[];
   /** Also what the group has failed at and is to try again. */
@@ -28,6 +30,8 @@ export interface MemberOptions extends FlowLimits {
   consumeFromWhere: ConsumeFromWhere;
   consumeTimestamp?: number | undefined;
   standing: Standing;
+  /** None = its keys are of no interest. */
+  idempotence?: Idempotence | null;
 }
 
 export interface MemberEvents {
@@ -36,6 +40,9 @@ export interface MemberEvents {
   /** A queue is no longer ours: stop what has not begun. */
   dropped: ProcessQueue;
   error: MQError;
+  sequenceGap: SequenceGap;
+  /** These are its subscriptions now. */
+  subscribed: SubscriptionMap;
   /** Its next messages are gone. */
   offsetMoved: { queue: MessageQueue; from: number; to: number };
 }
@@ -57,6 +64,8 @@ export class GroupMember {
   readonly #connection: Connection;
   readonly #options: MemberOptions;
   readonly #queues: HeldQueues;
+  readonly #subscriptions: Subscriptions;
+  readonly #audit = new SequenceAudit((gap) => this.events.emit("sequenceGap", gap));
   readonly #unlisten: (() => void)[];
   /** Null while the broker does not know us. */
   #memberId: string | null = null;
@@ -78,7 +87,9 @@ export class GroupMember {
   constructor(connection: Connection, options: MemberOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#subscriptions = new Subscriptions(options.subscriptions);
     this.#queues = new HeldQueues(options, (processQueue) => this.events.emit("dropped", processQueue));
+    if (options.idempotence) options.idempotence.claim = (keys) => this.#claim(keys);
     this.#unlisten = [
       connection.lifecycle.on("lost", () => this.#forgetMembership()),
       connection.lifecycle.on("open", () => void this.#join()),
@@ -110,11 +121,31 @@ export class GroupMember {
     this.#queues.dropAll();
     this.#keepProgress();
     if (memberId === null) return;
-    await this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }], { timeout: 2000 }).catch(() => {});
+    await this.#connection.callOnce("quit", [this.#farewell(memberId)], { timeout: 2000 }).catch(() => {});
   }
 
   assignment(): MessageQueue[] {
     return this.#queues.assignment();
+  }
+
+  /** What it would be subscribed to if all went by it. */
+  get wishedSubscriptions(): SubscriptionMap {
+    return this.#subscriptions.wished;
+  }
+
+  /** Resolves when these are the group's subscriptions. Refused while others of the group have not asked for the same; the broker remembers it. */
+  async subscribe(wished: SubscriptionMap): Promise<void> {
+    if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const wish = this.#subscriptions.wish(wished);
+    const { consumeTimestamp } = this.#options;
+    const request = { memberId: this.#memberId, wish, subscriptions: this.#filters(wished), ...(consumeTimestamp !== undefined && { consumeTimestamp }) };
+    try {
+      const termsVersion = await this.#connection.callOnce("subscribe", [request], { timeout: CALL_TIMEOUT });
+      this.#granted({ wish, termsVersion });
+    } catch (error) {
+      if (asMQError(error).code !== "SUBSCRIPTION_INCONSISTENT") this.#subscriptions.drop(wish);
+      throw error;
+    }
   }
 
   /** Begins the queue anew at an offset; what was received of it is forgotten. */
@@ -185,6 +216,11 @@ export class GroupMember {
     return reply;
   }
 
+  #claim(keys: string[]): Promise<KeyState[]> {
+    if (this.#memberId === null) return Promise.reject(new BrokerGone("There is no broker at the moment."));
+    return this.#connection.callOnce("claimKeys", [{ memberId: this.#memberId, keys }], { timeout: CALL_TIMEOUT });
+  }
+
   async #join(): Promise<void> {
     while (!this.#isStopped && !this.#isDisplaced && this.#memberId === null && this.#connection.isOpen) {
       try {
@@ -205,17 +241,15 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, subscriptions, queues, takesRetries, consumeFromWhere, consumeTimestamp, standing } = this.#options;
+    const { group, queues, consumeFromWhere, consumeTimestamp, standing } = this.#options;
     const start = consumeTimestamp === undefined ? { consumeFromWhere } : { consumeFromWhere, consumeTimestamp };
-    const filters = [...subscriptions].map(([topic, selector]): [string, Filter] => [topic, filterOf(selector)]);
-    if (takesRetries) filters.push([retryTopic(group), "*"]);
-    const request = { group, subscriptions: filters, queues, ...start, ...joinTerms(standing, this.#termsVersion) };
+    const request = { group, subscriptions: this.#filters(this.#subscriptions.current), queues, ...start, ...joinTerms(standing, this.#termsVersion) };
     const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
       return;
     }
-    standing.broadcast?.began(subscriptions.keys());
+    standing.broadcast?.began(this.#subscriptions.current.keys());
     this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
     if (standing.broadcast === null) this.#connection.witness.joined(group);
     this.#memberId = memberId;
@@ -251,17 +285,20 @@ export class GroupMember {
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
     const { held, released } = this.#queues.report();
+    const keys = this.#options.idempotence?.report();
     try {
-      const request = { memberId, generation: this.#generation, held, released, wait };
+      const request = { memberId, generation: this.#generation, held, released, wait, ...(keys !== undefined && { keys }) };
       const reply = await this.#connection.callOnce("fetch", [request], { timeout: wait + LONG_POLL_GRACE });
       if (memberId !== this.#memberId) return;
       this.#queues.told(released);
+      this.#options.idempotence?.kept(reply.keysKept ?? 0);
       this.#apply(reply, asked);
       this.#options.standing.broadcast?.note(this.#queues.commits());
       if (reply.displaced === true) this.#leaveWhenDone(memberId);
     } catch (error) {
       if (memberId === this.#memberId) {
         this.#queues.tellAgain(released);
+        if (keys !== undefined) this.#options.idempotence?.tellAgain(keys);
         if (error instanceof MQError && error.code === "STALE_GENERATION") {
           this.#forgetMembership();
           void this.#join();
@@ -276,6 +313,7 @@ export class GroupMember {
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
     const { brokerName } = this.#connection.serving;
     this.#isFlowing = reply.records.byteLength > 0;
+    if (reply.subscribed !== undefined) this.#granted(reply.subscribed);
     if (reply.assignment !== undefined && reply.generation > this.#generation) {
       this.#generation = reply.generation;
       const change = this.#queues.assign(reply.assignment, brokerName);
@@ -284,13 +322,31 @@ export class GroupMember {
     }
     for (const error of reply.errors ?? []) this.#report(errorFromData(error));
     if (reply.allocate !== undefined) void this.#allocate(reply.allocate);
-    for (const { topic, queueId, from, to } of reply.moved ?? []) this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
+    for (const { topic, queueId, from, to } of reply.moved ?? []) {
+      const moved = this.#queues.find({ topic, queueId });
+      if (moved !== undefined) this.#audit.forget(moved);
+      this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
+    }
     for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
-    for (const received of this.#queues.receive(reply, messages, asked, this.#options.subscriptions)) {
+    for (const received of this.#queues.receive(reply, messages, asked, this.#subscriptions.current)) {
+      if (this.#subscriptions.isWhole(received.processQueue.queue.topic)) this.#audit.look(received.processQueue, received.messages);
       this.events.emit("messages", received);
     }
     if (messages.length > 0) this.#rest();
+  }
+
+  #filters(subscriptions: SubscriptionMap): [string, Filter][] {
+    const filters = filtersOf(subscriptions);
+    return this.#options.takesRetries ? [...filters, [retryTopic(this.#options.group), "*"]] : filters;
+  }
+
+  /** Told once by the call and once by a fetch, whichever comes first. */
+  #granted({ wish, termsVersion }: NonNullable<FetchReply["subscribed"]>): void {
+    this.#termsVersion = Math.max(this.#termsVersion ?? 0, termsVersion);
+    if (!this.#subscriptions.granted(wish)) return;
+    this.#audit.forgetAll();
+    this.events.emit("subscribed", this.#subscriptions.current);
   }
 
   #rest(): void {
@@ -324,7 +380,12 @@ export class GroupMember {
     this.#isDisplaced = true;
     if (this.#queues.snapshot().size > 0) return;
     this.#memberId = null;
-    void this.#connection.callOnce("quit", [{ memberId, commits: this.#queues.commits() }]).catch(() => {});
+    void this.#connection.callOnce("quit", [this.#farewell(memberId)]).catch(() => {});
+  }
+
+  #farewell(memberId: string): QuitRequest {
+    const keys = this.#options.idempotence?.report();
+    return { memberId, commits: this.#queues.commits(), ...(keys !== undefined && { keys }) };
   }
 
   /** What a broadcasting consumer has done, it notes itself. */
@@ -341,6 +402,8 @@ export class GroupMember {
     const revoked = this.assignment();
     this.#keepProgress();
     this.#queues.forget();
+    this.#subscriptions.forgetWishes();
+    this.#options.idempotence?.forget();
     if (revoked.length > 0) this.events.emit("rebalance", { assigned: [], revoked });
   }
 
@@ -348,15 +411,10 @@ export class GroupMember {
   #sayGoodbye(): void {
     if (this.#memberId === null) return;
     this.#keepProgress();
-    void this.#connection.callOnce("quit", [{ memberId: this.#memberId, commits: this.#queues.commits() }]).catch(() => {});
+    void this.#connection.callOnce("quit", [this.#farewell(this.#memberId)]).catch(() => {});
   }
 
   #report(error: unknown): void {
     this.events.emit("error", asMQError(error));
   }
-}
-
-export function filterOf({ type, expression, module }: MessageSelector): Filter {
-  if (module !== null) return { type: "WASM", module };
-  return type === "SQL92" ? { type, expression } : expression;
 }

@@ -6,6 +6,7 @@ import { queueKey } from "../model/queue.ts";
 import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { GroupMember } from "./group-member.ts";
+import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { settle } from "./settle.ts";
@@ -16,6 +17,8 @@ const [SHORTEST_SUSPENSION, LONGEST_SUSPENSION] = [10, 30_000];
 export interface OrderlyConsumptionOptions {
   member: Pick<GroupMember, "began" | "ended" | "settle">;
   runner: ListenerRunner;
+  /** None = every message goes to the listener. */
+  idempotence?: Idempotence | null;
   /** Queues worked on at once. */
   concurrency: number;
   batchSize: number;
@@ -31,6 +34,17 @@ interface Work {
   message: MessageExt;
   reconsumeTimes: number;
 }
+
+/** What is over, as consumed or as a dead letter, and what is to be tried again after a rest; none of them is what waits for the listener's COMMIT. */
+interface Outcome {
+  finished: Work[];
+  dead: Work[];
+  again: Work[];
+  /** ms; -1 = the listener did not say. */
+  rest: number;
+}
+
+const NOTHING: Outcome = { finished: [], dead: [], again: [], rest: -1 };
 
 /** One queue: what waits in it goes through the listener one batch after the other. */
 interface Lane {
@@ -75,7 +89,10 @@ export class OrderlyConsumption {
       lane.suspension?.();
       lane.waiting = [];
       // Later: whoever takes the queue away is in the middle of it.
-      for (const { message } of lane.uncommitted.splice(0)) queueMicrotask(() => this.#options.member.ended(processQueue, message, false));
+      for (const { message } of lane.uncommitted.splice(0)) {
+        this.#options.idempotence?.released(message);
+        queueMicrotask(() => this.#options.member.ended(processQueue, message, false));
+      }
     }
     for (const running of this.#running.values()) {
       if (running.processQueue === processQueue) running.abort.abort(new MQError("STALE_GENERATION", "The queue goes to another consumer of the group."));
@@ -110,39 +127,55 @@ export class OrderlyConsumption {
   }
 
   async #consume(lane: Lane): Promise<void> {
-    const { member, runner, batchSize } = this.#options;
+    const { member, idempotence, batchSize } = this.#options;
     const { processQueue } = lane;
     const batch = lane.waiting.splice(0, batchSize);
     const abort = new LazyAbort();
     this.#running.set(keyOf(lane), { processQueue, abort });
     for (const _ of batch) member.began(processQueue);
 
-    const messages = batch.map(({ message, reconsumeTimes }) => asTried(message, reconsumeTimes));
-    const verdict = await runner.run(messages, { queue: processQueue.queue, attempt: batch[0]!.reconsumeTimes + 1 }, abort);
-    const { finished, again } = await this.#judge(lane, batch, verdict);
+    const { fresh, known, later } = idempotence ? await this.#admit(idempotence, processQueue, batch) : { fresh: batch, known: [], later: [] };
+    const { finished, dead, again, rest } = fresh.length === 0 ? NOTHING : await this.#listen(lane, fresh, abort);
 
     this.#running.delete(keyOf(lane));
-    for (const { message } of finished) member.ended(processQueue, message, true);
-    for (const { message } of again) member.ended(processQueue, message, false);
-    if (again.length > 0 && !processQueue.isDropped && !this.#isShut) this.#suspendLane(lane, again, verdict.suspendTime);
+    for (const { message } of finished) idempotence?.finished(message);
+    for (const { message } of [...dead, ...again]) idempotence?.released(message);
+    for (const { message } of [...finished, ...dead, ...known]) member.ended(processQueue, message, true);
+    for (const { message } of [...again, ...later]) member.ended(processQueue, message, false);
+    if (again.length + later.length > 0 && !processQueue.isDropped && !this.#isShut) this.#suspendLane(lane, [...again, ...later], again.length > 0 ? rest : BUSY_DELAY);
     if (this.#running.size === 0) for (const idle of this.#idle.splice(0)) idle();
     this.#work();
   }
 
-  /** What is over, and what is to be tried again; neither is what waits for the listener's COMMIT. */
-  async #judge(lane: Lane, batch: Work[], verdict: Verdict): Promise<{ finished: Work[]; again: Work[] }> {
+  /** What goes to the listener: as far as it is this consumer's turn. */
+  async #admit(idempotence: Idempotence, processQueue: ProcessQueue, batch: Work[]): Promise<Admission<Work>> {
+    const admission = await idempotence.admit(batch, true);
+    if (!processQueue.isDropped && !this.#isShut && !this.#isSuspended) return admission;
+    // Meanwhile nothing more is to be begun.
+    for (const { message } of admission.fresh) idempotence.released(message);
+    return { fresh: [], known: [], later: batch };
+  }
+
+  async #listen(lane: Lane, works: Work[], abort: LazyAbort): Promise<Outcome> {
+    const messages = works.map(({ message, reconsumeTimes }) => asTried(message, reconsumeTimes));
+    const verdict = await this.#options.runner.run(messages, { queue: lane.processQueue.queue, attempt: works[0]!.reconsumeTimes + 1 }, abort);
+    return this.#judge(lane, works, verdict);
+  }
+
+  async #judge(lane: Lane, batch: Work[], verdict: Verdict): Promise<Outcome> {
     const { answer, autoCommit, ackIndex } = verdict;
+    const rest = verdict.suspendTime;
     // It is on its way to another consumer: what its listener has not committed is begun again there.
-    if (!autoCommit && lane.processQueue.isDropped && answer !== "COMMIT") return { finished: [], again: batch };
-    if (answer === "ROLLBACK") return { finished: [], again: [...lane.uncommitted.splice(0), ...batch] };
+    if (!autoCommit && lane.processQueue.isDropped && answer !== "COMMIT") return { ...NOTHING, again: batch, rest };
+    if (answer === "ROLLBACK") return { ...NOTHING, again: [...lane.uncommitted.splice(0), ...batch], rest };
     const count = answer === "FAILURE" ? 0 : Math.min(ackIndex + 1, batch.length);
     const [consumed, failed] = [batch.slice(0, count), batch.slice(count)];
-    const dead = await this.#bury(lane.processQueue, failed, verdict);
-    const again = failed.filter((work) => !dead.has(work));
+    const buried = await this.#bury(lane.processQueue, failed, verdict);
+    const [dead, again] = [[...buried], failed.filter((work) => !buried.has(work))];
     for (const work of again) work.reconsumeTimes++;
-    if (autoCommit || answer === "COMMIT") return { finished: [...lane.uncommitted.splice(0), ...consumed, ...dead], again };
+    if (autoCommit || answer === "COMMIT") return { finished: [...lane.uncommitted.splice(0), ...consumed], dead, again, rest };
     lane.uncommitted.push(...consumed);
-    return { finished: [...dead], again };
+    return { finished: [], dead, again, rest };
   }
 
   /** Makes dead letters of those that have failed too often; returns what the broker has taken. */

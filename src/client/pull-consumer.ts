@@ -270,6 +270,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     });
     member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
+    member.events.on("sequenceGap", (gap) => this.#events.emit("sequenceGap", gap));
     member.events.on("error", (error) => this.#events.emit("error", error));
     this.#member = member;
     const started = queues.length === 0 ? member.start() : this.#checkExist(queues).then(() => member.start());

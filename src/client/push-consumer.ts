@@ -14,10 +14,12 @@ import { boolean, callable, entries, integer, named, oneOf, optional, record, te
 import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
+import { Idempotence, idempotentOptions, type IdempotentOptions } from "./idempotence.ts";
 import { listen } from "./listen.ts";
 import { OrderlyConsumption } from "./orderly-consumption.ts";
 import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
+import type { SequenceGap } from "./sequence-audit.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 
 export interface PushConsumerOptions extends StandingOptions {
@@ -59,6 +61,18 @@ export interface PushConsumerOptions extends StandingOptions {
   maxReconsumeTimes?: number;
   /** `skip`: a listener's error is reported, and its message counts as consumed. Default `retry`. */
   exceptionPolicy?: ExceptionPolicy;
+  /**
+   * A message whose key the group has finished within `window` is acknowledged without calling the listener; one whose
+   * key another message, queue or tab of the group has in hand waits for it. `true`: the key is the msgId, and the window
+   * 24 hours. Default false. All members of a group say the same; not with BROADCASTING.
+   *
+   * A finished key is stored in the transaction of its message's offset. What the broker has not heard of when the tab dies
+   * (at most about 0.1 s of work), or has not yet on disk when both die, is given to a listener again: what a listener
+   * does outside should still bear being done twice. What failed is not finished, nor is a dead letter. Moving a group
+   * back (`resetOffset`) makes nothing unfinished. The broker remembers 100,000 keys a group; above, an `error` event
+   * FLOW_CONTROL tells that the oldest are forgotten sooner.
+   */
+  idempotent?: boolean | IdempotentOptions;
 }
 
 export interface ConsumerEvents {
@@ -66,6 +80,14 @@ export interface ConsumerEvents {
   error: MQError;
   /** Messages of a queue were deleted, or lost, before this group could have them: it goes on at `to`. */
   offsetMoved: OffsetMoved;
+  /**
+   * Of a producer with `sequenceAudit`, in a topic that is subscribed to whole (`"*"`): messages are missing in a queue, or
+   * one has come again. Told once, as soon as the producer knew what had become of all before. What lies before the
+   * first message that this consumer gets of a producer in a queue is no gap, nor what `offsetMoved` tells.
+   */
+  sequenceGap: SequenceGap;
+  /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */
+  subscribed: { subscriptions: Record<string, MessageSelector> };
 }
 
 export interface OffsetMoved {
@@ -74,7 +96,7 @@ export interface OffsetMoved {
   to: number;
 }
 
-export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved"] as const satisfies readonly (keyof ConsumerEvents)[];
+export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "sequenceGap", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
@@ -97,6 +119,7 @@ const optionsCheck = record({
   consumeTimeout: optional(integer(1, 2 ** 31 - 1)),
   maxReconsumeTimes: optional(integer(0, 2 ** 31 - 1)),
   exceptionPolicy: optional(oneOf("retry", "skip")),
+  idempotent: optional(idempotentOptions),
 });
 
 export function selector(value: unknown, field: string): MessageSelector {
@@ -110,6 +133,8 @@ export function selector(value: unknown, field: string): MessageSelector {
     throw new MQError(error.code, `${field}: ${error.message}`, { field, position: error.position, cause: error });
   }
 }
+
+const topicCheck = named(checkClientTopic);
 
 const SHUTDOWN_PATIENCE = 5000;
 
@@ -134,13 +159,15 @@ export class PushConsumer {
     const { consumerGroup: group, messageModel = "CLUSTERING" } = checked;
     const { timers, clock } = connection.environment;
     const onError = (error: MQError): void => this.#events.emit("error", error);
-    const listener = listenerOf(checked);
+    const idempotence = idempotenceOf(checked, onError);
+    const listener = idempotence === null ? listenerOf(checked) : withKeys(listenerOf(checked), idempotence);
     this.consumerGroup = group;
     this.#onShutdown = onShutdown;
     if (checked.subscriptions.length === 0) {
       throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "pushConsumer.subscriptions" });
     }
-    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY");
+    const orderly = checked.orderly ?? false;
+    this.#standing = standingOf(connection, checked, "CONSUME_PASSIVELY", { orderly, idempotenceWindow: idempotence?.window ?? null });
     this.#member = new GroupMember(connection, {
       group,
       subscriptions: new Map(checked.subscriptions),
@@ -148,6 +175,7 @@ export class PushConsumer {
       takesRetries: messageModel === "CLUSTERING",
       ...startOf(checked, connection),
       standing: this.#standing,
+      idempotence,
       pullBatchSize: checked.pullBatchSize ?? DEFAULT_PULL_BATCH,
       pullInterval: checked.pullInterval ?? 0,
       thresholdForQueue: checked.pullThresholdForQueue ?? DEFAULT_THRESHOLD_FOR_QUEUE,
@@ -155,14 +183,13 @@ export class PushConsumer {
       // An orderly consumer finishes nothing out of turn.
       maxSpan: checked.orderly ? Infinity : (checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN),
     });
-    const orderly = checked.orderly ?? false;
     const runner = new ListenerRunner({
       listener, group, orderly, timers, clock, onError,
       timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
     });
     const common = {
-      member: this.#member, runner, timers, onError, messageModel,
+      member: this.#member, runner, idempotence, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
     };
@@ -174,6 +201,8 @@ export class PushConsumer {
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));
     events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
+    events.on("sequenceGap", (gap) => this.#events.emit("sequenceGap", gap));
+    events.on("subscribed", (now) => this.#events.emit("subscribed", { subscriptions: Object.fromEntries(now) }));
     events.on("error", onError);
   }
 
@@ -201,6 +230,29 @@ export class PushConsumer {
     return this.#member.assignment();
   }
 
+  /**
+   * The group consumes this topic too, or by another filter; a topic that is new to the group begins as this consumer's
+   * `consumeFromWhere` says. Resolves when it is so. All members of a group have the same subscriptions: while others
+   * have not asked for the same, the promise rejects with SUBSCRIPTION_INCONSISTENT, which names both sides, and nothing
+   * changes; but the wish is remembered as long as this consumer and the broker live, and as soon as all wish
+   * the same it is taken, and the event `subscribed` tells. A later call builds on the wish. Not with BROADCASTING.
+   */
+  async subscribe(topic: string, filter: string | MessageSelector = "*"): Promise<void> {
+    this.#checkOpen();
+    const wished = new Map(this.#member.wishedSubscriptions).set(topicCheck(topic, "subscribe.topic"), selector(filter, "subscribe.selector"));
+    if (wished.size > MAX_SUBSCRIPTIONS_PER_MEMBER) throw new MQError("INVALID_PARAMETER", `A consumer subscribes to at most ${MAX_SUBSCRIPTIONS_PER_MEMBER} topics.`, { field: "subscribe.topic" });
+    await this.#member.subscribe(wished);
+  }
+
+  /** The group does not consume this topic any more; else as `subscribe`. What its listeners have in hand is finished. One topic must be left. */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen();
+    const wished = new Map(this.#member.wishedSubscriptions);
+    if (!wished.delete(topicCheck(topic, "unsubscribe.topic"))) throw new MQError("INVALID_PARAMETER", `The consumer is not subscribed to "${topic}".`, { field: "unsubscribe.topic" });
+    if (wished.size === 0) throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "unsubscribe.topic" });
+    await this.#member.subscribe(wished);
+  }
+
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
@@ -214,6 +266,10 @@ export class PushConsumer {
     return this.#closing;
   }
 
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new MQError("CLOSED", `The consumer of group "${this.consumerGroup}" is shut down.`);
+  }
+
   async #shutdown(patience: number): Promise<void> {
     await this.#consumption.stop(patience);
     await this.#member.stop();
@@ -223,6 +279,20 @@ export class PushConsumer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
+}
+
+function idempotenceOf({ idempotent = null, messageModel }: ReturnType<typeof optionsCheck>, onError: (error: MQError) => void): Idempotence | null {
+  if (idempotent === null) return null;
+  if (messageModel !== "BROADCASTING") return new Idempotence(idempotent, onError);
+  throw new MQError("INVALID_PARAMETER", "A broadcasting consumer cannot be idempotent: its group finishes nothing together.", { field: "pushConsumer.idempotent" });
+}
+
+/** A message without a key is nothing to be idempotent by: that is a failure like the listener's own. */
+function withKeys(listener: BatchListener, idempotence: Idempotence): BatchListener {
+  return (messages, context) => {
+    for (const message of messages) idempotence.keyOf(message);
+    return listener(messages, context);
+  };
 }
 
 function listenerOf({ messageListener, batchListener }: ReturnType<typeof optionsCheck>): BatchListener {

@@ -13,7 +13,7 @@ import { entries, integer, named, oneOf, optional, record } from "../protocol/va
 import { BrokerGone, type BrokerMethod, type BrokerValue } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { Deadline } from "./deadline.ts";
-import { filterOf } from "./group-member.ts";
+import { filterOf } from "./subscriptions.ts";
 import { listen } from "./listen.ts";
 import { selector } from "./push-consumer.ts";
 

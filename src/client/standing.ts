@@ -40,6 +40,10 @@ export interface Standing {
   /** To be called when this consumer is its group's leader. */
   allocate: AllocateFunction | null;
   replaceSubscription: boolean;
+  /** Null = it has no listener. */
+  orderly: boolean | null;
+  /** ms; null = not idempotent. */
+  idempotenceWindow: number | null;
   /** Kept by the consumer itself when it is broadcasting. */
   broadcast: BroadcastOffsets | null;
 }
@@ -48,6 +52,7 @@ export function standingOf(
   connection: Connection,
   { consumerGroup, messageModel = "CLUSTERING", allocateMessageQueueStrategy: given = "AVG", replaceSubscription = false }: StandingOptions & { consumerGroup: string; messageModel?: MessageModel },
   consumeType: ConsumeType,
+  { orderly = null, idempotenceWindow = null }: Partial<Pick<Standing, "orderly" | "idempotenceWindow">> = {},
 ): Standing {
   const isList = typeof given === "object";
   const queues = isList ? given.messageQueueList.map((queue, at) => queueRef(queue, `allocateMessageQueueStrategy.messageQueueList[${at}]`, connection.serving.brokerName)) : [];
@@ -56,15 +61,19 @@ export function standingOf(
     allocation: typeof given === "function" ? { strategy: "FUNCTION" } : isList ? { strategy: "CONFIG", queues } : { strategy: given },
     allocate: typeof given === "function" ? given : null,
     replaceSubscription,
+    orderly,
+    idempotenceWindow,
     broadcast: messageModel === "BROADCASTING" ? new BroadcastOffsets(connection, consumerGroup) : null,
   };
 }
 
 /** How it says so when it joins, for the first time or again. */
-export function joinTerms({ consumeType, allocation, replaceSubscription, broadcast }: Standing, termsVersion: number | null): Partial<JoinRequest> {
+export function joinTerms({ consumeType, allocation, replaceSubscription, orderly, idempotenceWindow, broadcast }: Standing, termsVersion: number | null): Partial<JoinRequest> {
   return {
     consumeType,
     allocation,
+    ...(orderly === null ? {} : { orderly }),
+    ...(idempotenceWindow === null ? {} : { idempotenceWindow }),
     // Once: whoever comes back after a newer one has replaced it must not turn the group round again.
     ...(termsVersion === null ? { replaceSubscription } : { termsVersion }),
     ...(broadcast === null ? {} : { broadcast: broadcast.progress() }),

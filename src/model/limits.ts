@@ -97,6 +97,16 @@ export const MAX_INVISIBLE_DURATION = 12 * 3_600_000;
 export const DEFAULT_INVISIBLE_DURATION = 60_000;
 /** Messages that a group of simple consumers has been given and has not finished, over all its queues. */
 export const MAX_CLAIMS = 2000;
+/** Of an idempotent consumer: characters of a key; keys that a group has in hand; how long a finished one is remembered, ms. */
+export const MAX_IDEMPOTENCE_KEY_LENGTH = 256;
+export const MAX_KEYS_IN_HAND = 100_000;
+export const DEFAULT_IDEMPOTENCE_WINDOW = 24 * 3_600_000;
+export const MAX_IDEMPOTENCE_WINDOW = 30 * 24 * 3_600_000;
+/** Finished keys that are remembered of one group; more of them, and the oldest are forgotten although their time is not up. A row of the store has so many. */
+export const MAX_FINISHED_KEYS = 100_000;
+export const FINISHED_KEYS_PER_PAGE = 250;
+/** Groups of which finished keys are remembered. */
+export const MAX_IDEMPOTENT_GROUPS = 32;
 /** Messages of one queue that wait behind others of their messageGroup, until it is not looked any further. */
 export const MAX_CLAIMED_AHEAD = 256;
 /** What a consumer takes in unless its options say otherwise; RocketMQ's defaults, its 100 MiB a queue brought down to a tab's size. */

@@ -98,7 +98,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof Message>([
   "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "waitStoreMsgOK",
 ]);
 
-const MAX_SENT_PROPERTIES = MAX_PROPERTIES_BYTES - COPY_PROPERTIES_BYTES;
+export const MAX_SENT_PROPERTIES = MAX_PROPERTIES_BYTES - COPY_PROPERTIES_BYTES;
 
 const TRANSIENT_PREFIX = "__RMQ.TRANSIENT.";
 

@@ -31,6 +31,8 @@ export const PROPERTY = {
   BODY_KIND: "__TABMQ_BODY",
   /** Ours: the message that this copy takes the place of, see finish.ts. */
   FINISHES: "__TABMQ_FINISHES",
+  /** Ours: which one it is of those that its producer has sent to the queue, see sequence.ts. */
+  SEQUENCE: "__TABMQ_SEQUENCE",
   /** Ours: why a dead letter's last try failed. */
   DLQ_ERROR: "DLQ_ERROR",
 } as const;
@@ -91,6 +93,7 @@ export const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
   PROPERTY.BODY_KIND,
   PROPERTY.FINISHES,
   PROPERTY.DLQ_ERROR,
+  PROPERTY.SEQUENCE,
 ]);
 
 function isIterable(properties: object): properties is Iterable<readonly [string, string]> {

@@ -32,8 +32,12 @@ export interface BrokerApi {
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
   fetch(request: FetchRequest): Promise<Answer<FetchReply>>;
   quit(request: QuitRequest): Promise<Answer<null>>;
+  /** Asks for other subscriptions; taken when all members of the group ask for the same, and refused until then, but remembered. Answers with the version of the terms. */
+  subscribe(request: SubscribeRequest): Promise<Answer<number>>;
   /** The answer to what a fetch has asked of a group's leader; null = it has been asked something newer since. */
   allocate(request: AllocateReply): Promise<Answer<null>>;
+  /** Takes keys in hand for an idempotent consumer; one answer a key. May be repeated. */
+  claimKeys(request: ClaimKeysRequest): Promise<Answer<KeyState[]>>;
   /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
   settle(request: SettleRequest): Promise<Answer<SettleReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
@@ -72,7 +76,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "allocate", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "subscribe", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
   "deadLetters", "resendDeadLetters", "resetOffset", "messageTrack", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
@@ -216,6 +220,10 @@ export interface JoinRequest {
   termsVersion?: number;
   /** BROADCASTING: the member has all queues of its topics, and keeps the offsets itself. */
   broadcast?: BroadcastProgress;
+  /** Whether its listener works in order; missing = it has none. */
+  orderly?: boolean;
+  /** Its finished keys are remembered for so long, ms; missing = they are not. */
+  idempotenceWindow?: number;
   /** Instead: no queue at all, it asks by `receive`. */
   pops?: PopRequest;
 }
@@ -296,6 +304,7 @@ export interface FetchRequest {
   held: HeldQueue[];
   /** How far it came in the queues it has let go since the last fetch. */
   released: QueueCommit[];
+  keys?: KeyReport;
   /** How long to wait for messages, ms. */
   wait: number;
 }
@@ -318,6 +327,37 @@ export interface FetchReply {
   errors?: ErrorData[];
   /** The group has other terms now: the member finishes what it has in hand and goes. */
   displaced?: true;
+  /** What the member has asked for by `subscribe` is the group's since it was told last: the number of its wish. */
+  subscribed?: { wish: number; termsVersion: number };
+  /** The keys of its reports up to this number are durable. */
+  keysKept?: number;
+}
+
+export interface SubscribeRequest {
+  memberId: string;
+  /** They rise. */
+  wish: number;
+  /** All of them, as for `join`. */
+  subscriptions: [topic: string, filter: Filter][];
+  /** For topics that are new to the group, with CONSUME_FROM_TIMESTAMP. */
+  consumeTimestamp?: number;
+}
+
+export interface ClaimKeysRequest {
+  memberId: string;
+  keys: string[];
+}
+
+/** BUSY: another member has it in hand. */
+export type KeyState = "CLAIMED" | "FINISHED" | "BUSY";
+
+/** What has become of keys that an idempotent consumer had in hand. */
+export interface KeyReport {
+  /** They rise. */
+  number: number;
+  finished: string[];
+  /** Not finished: whoever meets them next may try. */
+  released: string[];
 }
 
 export interface QueueCommit extends QueueRef {
@@ -329,6 +369,7 @@ export interface QueueCommit extends QueueRef {
 export interface QuitRequest {
   memberId: string;
   commits: QueueCommit[];
+  keys?: KeyReport;
 }
 
 export interface SettleRequest extends QueueRef {

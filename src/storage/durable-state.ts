@@ -19,6 +19,7 @@ export class DurableState {
   readonly #rows = new Map<string, unknown>();
   #dirty = new Set<string>();
   #saved: Deferred<void> | null = null;
+  #whenWritten: (() => void)[] = [];
   /** Called when something waits to be written. */
   onDirty: (urgent: boolean) => void = () => {};
 
@@ -51,18 +52,29 @@ export class DurableState {
     return saved.promise;
   }
 
+  /** Calls back when what has been set so far is durable; asks for no commit by itself. */
+  whenWritten(callback: () => void): void {
+    this.#whenWritten.push(callback);
+  }
+
   /** Everything that waits to be written. The caller says how it went. */
   take(): Facts {
     const keys = this.#dirty;
     const saved = this.#saved;
+    const whenWritten = this.#whenWritten;
     this.#dirty = new Set();
     this.#saved = null;
+    this.#whenWritten = [];
     return {
       isAwaited: saved !== null,
       rows: [...keys].map((key) => [key, this.#rows.get(key)] as const),
-      committed: () => saved?.resolve(),
+      committed: () => {
+        for (const callback of whenWritten) callback();
+        saved?.resolve();
+      },
       failed: (error) => {
         for (const key of keys) this.#dirty.add(key);
+        this.#whenWritten.unshift(...whenWritten);
         saved?.reject(error);
       },
     };

@@ -3,6 +3,7 @@ import { type Random, systemRandom } from "../platform/random.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
 import { KEY_CHECK } from "./block-store.ts";
 import { isEncrypted, plainLength, RowCipher } from "./cipher.ts";
+import { PRIVATE_PREFIX, StateCipher } from "./state-cipher.ts";
 import { cannotDecrypt, isKeyOf, type KeyCheckRow, keyUnwanted, keyWrong, makeKeyCheck, readKeyCheck } from "./key-check.ts";
 
 /** Enough to find a row of records behind fences, which are not shown. */
@@ -10,7 +11,8 @@ const FIRST_ROWS = 8;
 
 /**
  * Any store with its log rows encrypted (docs/decisions/0009-encryption.md). Whoever uses it sees plain rows; positions
- * are those of plain rows. Queue pages, index pages and state rows stay as they are.
+ * are those of plain rows. Queue pages, index pages and state rows stay as they are, but
+ * for what an application has written into messages.
  *
  * With a key, nothing is taken for a message that was not sealed with it: what else stands in the log is handed on as a
  * row of zeros, which every reader reports as damaged and skips.
@@ -24,6 +26,7 @@ export class EncryptedStore implements BlockStore {
   readonly #random: Random;
   #check: KeyCheckRow | null = null;
   #cipher: RowCipher | null = null;
+  #stateCipher: StateCipher | null = null;
   /** The key check goes into the store with the first commit, so that there is never a row without it. */
   #isChecked = false;
   /** When everything committed before has been handed to the inner store. */
@@ -102,7 +105,8 @@ export class EncryptedStore implements BlockStore {
 
   async readState(prefix: string): Promise<[string, unknown][]> {
     const rows = await this.#inner.readState(prefix);
-    return rows.filter(([key]) => key !== KEY_CHECK);
+    const known = rows.filter(([key]) => key !== KEY_CHECK);
+    return Promise.all(known.map(async ([key, value]) => [key, isPrivate(key, value) ? ((await this.#stateCipher?.open(key, value)) ?? null) : value] as [string, unknown]));
   }
 
   close(): void {
@@ -120,6 +124,7 @@ export class EncryptedStore implements BlockStore {
     this.#isChecked = stored !== undefined;
     this.#check = stored ?? (await makeKeyCheck(this.#key, this.#namespace, this.#random));
     this.#cipher = this.makeCipher(this.#key, this.#namespace, this.#check.salt, this.#random);
+    this.#stateCipher = new StateCipher(this.#key, this.#namespace, this.#check.salt, this.#random);
   }
 
   /** Encryption begins with an empty log or not at all: otherwise plain rows, also forged ones, would have to be believed. */
@@ -130,10 +135,11 @@ export class EncryptedStore implements BlockStore {
   }
 
   async #seal(batch: CommitBatch): Promise<CommitBatch> {
-    const rows = structuredClone(batch.state);
+    const plain = structuredClone(batch.state);
     const queue = batch.queue.map(({ key, bytes }) => ({ key, bytes: bytes.slice() }));
     const index = batch.index && { ...batch.index, put: batch.index.put.map(({ key, bytes }) => ({ key, bytes: bytes.slice() })) };
     const log = await Promise.all(batch.log.map(async (row) => ({ position: row.position, bytes: await this.#opened().seal(row, batch.epoch) })));
+    const rows = await Promise.all(plain.map(async ([key, value]) => [key, isPrivate(key, value) ? await this.#stateCipher!.seal(key, value) : value] as const));
     return { ...batch, log, queue, ...(index && { index }), state: this.#isChecked ? rows : [...rows, [KEY_CHECK, this.#check]] };
   }
 
@@ -141,6 +147,10 @@ export class EncryptedStore implements BlockStore {
     assert(this.#cipher !== null, "an encrypted store is taken over before it is used");
     return this.#cipher;
   }
+}
+
+function isPrivate(key: string, value: unknown): boolean {
+  return key.startsWith(PRIVATE_PREFIX) && value !== null;
 }
 
 /** As long as the plain row was. */

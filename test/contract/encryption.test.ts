@@ -9,7 +9,7 @@ import { EncryptedStore } from "../../src/storage/encrypted-store.ts";
 import { makeKeyCheck } from "../../src/storage/key-check.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { newKey } from "../support/keys.ts";
-import { NodeOrigin } from "../support/node-broker.ts";
+import { NodeOrigin, until } from "../support/node-broker.ts";
 
 const key = await newKey();
 const otherKey = await newKey();
@@ -70,6 +70,46 @@ async function damagedAt(mq: TabMQ): Promise<number[]> {
 function contains(bytes: Uint8Array, part: Uint8Array): boolean {
   return Buffer.from(bytes).includes(Buffer.from(part));
 }
+
+describe("keys that idempotent consumers have finished", () => {
+  /** A life in which these are sent and consumed; returns which of them the listener was given. */
+  async function life(disk: MemoryDisk, bodies: string[], encryptionKey: CryptoKey | null = key): Promise<{ calls: string[]; disk: MemoryDisk }> {
+    const origin = start(disk);
+    const mq = await origin.connect(encryptionKey === null ? {} : { encryptionKey });
+    const calls: string[] = [];
+    await send(mq, bodies);
+    const consumer = await mq.createPushConsumer({
+      consumerGroup: "g", subscriptions: { orders: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", idempotent: { key: (message) => `key of ${message.text()}` },
+      messageListener: (message) => void calls.push(message.text()),
+    });
+    await until(async () => (await mq.admin.consumeStats("g")).diffTotal === 0);
+    await consumer.shutdown();
+    // Its commit takes along what nobody waits for.
+    await send(mq, ["end"]);
+    await mq.close();
+    return { calls, disk: copyOf(origin.disk) };
+  }
+
+  const textOf = (disk: MemoryDisk): string => [...disk.state].map(([name, row]) => `${name} ${row instanceof Uint8Array ? Buffer.from(row).toString("latin1") : JSON.stringify(row)}`).join("\n");
+
+  test("lie encrypted, and are known after a restart; control: without a key they lie open", async () => {
+    const first = await life(new MemoryDisk(), ["red", "green"]);
+    expect(textOf(first.disk)).not.toMatch(/red|green/);
+    const second = await life(first.disk, ["green", "blue"]);
+    expect([first.calls, second.calls]).toEqual([["red", "green"], ["end", "blue"]]);
+    expect(textOf((await life(new MemoryDisk(), ["red"], null)).disk)).toMatch(/key of red/);
+  });
+
+  test.each([
+    ["changed", (disk: MemoryDisk) => void ((disk.state.get("finished/g/0") as Uint8Array)[20]! ^= 1)],
+    ["plain", (disk: MemoryDisk) => void disk.state.set("finished/g/0", { number: 0, from: 1, until: Date.now(), window: 86_400_000, keys: ["key of blue"] })],
+    ["another row's", (disk: MemoryDisk) => void disk.state.set("finished/g/1", disk.state.get("finished/g/0")).set("finished/g/0", null)],
+  ])("are not believed where the row is %s", async (_what, damage) => {
+    const { disk } = await life(new MemoryDisk(), ["red"]);
+    damage(disk);
+    expect((await life(disk, ["red", "blue"])).calls).toEqual(["end", "red", "blue"]);
+  });
+});
 
 describe("an encrypted namespace", () => {
   test("what was sent is there after a restart, and says that it is encrypted", async () => {

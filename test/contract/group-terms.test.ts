@@ -123,6 +123,46 @@ describe("a member with another subscription", () => {
   });
 });
 
+describe("listeners in order and not", () => {
+  test.each([[false, "concurrent", "orderly"], [true, "orderly", "concurrent"]])("in one group are refused, and both are named (the first one orderly: %s)", async (orderly, has, asks) => {
+    await member("a", { orderly });
+    const refused = member("b", { orderly: !orderly });
+    await expect(refused).rejects.toMatchObject({ code: "SUBSCRIPTION_INCONSISTENT", field: "orderly" });
+    await expect(refused).rejects.toThrow(`Group "g" has ${has} listeners; this consumer asks for ${asks} listeners.`);
+  });
+
+  test("go together with a pull consumer, which has no listener; replaceSubscription replaces them", async () => {
+    const old = await member("a", { orderly: true });
+    const pull = await (await origin.connect({ clientId: "b" })).createPullConsumer({ consumerGroup: "g" });
+    pull.subscribe("t");
+    await pull.poll({ timeout: 0 });
+    await until(() => pull.assignment().length === 2);
+    const fresh = await member("c", { orderly: false, replaceSubscription: true });
+    await until(() => old.errors.length === 1 && fresh.consumer.assignment().length === 2);
+    expect(old.errors[0]).toMatchObject({ code: "SUBSCRIPTION_INCONSISTENT", field: "orderly" });
+  });
+
+  test("control: where both are taken in, a queue's order depends on whose it is", async () => {
+    vi.spyOn(ConsumerGroup.prototype, "admit").mockReturnValue([]);
+    let open = 0;
+    const most = { a: 0, b: 0 };
+    const at = (name: "a" | "b") => async (): Promise<void> => {
+      most[name] = Math.max(most[name], ++open);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      open--;
+    };
+    const a = await member("a", { orderly: true, messageListener: at("a") });
+    const b = await member("b", { messageListener: at("b") });
+    await until(() => queueIds(a).length === 2 && queueIds(b).length === 2);
+    const producer = await admin.createProducer({ producerGroup: "p" });
+    for (const queueId of [3, 0]) {
+      await producer.send(["1", "2", "3"].map((body) => ({ topic: "t", body })), { queue: { topic: "t", brokerName: "broker-a", queueId } });
+      await until(async () => open === 0 && (await admin.admin.consumeStats("g")).diffTotal === 0);
+    }
+    expect(most).toEqual({ a: 1, b: 3 });
+  });
+});
+
 describe("how a group shares", () => {
   test("another strategy than the group's is refused, and both are named; replaceSubscription replaces it too", async () => {
     const a = await member("a", { allocateMessageQueueStrategy: "AVG_BY_CIRCLE" });

@@ -18,6 +18,7 @@ const queue = { topic, queueId };
 const memberId = fc.constantFrom("hostile#1", "hostile#2", "honest#1", "honest#2", "nobody", "__proto__");
 const importId = fc.constantFrom("i1", "i2");
 const offset = fc.constantFrom(0, 1, 5, 1000, Number.MAX_SAFE_INTEGER);
+const keys = fc.array(fc.constantFrom("a", "b", "", "__proto__", "x".repeat(257), "\ud800"), { maxLength: 3 });
 const claimHandle = fc.record({ ...queue, queueOffset: offset, epoch: offset, number: offset, version: offset });
 
 function frame(topicName: string, records: number): ArrayBuffer {
@@ -51,7 +52,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   join: fc.record({
     group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),
     consumeFromWhere: fc.constantFrom("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET", "CONSUME_FROM_TIMESTAMP"),
-    consumeType: fc.constantFrom("CONSUME_PASSIVELY", "CONSUME_ACTIVELY"), replaceSubscription: fc.boolean(), termsVersion: offset,
+    consumeType: fc.constantFrom("CONSUME_PASSIVELY", "CONSUME_ACTIVELY"), replaceSubscription: fc.boolean(), termsVersion: offset, orderly: fc.boolean(), idempotenceWindow: fc.constantFrom(-1, 0, 1, 1000, 2 ** 50),
     allocation: fc.record({ strategy: fc.constantFrom(...STRATEGIES, "FUNCTION", "AVERAGE"), queues: fc.array(fc.record(queue), { maxLength: 3 }) }),
     broadcast: fc.record({ topics: fc.array(topic, { maxLength: 2 }), offsets: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 3 }) }),
     pops: fc.record({ instance: offset, maxReconsumeTimes: fc.constantFrom(-1, 0, 16) }),
@@ -60,7 +61,10 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     memberId, generation: offset, wait,
     held: fc.array(fc.record({ ...queue, commitOffset: fc.constantFrom(-1, 0, 7, Number.MAX_SAFE_INTEGER), nextOffset: offset, want: fc.nat({ max: 1024 }) }), { maxLength: 3 }),
     released: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }),
-  }).map((request) => [request]),
+    keys: fc.record({ number: offset, finished: keys, released: keys }),
+  }, { requiredKeys: ["memberId", "generation", "wait", "held", "released"] }).map((request) => [request]),
+  subscribe: fc.record({ memberId, wish: offset, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }) }).map((request) => [request]),
+  claimKeys: fc.record({ memberId, keys }).map((request) => [request]),
   quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
   allocate: fc.record({
     memberId, round: fc.oneof(offset, fc.nat({ max: 30 })),

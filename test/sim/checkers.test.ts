@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
+import { givenAgain } from "./idempotence-checker.ts";
 import type { At, Entry } from "./history.ts";
 import { orderOfQueues } from "./order-checker.ts";
 import { retries } from "./retry-checkers.ts";
@@ -40,6 +41,7 @@ const offset = (value: number, epoch = 1): Entry => ({ type: "offset stored", ep
 const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, damaged: [], ...given });
 const kinds = (verdicts: checkers.Verdict[]): string[] => verdicts.map(({ kind }) => kind);
 
+const lostTail: Entry = { type: "tail lost", position: 0, offsets: {} };
 const groups = [{ group: "g", kind: "push" as const, subscriptions: { t: "a" } }];
 
 describe("acknowledgements", () => {
@@ -110,6 +112,7 @@ describe("deliveryOrder", () => {
   });
   test("bad: back without a cause", () => {
     expect(kinds(check(history(delivered("c", 2), delivered("c", 1))))).toEqual(["reordered"]);
+    expect(check(history(delivered("c", 2), delivered("c", 1)), { groups: [{ ...groups[0]!, idempotent: true }] })).toEqual([]);
   });
 });
 
@@ -275,6 +278,7 @@ describe("retries", () => {
   test("a fault excuses who held the queue all along, and not who got it from the next host", () => {
     const killed: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }];
     expect(retries(history(stored(0), waits, ...killed, delivered("c", 0)))).toEqual([]);
+    expect(retries(history(stored(0), waits, waits, lostTail))).toEqual([]);
     const got: Entry = { type: "rebalanced", consumer: "c", assigned: ["t:0"], revoked: [] };
     expect(kinds(retries(history(stored(0), waits, ...killed, got, delivered("c", 0))))).toEqual(["delivered although finished"]);
   });
@@ -294,6 +298,7 @@ describe("orderOfQueues", () => {
     expect(check(stored(0, { record: { ...message(0), topic: "%DLQ%g" }, finishes: "g t:0:0" }), delivered("c1", 1))).toEqual([]);
     expect(check({ type: "removed", epoch: 1, position: 100, begins: [] }, delivered("c1", 1))).toEqual([]);
     expect(orderOfQueues(history(stored(0), stored(1), delivered("c1", 1)), { groups })).toEqual([]);
+    expect(check(delivered("c1", 1), lostTail)).toEqual([]);
   });
   test("bad: the one before was never given, has failed, is in hand, or another group's copy stands for it", () => {
     const first = delivered("c1", 0);
@@ -301,5 +306,22 @@ describe("orderOfQueues", () => {
     expect(check(first, consumed(first, false), delivered("c1", 1))).toEqual(["out of order"]);
     expect(check(first, delivered("c1", 1))).toEqual(["out of order"]);
     expect(check(stored(0, { record: { ...message(0), topic: "%DLQ%o" }, finishes: "o t:0:0" }), delivered("c1", 1))).toEqual(["out of order"]);
+  });
+});
+
+describe("givenAgain", () => {
+  const check = (...entries: Entry[]): string[] => kinds(givenAgain(history(...entries), { groups: [{ ...groups[0]!, idempotent: true }] }));
+  const key: Entry = { type: "key stored", epoch: 1, group: "g", key: message(0).msgId };
+  test("good: before it is stored; another message; a group that is not idempotent; a host that died without saying so", () => {
+    expect(check(delivered("a", 0), delivered("b", 0), key)).toEqual([]);
+    expect(check(key, delivered("a", 1))).toEqual([]);
+    expect(givenAgain(history(key, delivered("a", 0)), { groups })).toEqual([]);
+    expect(check(key, fault("host killed", "w"), delivered("a", 0))).toEqual([]);
+    expect(check(key, lostTail, delivered("a", 0))).toEqual([]);
+  });
+  test("bad: after it is stored, in another place; and by one who has the queue from the next host", () => {
+    expect(check(key, delivered("a", 3, { message: { ...message(3), msgId: message(0).msgId } }))).toEqual(["given again"]);
+    const next: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }, { type: "rebalanced", consumer: "a", assigned: ["t:0"], revoked: [] }];
+    expect(check(key, ...next, delivered("a", 0))).toEqual(["given again"]);
   });
 });

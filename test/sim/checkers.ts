@@ -7,6 +7,7 @@ import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
 import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
 import { losses, takenFrom } from "./losses.ts";
 import type { Plan } from "./plan.ts";
+import { givenAgain } from "./idempotence-checker.ts";
 import { starved } from "./starved.ts";
 
 /** What breaks a promise. */
@@ -14,7 +15,7 @@ export type VerdictKind =
   | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back"
-  | "out of order" | "moved twice" | "delivered although finished" | "delivered early"
+  | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
   | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -30,7 +31,7 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...storedTwice(history),
     ...sendOrder(history),
     ...deliveries(history),
-    ...deliveryOrder(history),
+    ...deliveryOrder(history, plan),
     ...duplicates(history),
     ...owners(history),
     ...storedOffsets(history),
@@ -42,6 +43,7 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...losses(history),
     ...starved(history, plan),
     ...orderOfQueues(history, plan),
+    ...givenAgain(history, plan),
   ];
 }
 
@@ -144,15 +146,17 @@ export function deliveries(history: History): Verdict[] {
 }
 
 /** One consumer gets a queue's messages at rising offsets, as long as it keeps the queue; what failed comes again. */
-export function deliveryOrder(history: History): Verdict[] {
+export function deliveryOrder(history: History, { groups }: Pick<Plan, "groups"> = { groups: [] }): Verdict[] {
   const verdicts: Verdict[] = [];
+  // A message whose key is in another's hand lets those behind it go first.
+  const overtaking = new Set(groups.filter((plan) => plan.idempotent).map(({ group }) => group));
   const last = new Map<string, number>();
   for (const entry of history) {
     if (entry.type === "rebalanced") for (const queue of [...entry.assigned, ...entry.revoked]) last.delete(`${entry.consumer} ${queue}`);
     if (entry.type === "sought") last.delete(`${entry.consumer} ${entry.queue}`);
     if (entry.type !== "delivered" || entry.attempt > 1) continue;
     const { topic, queueId, queueOffset } = entry.message;
-    if (entry.group === SEEKERS) continue;
+    if (entry.group === SEEKERS || overtaking.has(entry.group)) continue;
     const key = `${entry.consumer} ${topic}:${queueId}`;
     const before = last.get(key);
     if (before !== undefined && queueOffset <= before) verdicts.push({ kind: "reordered", text: `${entry.consumer} gets ${placeOf(entry.message)} after ${before}` });
@@ -301,7 +305,11 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
   if (entriesOf(history, "rest").length === 0) return [];
   const done = new Set(entriesOf(history, "consumed").filter(({ isOk }) => isOk).map(({ delivery }) => delivery));
   const isTaken = takenFrom(history);
-  const got = new Set(entriesOf(history, "delivered").filter(({ delivery }) => done.has(delivery)).map(({ group, message }) => `${group} ${placeOf(message)}`));
+  const consumed = entriesOf(history, "delivered").filter(({ delivery }) => done.has(delivery));
+  const got = new Set(consumed.map(({ group, message }) => `${group} ${placeOf(message)}`));
+  // Of these groups, whichever copy of a message.
+  const idempotent = new Set(groups.filter((plan) => plan.idempotent).map(({ group }) => group));
+  const finished = new Set(consumed.filter(({ group }) => idempotent.has(group)).map(({ group, message }) => `${group} ${message.msgId}`));
   const isGone = removedFrom(history);
   const moves = entriesOf(history, "moved");
   // A group that never had an offset there begins where the queue begins.
@@ -314,7 +322,7 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
     entriesOf(history, "stored").flatMap(({ record, tags }): Verdict[] => {
       const expression = subscriptions[record.topic];
       const isWanted = expression !== undefined && (expression === "*" || expression.split(" || ").includes(tags));
-      if (!isWanted || isTaken(placeOf(record)) || isOver(`${group} ${placeOf(record)}`)) return [];
+      if (!isWanted || isTaken(placeOf(record)) || finished.has(`${group} ${record.msgId}`) || isOver(`${group} ${placeOf(record)}`)) return [];
       if (isGone(placeOf(record))) {
         const hadPlace = places.has(`${group} ${record.topic}:${record.queueId}`);
         const isTold = !hadPlace || moves.some((move) => move.group === group && move.queue === `${record.topic}:${record.queueId}` && move.from <= record.queueOffset && record.queueOffset < move.to);

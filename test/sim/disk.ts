@@ -128,6 +128,7 @@ export class SimDisk {
     if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
+      if (key.startsWith("finished/")) this.#traceKeys(batch.epoch, key, value as { keys: string[] } | null);
       if (key === TRIM_KEY) {
         const { queues } = value as TrimRow;
         this.#trace.add({ type: "removed", epoch: batch.epoch, position: end, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
@@ -202,6 +203,12 @@ export class SimDisk {
     if (!this.weather.losesTail) return;
     this.#journal.push({ undo, end: this.#end });
     if (this.#journal.length > JOURNAL) this.#journal.shift();
+  }
+
+  #traceKeys(epoch: number, row: string, page: { keys: string[] } | null): void {
+    const [, group = ""] = row.split("/");
+    const before = new Set((this.rows.state.get(row) as typeof page | undefined)?.keys);
+    for (const key of page?.keys ?? []) if (!before.has(key)) this.#trace.add({ type: "key stored", epoch, group, key });
   }
 
   #traceOffsets(epoch: number, key: string, offsets: Record<number, number>): void {

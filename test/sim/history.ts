@@ -14,7 +14,7 @@ export type FaultKind =
   /** A transaction: not done and said so, done and called failed, refused for lack of room; the connection is gone. */
   | "commit failed" | "commit misreported" | "quota used up" | "store lost" | "read failed"
   | "tab crashed" | "tab frozen" | "tab hidden" | "tab closed"
-  | "row damaged" | "tail lost" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
+  | "row damaged" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
 
 export type Entry =
   | { type: "fault"; kind: FaultKind; agent: string; until?: number }
@@ -27,6 +27,8 @@ export type Entry =
   /** A transaction has been applied: these records are on disk. */
   | { type: "stored"; epoch: number; position: number; end: number; record: Stored; tags: string; storeTimestamp?: number; finishes?: GroupPlace }
   | { type: "offset stored"; epoch: number; group: string; topic: string; queueId: number; offset: number }
+  /** It is durable that the group has finished this key. */
+  | { type: "key stored"; epoch: number; group: string; key: string }
   | { type: "epoch"; epoch: number }
   /** Retention has cut off the log before `position`; where the queues begin now, as the store says. */
   | { type: "removed"; epoch: number; position: number; begins: [queue: QueueName, minOffset: number][] }

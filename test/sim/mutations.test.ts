@@ -1,5 +1,6 @@
 import { afterEach, describe as suite, expect, test, vi } from "vitest";
 import { FetchService } from "../../src/broker/fetch.ts";
+import { FinishedKeys } from "../../src/broker/finished-keys.ts";
 import { Groups } from "../../src/broker/groups.ts";
 import { Mover } from "../../src/broker/mover.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
@@ -296,6 +297,16 @@ suite("a world without a protection is found out; with it, the same seed is gree
     const run = await simulate(seed, { plan });
     expect(run.verdicts, describe(run)).toEqual([]);
     expect(run.history.some(({ type }) => type === "loss noted")).toBe(true);
+  });
+
+  const once = storm({ groups: [{ group: "all", kind: "push", subscriptions: { t1: "*" }, idempotent: true }], commitMisreported: 0.05, disturbances: { "kill host": 2_000, "crash tab": 2_000, "open tab": 2_000 } });
+
+  test("the next host does not know what idempotent consumers have finished: given again", async () => {
+    vi.spyOn(FinishedKeys.prototype, "restore").mockReturnValue();
+    // Its offset is before what else was finished.
+    const seed = await firstRed("given again", { plan: once });
+    vi.restoreAllMocks();
+    await expectGreen(seed, { plan: once });
   });
 
   const mutants: { what: string; verdict: VerdictKind; plan: Partial<Plan>; mutation: [file: string, from: string, to: string]; likely?: number }[] = [

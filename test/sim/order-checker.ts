@@ -8,7 +8,7 @@ import type { Plan } from "./plan.ts";
  */
 export function orderOfQueues(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
   // What the browser has lost or cannot read, nobody can be given.
-  if (entriesOf(history, "fault").some(({ kind }) => kind === "tail lost" || kind === "row damaged")) return [];
+  if (entriesOf(history, "tail lost").length + entriesOf(history, "damaged").length > 0) return [];
   return groups.filter(({ orderly }) => orderly).flatMap((plan) => orderOfGroup(history, plan));
 }
 

@@ -21,6 +21,8 @@ export interface GroupPlan {
   /** topic -> tag expression */
   subscriptions: Record<string, string>;
   orderly?: boolean;
+  /** By the msgId. */
+  idempotent?: boolean;
 }
 
 export interface Plan {
@@ -100,7 +102,9 @@ export function planOf(random: Prng): Plan {
     maxStoreBytes: 0,
   };
   // Drawn last: what was drawn before stays as it was.
-  return { ...plan, groups: plan.groups.map((group) => (group.kind === "push" && random.chance(0.3) ? { ...group, orderly: true } : group)) };
+  const orderly = plan.groups.map((group) => (group.kind === "push" && random.chance(0.3) ? { ...group, orderly: true } : group));
+  const idempotent = random.fork("idempotent");
+  return { ...plan, groups: orderly.map((group) => (group.kind === "push" && !group.orderly && idempotent.chance(0.3) ? { ...group, idempotent: true } : group)) };
 }
 
 /** Each in one world of six, or else in a world of its own, where nothing else covers up what it shows. */

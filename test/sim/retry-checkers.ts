@@ -27,7 +27,7 @@ export function placeAfter(place: GroupPlace, record: Of<"stored">["record"]): G
 }
 
 /** What makes one and the same host or tab miss that a message is finished. */
-const UNHEARD: FaultKind[] = [
+export const UNHEARD: FaultKind[] = [
   "host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost", "read failed", "quota used up",
   "tab crashed", "tab frozen", "tab hidden", "tab closed", "disk slow", "messages slow", "timers throttled",
 ];
@@ -35,7 +35,7 @@ const UNHEARD: FaultKind[] = [
 /** A message is moved once; it is not given to its group again from where it was; and what waits is not delivered before its time. */
 export function retries(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  if (entriesOf(history, "fault").some(({ kind }) => kind === "tail lost")) return verdicts;
+  if (entriesOf(history, "tail lost").length > 0) return verdicts;
   const faults = new Disturbances(history);
   const stored = new Map<string, Of<"stored">>();
   /** What is finished, and since when. */

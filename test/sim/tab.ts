@@ -4,6 +4,7 @@ import type { ConsumeContext } from "../../src/client/listener-runner.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { MessageExt } from "../../src/model/message.ts";
 import { asMQError, type MQError } from "../../src/model/errors.ts";
+import { MAX_IDEMPOTENCE_WINDOW } from "../../src/model/limits.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
 import type { Stored } from "../support/history.ts";
@@ -169,7 +170,7 @@ export class Tab {
     return this.isAlive && !this.#world.isHealed;
   }
 
-  async #push({ group, subscriptions, orderly = false }: GroupPlan): Promise<void> {
+  async #push({ group, subscriptions, orderly = false, idempotent = false }: GroupPlan): Promise<void> {
     const { trace } = this.#world;
     let consumer = "";
     let isOpen = true;
@@ -190,6 +191,7 @@ export class Tab {
           consumerGroup: group,
           subscriptions,
           orderly,
+          idempotent: idempotent && { window: MAX_IDEMPOTENCE_WINDOW },
           consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
           maxReconsumeTimes: MAX_RECONSUME_TIMES,
           consumeConcurrency: this.#random.pick([1, 3, 20]),

@@ -30,7 +30,39 @@ async function reserveBytes(namespace: string): Promise<number[]> {
 
 blockStoreContract("IdbStore", makeDisk);
 
+/** As retention or merging may, when some time has gone. */
+async function deleteRow(namespace: string, position: number): Promise<void> {
+  const db = await new Promise<IDBDatabase>((resolve) => {
+    const request = indexedDB.open(databaseName(namespace));
+    request.onsuccess = () => resolve(request.result);
+  });
+  const tx = db.transaction("log", "readwrite");
+  tx.objectStore("log").delete(position);
+  await new Promise((resolve) => (tx.oncomplete = resolve));
+  db.close();
+}
+
 describe("IdbStore", () => {
+  test.each([
+    ["10 s after its last commit an older host relies on no fence: FENCED although the fence is gone", 10_000, { status: "rejected", reason: "FENCED" }],
+    ["control: just before, the fence is all that there is, which is why it must not go so soon", 9_999, { status: "committed" }],
+  ])("%s", async (_what, pause, outcome) => {
+    const disk = makeDisk();
+    let now = 0;
+    const older = new IdbStore(disk.namespace, { now: () => now, monotonic: () => now });
+    const epoch = await older.takeOver();
+    const row = (value: number): Uint8Array => Uint8Array.from({ length: CHUNK_HEADER_BYTES + 1 }, () => value);
+    expect(await older.commit({ epoch, log: [{ position: 0, bytes: row(1) }], queue: [], state: [] })).toEqual({ status: "committed" });
+    const newer = disk.open();
+    await newer.takeOver();
+    await deleteRow(disk.namespace, 1);
+    now += pause;
+    expect(await older.commit({ epoch, log: [{ position: 1, bytes: row(9) }], queue: [], state: [] })).toMatchObject(outcome);
+    older.close();
+    newer.close();
+    await disk.destroy();
+  });
+
   test("a store that is closed does not reject a commit: it says that nobody knows", async () => {
     const disk = makeDisk();
     const store = disk.open();

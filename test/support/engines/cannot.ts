@@ -28,7 +28,7 @@ const LEVELDB = {
 };
 const TRUSTED_TYPES = { "test/tabs/trusted-types.test.ts": [""] };
 const PROTOCOL = {
-  "test/fault/closed-connection.test.ts": [""],
+  "test/fault/closed-connection.test.ts": ["the database's connection is closed by force"],
   "test/fault/loss.test.ts": ["the database is lost while tabs are open the user clears it", "the database is lost while tabs are open DevTools delete it"],
   "test/fault/broker-death.test.ts": [""],
   "test/fault/storage-full.test.ts": [""],
@@ -42,10 +42,15 @@ const PLAYGROUND = { "test/tabs/playground.test.ts": [""] };
 export const CANNOT: Limit[] = [
   ...(["firefox", "webkit"] as const).flatMap((engine): Limit[] => [
     { engine, reason: "the test cuts, damages or watches the files of Chromium's LevelDB", tests: LEVELDB },
-    { engine, reason: "the test listens to violations by Chromium's protocol", tests: TRUSTED_TYPES },
+    { engine, reason: "the test is written with Playwright's pages, which do not drive this engine", tests: TRUSTED_TYPES },
     { engine, reason: "the test closes, freezes, limits or allows things by Chromium's protocol", tests: PROTOCOL },
     { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
   ]),
+  {
+    engine: "firefox",
+    reason: "does not come to its end in Firefox; why is not known",
+    tests: { "test/fault/closed-connection.test.ts": ["the database's connection is not needed by us alone"] },
+  },
   { engine: "firefox", reason: "WebDriver BiDi has no command that ends a page's process", tests: CRASHES },
   { engine: "webkit", reason: "WebKitWebDriver gives up its session when a page's process ends", tests: CRASHES },
   { engine: "firefox", reason: "the test is written with Playwright's locators and keyboard, which do not drive a stock Firefox", tests: PLAYGROUND },

@@ -42,7 +42,7 @@ export class LogExport {
     const parts: Uint8Array[] = [];
     const damaged: DamagedRange[] = [];
     let [bytes, count, next, isTorn] = [0, 0, position, false];
-    for await (const scanned of scanLog(rowsBefore(log.rowsAt(position), until), indexer, position)) {
+    for await (const scanned of scanLog(rowsBefore(log.rowsAt(Math.max(position, log.minPosition)), until), indexer, position)) {
       if (scanned.kind === "damage") {
         const behind = scanned.range.position + scanned.range.bytes;
         if (behind <= position) continue;

@@ -1,5 +1,5 @@
 import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
-import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
+import { readTrim, TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { queueKey } from "../../src/model/queue.ts";
 import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
@@ -115,7 +115,7 @@ export class SimDisk {
       if (batch.log.length > 0) {
         this.merges.rows += gone.length;
         this.merges.blocks += batch.log.length;
-      } else this.cuts++;
+      }
     }
     for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
       for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
@@ -129,8 +129,9 @@ export class SimDisk {
     for (const [key, value] of batch.state) {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
       if (key === TRIM_KEY) {
-        const { queues } = value as TrimRow;
-        this.#trace.add({ type: "removed", epoch: batch.epoch, position: end, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
+        const { position, queues } = value as TrimRow;
+        this.cuts++;
+        this.#trace.add({ type: "removed", epoch: batch.epoch, position, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
       }
       if (key === LOSS_KEY) {
         this.#end = Math.max(this.#end, (value as LossRow).position);
@@ -193,9 +194,14 @@ export class SimDisk {
     return true;
   }
 
+  /** What is before has been given up, removed or not. */
+  get begin(): number {
+    return readTrim(this.rows.state.get(TRIM_KEY)).position;
+  }
+
   /** All that the log holds, read past every index. */
   records(): SimRecord[] {
-    return recordsOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
+    return recordsOf(this.rows.log.from(this.begin).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
   }
 
   #remember(undo: Undo): void {

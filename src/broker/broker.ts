@@ -22,7 +22,7 @@ import { scanLog } from "../storage/log-scanner.ts";
 import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
 import { LogSweeper, SWEPT_KEY } from "../storage/log-sweeper.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
-import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
+import { afterEarlier, gapEnds, judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Connections } from "./connections.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -288,15 +288,17 @@ export class Broker {
     this.#log.minPosition = trim.position;
     this.#trimmer.restore(trim);
     this.#sweeper.restore(swept);
+    const loss = readLoss(rows.get(LOSS_KEY));
     this.#state.restore(rows);
     this.#offsets.restore();
     const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, trim, rows: (position) => this.#log.rows(position),
-      loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
+      loss, judge: (position) => afterEarlier(judgeLoss({ epoch, position }, witness), loss, trim.position),
       onReplayed: (table, bytes, position) => this.#finishAgain(table, bytes, position),
     });
     this.#keys.dropBefore(trim.position);
     this.#log.open(report.position);
+    this.#log.gapEnds = gapEnds(newLoss ?? loss);
     this.#merger.restore(merged);
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
     this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));

@@ -128,7 +128,7 @@ export class Retention {
   /** Bytes above the cap that the user has set. */
   #excess(): number {
     const { settings: { maxStoreBytes }, log } = this.#options;
-    return maxStoreBytes === 0 ? 0 : log.durablePosition - log.minPosition - maxStoreBytes;
+    return maxStoreBytes === 0 ? 0 : log.bytesBetween(log.minPosition, log.durablePosition) - maxStoreBytes;
   }
 
   #isHour(): boolean {
@@ -144,7 +144,8 @@ export class Retention {
     if (excess > 0) {
       const { log, trimmer } = this.#options;
       // Whatever its age; where that is more than there is, all but the last rows.
-      const border = (await trimmer.border(log.minPosition + excess)) ?? (await trimmer.lastBorder());
+      const kept = log.bytesBetween(log.minPosition, log.durablePosition) - excess;
+      const border = (await trimmer.border(log.beginOfLast(kept))) ?? (await trimmer.lastBorder());
       if (border !== null) return border.position;
     }
     return deleteTriggered || this.#isHour() ? this.#lastExpired() : null;

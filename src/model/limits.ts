@@ -149,6 +149,8 @@ export const MAX_UNSTORED_SEGMENTS = 8;
 export const CACHE_BYTES = 64 * 1024 * 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;
+/** Losses that a log remembers. */
+export const MAX_LOSSES = 64;
 /** A mark beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;

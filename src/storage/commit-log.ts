@@ -1,4 +1,4 @@
-import { MAX_RECORD_BYTES } from "../model/limits.ts";
+import { LOSS_GAP_BYTES, MAX_RECORD_BYTES } from "../model/limits.ts";
 import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
@@ -25,6 +25,8 @@ export class CommitLog {
   readonly #reader: RowReader;
   /** Where the log begins: what was before has been given up, and its rows go. */
   minPosition = 0;
+  /** Where it goes on behind what losses have left out, the oldest first. */
+  gapEnds: readonly number[] = [];
   #durablePosition = 0;
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
@@ -51,6 +53,16 @@ export class CommitLog {
   /** Bytes accepted and not yet handed to a commit. */
   get openBytes(): number {
     return this.#indexer.openBytes;
+  }
+
+  /** Bytes of the log from one position to another. */
+  bytesBetween(from: number, to: number): number {
+    return this.gapEnds.reduce((bytes, end) => bytes - (from < end && end <= to ? Math.min(LOSS_GAP_BYTES, end - from) : 0), to - from);
+  }
+
+  /** Where its last durable bytes begin, so many of them. */
+  beginOfLast(bytes: number): number {
+    return this.gapEnds.reduceRight((begin, end) => (begin < end && end <= this.#durablePosition ? begin - LOSS_GAP_BYTES : begin), this.#durablePosition - bytes);
   }
 
   open(position: number): void {

@@ -115,7 +115,7 @@ export class LogTrimmer {
       version: 1,
       position,
       messages: messages + begins.reduce((sum, { queue, to }) => sum + queue.backlogFrom(queue.minOffset) - queue.backlogFrom(to), 0),
-      bytes: bytes + position - begin,
+      bytes: bytes + this.#log.bytesBetween(begin, position),
       queues: begins.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
     };
     const outcome = await this.#store.commit({ epoch: this.#epoch, log: [], queue: [], state: [[TRIM_KEY, row]] });

@@ -1,6 +1,7 @@
 /** What is kept long enough goes, with all that belongs to it; and nothing else does. */
 import { describe, expect, test } from "vitest";
 import { type MessageExt, type MessageQueue, MQError, type OffsetMoved, type TabMQ } from "../../src/index.ts";
+import type { Memo } from "../../src/client/environment.ts";
 import { CLEAN_INTERVAL, QUEUE_PAGE_ENTRIES, ROW_REST } from "../../src/model/limits.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, Removal } from "../../src/storage/block-store.ts";
 import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
@@ -16,8 +17,8 @@ const MIB = 1024 * 1024;
 type Room = { usage: number; quota: number } | null;
 
 /** Runs in virtual time over a disk, one broker after the other. */
-function life<T>(disk: MemoryDisk, work: (mq: TabMQ, origin: VirtualOrigin) => Promise<T>, broker: Record<string, unknown> = {}, room: () => Room = () => null): Promise<T> {
-  const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null, estimateRoom: () => Promise.resolve(room()) });
+function life<T>(disk: MemoryDisk, work: (mq: TabMQ, origin: VirtualOrigin) => Promise<T>, broker: Record<string, unknown> = {}, room: () => Room = () => null, memo: Memo | null = null): Promise<T> {
+  const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo, estimateRoom: () => Promise.resolve(room()) });
   return origin.time.run(
     (async () => {
       const mq = await origin.connect({ broker: { defaultTopicQueueNums: 2, ...broker } });
@@ -214,6 +215,49 @@ describe("maxStoreBytes", () => {
       await expect(mq.admin.updateBrokerConfig({ deleteWhen: "25" })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "updateBrokerConfig.deleteWhen" });
     });
     await life(disk, async (mq) => expect((await mq.diagnostics()).settings).toMatchObject({ maxStoreBytes: 2 * MIB }));
+  });
+});
+
+describe("what losses have left out", () => {
+  /** Two losses, each of what came after `keep`, and a megabyte before, between and after them. */
+  async function lost(broker: Record<string, unknown>): Promise<{ disk: MemoryDisk; note: Memo; expected: string[] }> {
+    let disk = new MemoryDisk();
+    let text: string | null = null;
+    const note: Memo = { read: () => text, write: (next) => void (text = next) };
+    const expected: string[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      let kept = disk;
+      await life(disk, async (mq, origin) => {
+        await send(mq, 500, 2000);
+        await origin.time.sleep(2000);
+        expected.splice(0, expected.length, ...(await readAll(mq)).map(({ msgId }) => msgId));
+        if (turn === 2) return;
+        kept = copyOf(disk);
+        await send(mq, 10, 2000);
+        await origin.time.sleep(2000);
+      }, broker, () => null, note);
+      disk = kept;
+    }
+    return { disk, note, expected };
+  }
+
+  test("are no bytes of the log: nothing goes that there is room for, and no more than that", async () => {
+    const { disk, note, expected } = await lost({});
+    expect(expected).toHaveLength(1500);
+    const seen = await life(disk, async (mq, origin) => {
+      await origin.time.sleep(ROW_REST + CLEAN_INTERVAL);
+      const before = (await mq.diagnostics()).broker;
+      expect([before.retention.removedBytes, before.recovery.damaged]).toEqual([0, []]);
+      expect((await readAll(mq)).map(({ msgId }) => msgId).sort()).toEqual(expected.toSorted());
+      // Half of the oldest third goes.
+      await mq.admin.updateBrokerConfig({ maxStoreBytes: Math.ceil(2.6 * MIB) });
+      await origin.time.sleep(CLEAN_INTERVAL);
+      return { ...(await mq.diagnostics()).broker.retention, left: (await readAll(mq)).length };
+    }, { maxStoreBytes: 16 * MIB }, () => null, note);
+    expect(seen.removedBytes).toBeGreaterThan(0.4 * MIB);
+    expect(seen.removedBytes).toBeLessThan(MIB);
+    expect(seen.left).toBeGreaterThan(1000);
+    expect(seen.left).toBe(1500 - seen.removedMessages);
   });
 });
 

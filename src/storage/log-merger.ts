@@ -105,7 +105,9 @@ export class LogMerger {
   /** Does at most one write; true if there may be more to do. */
   async #step(): Promise<boolean> {
     const known = this.#rows ?? (await this.#lookUp());
-    const { storedPosition } = this.#options.checkpoint;
+    const { log, checkpoint: { storedPosition } } = this.#options;
+    const gone = known.filter(({ position }) => position < log.minPosition).length;
+    if (gone > 0) this.#leave(gone);
     const rows = known.slice(0, known.findLastIndex(({ end }) => end <= storedPosition) + 1);
     for (;;) {
       const group = prefix(rows, BLOCK_PAYLOAD);

@@ -319,6 +319,22 @@ describe("a fault while the log is trimmed", () => {
     }
   });
 
+  test("a crash, and another of the next host", { timeout: 120_000 }, async () => {
+    const { disk, ids } = await full();
+    let operations = 1;
+    for (let first = 2; first <= operations; first += 5) {
+      const once = copyOf(disk);
+      operations = await trimWith(once, [{ at: first, kind: "crash-done" }]);
+      for (let second = 1 + (first % 3); second <= 30; second += 7) {
+        const twice = copyOf(once);
+        await trimWith(twice, [{ at: second, kind: second % 2 === 0 ? "crash" : "crash-done" }]);
+        await trimWith(twice, []);
+        expect(await judge(twice, ids), `crash at ${first} and at ${second}`).toEqual([]);
+        expect(bytesOf(twice)).toBeLessThan(2.1 * MIB);
+      }
+    }
+  });
+
   const isCut = ({ state }: CommitBatch): boolean => state.some(([key]) => key === TRIM_KEY);
   /** What the cut gives up goes in a transaction before it. */
   const before = (removal: (row: TrimRow) => Removal) => (batch: CommitBatch): CommitBatch[] =>

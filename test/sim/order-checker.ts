@@ -7,8 +7,8 @@ import type { Plan } from "./plan.ts";
  * elsewhere. Whatever happens meanwhile: whoever is disturbed may begin again, and may not go on.
  */
 export function orderOfQueues(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
-  // What the browser has lost or cannot read, nobody can be given.
-  if (entriesOf(history, "fault").some(({ kind }) => kind === "tail lost" || kind === "row damaged")) return [];
+  // What cannot be read, nobody can be given.
+  if (entriesOf(history, "fault").some(({ kind }) => kind === "row damaged")) return [];
   return groups.filter(({ orderly }) => orderly).flatMap((plan) => orderOfGroup(history, plan));
 }
 
@@ -32,6 +32,9 @@ function orderOfGroup(history: History, { group, subscriptions }: Plan["groups"]
     }
     if (entry.type === "removed") {
       for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position < entry.position) offsets.delete(offset);
+    }
+    if (entry.type === "tail lost") {
+      for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position >= entry.position) offsets.delete(offset);
     }
     if (entry.type === "delivered" && entry.group === group) {
       const { message, batch, consumer, at } = entry;

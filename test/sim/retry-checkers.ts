@@ -35,7 +35,8 @@ const UNHEARD: FaultKind[] = [
 /** A message is moved once; it is not given to its group again from where it was; and what waits is not delivered before its time. */
 export function retries(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  if (entriesOf(history, "fault").some(({ kind }) => kind === "tail lost")) return verdicts;
+  // A copy that was lost leaves its message to be moved again.
+  if (entriesOf(history, "tail lost").length > 0) return verdicts;
   const faults = new Disturbances(history);
   const stored = new Map<string, Of<"stored">>();
   /** What is finished, and since when. */

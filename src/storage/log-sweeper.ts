@@ -10,7 +10,7 @@ export const SWEPT_KEY = "swept";
 
 /** What goes in one transaction: a commit waits for one of them at most. */
 const STEP_ROWS = 32;
-const STEP_BYTES = 16 * 1024 * 1024;
+const STEP_BYTES = 4 * 1024 * 1024;
 const STEP_PAGES = 32;
 /** Where it is not known what is left of a queue's pages, most are gone: more steps than this are not worth it. */
 const MAX_STEPS_PER_QUEUE = 64;

@@ -20,8 +20,9 @@ import type { Indexer, ScannedTable } from "../storage/indexer.ts";
 import { KeyIndex } from "../storage/key-index.ts";
 import { scanLog } from "../storage/log-scanner.ts";
 import { LogMerger, MERGE_KEY } from "../storage/log-merger.ts";
+import { LogSweeper, SWEPT_KEY } from "../storage/log-sweeper.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
-import { judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
+import { afterEarlier, gapEnds, judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
 import { Connections } from "./connections.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -110,6 +111,7 @@ export class Broker {
   readonly #checkpoint: Checkpoint;
   readonly #merger: LogMerger;
   readonly #trimmer: LogTrimmer;
+  readonly #sweeper: LogSweeper;
   readonly #retention: Retention;
   readonly #commit: GroupCommit;
   readonly #offsets: Offsets;
@@ -140,7 +142,8 @@ export class Broker {
     this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
     this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, keys: this.#keys, checkpoint: this.#checkpoint, indexer, epoch });
-    this.#retention = new Retention({ settings, log: this.#log, trimmer: this.#trimmer, clock, timers, estimate: environment.estimateRoom });
+    this.#sweeper = new LogSweeper({ store, log: this.#log, trimmer: this.#trimmer, epoch });
+    this.#retention = new Retention({ settings, log: this.#log, trimmer: this.#trimmer, sweeper: this.#sweeper, clock, timers, estimate: environment.estimateRoom });
     this.#commit = new GroupCommit({
       store,
       log: this.#log,
@@ -285,20 +288,25 @@ export class Broker {
     rows.delete(CHECKPOINT_KEY);
     const merged = rows.get(MERGE_KEY);
     const trim = readTrim(rows.get(TRIM_KEY));
+    const swept = rows.get(SWEPT_KEY);
     rows.delete(TRIM_KEY);
+    rows.delete(SWEPT_KEY);
     Object.assign(this.settings, readConfig(rows.get(CONFIG_KEY)));
     this.#log.minPosition = trim.position;
     this.#trimmer.restore(trim);
+    this.#sweeper.restore(swept);
+    const loss = readLoss(rows.get(LOSS_KEY));
     this.#state.restore(rows);
     this.#offsets.restore();
     this.#finished.restore();
     const { newLoss, ...report } = await recover({
       store, indexer, queues: this.#queues, keys: this.#keys, checkpoint, trim, rows: (position) => this.#log.rows(position),
-      loss: readLoss(rows.get(LOSS_KEY)), judge: (position) => judgeLoss({ epoch, position }, witness),
+      loss, judge: (position) => afterEarlier(judgeLoss({ epoch, position }, witness), loss, trim.position),
       onReplayed: (table, bytes, position) => this.#finishAgain(table, bytes, position),
     });
     this.#keys.dropBefore(trim.position);
     this.#log.open(report.position);
+    this.#log.gapEnds = gapEnds(newLoss ?? loss);
     this.#merger.restore(merged);
     const isCovered = report.replayed === 0 && report.damaged.length === 0 && newLoss === null;
     this.#checkpoint.restore(isCovered ? report.position : (checkpoint?.position ?? 0));

@@ -6,7 +6,7 @@ import type { CommitLog } from "../storage/commit-log.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { scanLog } from "../storage/log-scanner.ts";
-import { LOSS_KEY, readLoss } from "../storage/loss.ts";
+import { gapEnds, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Topics } from "./topics.ts";
 
@@ -42,7 +42,7 @@ export class LogExport {
     const parts: Uint8Array[] = [];
     const damaged: DamagedRange[] = [];
     let [bytes, count, next, isTorn] = [0, 0, position, false];
-    for await (const scanned of scanLog(rowsBefore(log.rowsAt(position), until), indexer, position)) {
+    for await (const scanned of scanLog(rowsBefore(log.rowsAt(Math.max(position, log.minPosition)), until), indexer, position)) {
       if (scanned.kind === "damage") {
         const behind = scanned.range.position + scanned.range.bytes;
         if (behind <= position) continue;
@@ -73,7 +73,7 @@ export class LogExport {
   /** What a loss has left out was never written, and what is too old was deleted: recovery does not call it damage either. */
   #isLoss({ position, bytes, reason }: DamagedRange): boolean {
     if (position + bytes <= this.#services.log.minPosition) return true;
-    return reason === "MISSING" && position + bytes === readLoss(this.#services.state.get(LOSS_KEY))?.position;
+    return reason === "MISSING" && gapEnds(readLoss(this.#services.state.get(LOSS_KEY))).includes(position + bytes);
   }
 }
 

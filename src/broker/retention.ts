@@ -5,7 +5,8 @@ import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
-import type { Border, LogTrimmer } from "../storage/log-trimmer.ts";
+import type { LogSweeper } from "../storage/log-sweeper.ts";
+import type { LogTrimmer } from "../storage/log-trimmer.ts";
 
 /** What the browser says of the room it grants; null where it says nothing. */
 export type EstimateRoom = () => Promise<{ usage: number; quota: number } | null>;
@@ -14,6 +15,7 @@ export interface RetentionOptions {
   settings: BrokerSettings;
   log: CommitLog;
   trimmer: LogTrimmer;
+  sweeper: LogSweeper;
   clock: Clock;
   timers: Timers;
   estimate: EstimateRoom;
@@ -26,7 +28,8 @@ const ESTIMATE_LAG = 600_000;
 
 /**
  * Deletes what has been kept long enough, or longer than there is room for: whole rows of the log, the oldest first,
- * in segments that play the part of RocketMQ's files. A segment is one transaction, and commits come between two.
+ * in segments that play the part of RocketMQ's files. First a cut says where the log begins; what it has given up is then
+ * swept away in small steps, between the commits.
  */
 export class Retention {
   readonly #options: RetentionOptions;
@@ -92,20 +95,14 @@ export class Retention {
 
   /** One round; returns when the next is due. */
   async #round(): Promise<number> {
-    await this.#look();
-    for (;;) {
-      const { deleteTriggered, cleanAtOnce } = diskRule(this.#usedRatio);
-      const excess = Math.max(this.#excess(), cleanAtOnce ? this.#overQuota : 0);
-      if (excess <= 0 && !deleteTriggered && !this.#isHour()) return CLEAN_INTERVAL;
-      const borders = await this.#oldest(excess);
-      for (const { position } of borders) {
-        if (this.#isStopped) return CLEAN_INTERVAL;
-        const { bytes } = this.#options.trimmer.removed;
-        if (!(await this.#options.trimmer.trim(position))) return RETRY_DELAY;
-        this.#unseen.push({ bytes: this.#options.trimmer.removed.bytes - bytes, at: this.#options.clock.monotonic() });
-      }
-      if (borders.length < DELETE_BATCH_MAX) return CLEAN_INTERVAL;
+    const { trimmer, sweeper } = this.#options;
+    for (let border = await this.#nextCut(); border !== null; border = await this.#nextCut()) {
+      if (this.#isStopped) return CLEAN_INTERVAL;
+      const { bytes } = trimmer.removed;
+      if (!(await trimmer.trim(border))) return RETRY_DELAY;
+      this.#unseen.push({ bytes: trimmer.removed.bytes - bytes, at: this.#options.clock.monotonic() });
     }
+    return (await sweeper.sweep(() => this.#isStopped)) ? CLEAN_INTERVAL : RETRY_DELAY;
   }
 
   async #look(): Promise<void> {
@@ -131,7 +128,7 @@ export class Retention {
   /** Bytes above the cap that the user has set. */
   #excess(): number {
     const { settings: { maxStoreBytes }, log } = this.#options;
-    return maxStoreBytes === 0 ? 0 : log.durablePosition - log.minPosition - maxStoreBytes;
+    return maxStoreBytes === 0 ? 0 : log.bytesBetween(log.minPosition, log.durablePosition) - maxStoreBytes;
   }
 
   #isHour(): boolean {
@@ -139,23 +136,33 @@ export class Retention {
     return hours.length === 0 || hours.includes(new Date(this.#options.clock.now()).getHours());
   }
 
-  /** Where the segments end that this round deletes; `excess` bytes go whatever their age. */
-  async #oldest(excess: number): Promise<Border[]> {
+  /** Up to where the log goes next; null = all of it stays. */
+  async #nextCut(): Promise<number | null> {
+    await this.#look();
+    const { deleteTriggered, cleanAtOnce } = diskRule(this.#usedRatio);
+    const excess = Math.max(this.#excess(), cleanAtOnce ? this.#overQuota : 0);
+    if (excess > 0) {
+      const { log, trimmer } = this.#options;
+      // Whatever its age; where that is more than there is, all but the last rows.
+      const kept = log.bytesBetween(log.minPosition, log.durablePosition) - excess;
+      const border = (await trimmer.border(log.beginOfLast(kept))) ?? (await trimmer.lastBorder());
+      if (border !== null) return border.position;
+    }
+    return deleteTriggered || this.#isHour() ? this.#lastExpired() : null;
+  }
+
+  /** Where the last segment ends that is old enough. */
+  async #lastExpired(): Promise<number | null> {
     const { settings, log, trimmer, clock } = this.#options;
     const size = settings.maxStoreBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(BLOCK_MAX_BYTES, settings.maxStoreBytes / 16));
-    const rules = { now: clock.now(), reservedMs: settings.fileReservedTime, cleanAtOnce: excess > 0 };
-    const most = excess > 0 ? log.minPosition + excess : Number.POSITIVE_INFINITY;
-    const borders: Border[] = [];
-    let begin = log.minPosition;
-    while (borders.length < DELETE_BATCH_MAX && begin < most) {
-      const border = await trimmer.border(Math.min(begin + size, most));
-      if (border === null) break;
-      borders.push(border);
-      if (filesToDelete([border.storeTimestamp, Number.POSITIVE_INFINITY], rules) === 0) break;
-      begin = border.position;
+    const rules = { now: clock.now(), reservedMs: settings.fileReservedTime, cleanAtOnce: false };
+    let last: number | null = null;
+    for (let count = 0; count < DELETE_BATCH_MAX; count++) {
+      const border = await trimmer.border((last ?? log.minPosition) + size);
+      // What lies behind is the file that is being written.
+      if (border === null || filesToDelete([border.storeTimestamp, Number.POSITIVE_INFINITY], rules) === 0) break;
+      last = border.position;
     }
-    // What lies behind the last border is the file that is being written.
-    const times = [...borders.map(({ storeTimestamp }) => storeTimestamp), Number.POSITIVE_INFINITY];
-    return borders.slice(0, filesToDelete(times, rules));
+    return last;
   }
 }

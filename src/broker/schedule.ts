@@ -167,7 +167,8 @@ export class ScheduleService {
     const delay = this.delayLevels[Math.min(queue.queueId, this.delayLevels.length - 1)]!;
     const waiting = readAllStored(records).filter(isAimed).map((source) => ({ source, due: storedAt(source, next, now) + delay }));
     // Only from its beginning on can a level be delivered: nothing is due before what stands before it.
-    if (waiting[0] !== undefined && next.due !== null) waiting[0].due = next.due;
+    // What it was remembered for may have been deleted: then what is first now has a time of its own.
+    if (waiting[0]?.source.queueOffset === next.offset && next.due !== null) waiting[0].due = next.due;
     for (let at = 1; at < waiting.length; at++) waiting[at]!.due = Math.max(waiting[at]!.due, waiting[at - 1]!.due);
     const isAll = nextOffset >= queue.maxOffset;
     const first = waiting[0];

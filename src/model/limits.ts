@@ -146,8 +146,8 @@ export const SMALL_ROW_BYTES = 32 * 1024;
 export const ROW_REST = 15_000;
 /** What gathers for one commit; frames beyond wait for the next. Bounds a transaction, and the indexer's memory. */
 export const COMMIT_TARGET_BYTES = 4 * 1024 * 1024;
-/** Log bytes between two checkpoints: what a start after a crash replays at most. */
-export const CHECKPOINT_INTERVAL_BYTES = 4 * 1024 * 1024;
+/** Log bytes between two checkpoints: what a start after a crash replays, and the commits on their way besides. */
+export const CHECKPOINT_INTERVAL_BYTES = 2 * 1024 * 1024;
 export const QUEUE_PAGE_ENTRIES = 1024;
 /** Entries of a page of the key index: 20 KiB. */
 export const INDEX_PAGE_ENTRIES = 1024;
@@ -159,6 +159,8 @@ export const MAX_UNSTORED_SEGMENTS = 8;
 export const CACHE_BYTES = 64 * 1024 * 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;
+/** Losses that a log remembers. */
+export const MAX_LOSSES = 64;
 /** A mark beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;

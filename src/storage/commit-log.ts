@@ -1,4 +1,4 @@
-import { MAX_RECORD_BYTES } from "../model/limits.ts";
+import { LOSS_GAP_BYTES, MAX_RECORD_BYTES } from "../model/limits.ts";
 import { RECORD, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64 } from "../model/record.ts";
 import { assert } from "../platform/assert.ts";
 import type { DamagedRange } from "../protocol/api.ts";
@@ -23,11 +23,11 @@ export class CommitLog {
   readonly #onDamage: (range: DamagedRange) => void;
   readonly #cache: LogCache;
   readonly #reader: RowReader;
-  /** Where the log begins: what was before has been removed. */
+  /** Where the log begins: what was before has been given up, and its rows go. */
   minPosition = 0;
+  /** Where it goes on behind what losses have left out, the oldest first. */
+  gapEnds: readonly number[] = [];
   #durablePosition = 0;
-  /** Up to here rows are being removed; 0 = none are. */
-  #removing = 0;
   /** Walks over the rows that are going on, and the change of their borders that is. */
   #walks = 0;
   #rewriting: Promise<unknown> = Promise.resolve();
@@ -53,6 +53,16 @@ export class CommitLog {
   /** Bytes accepted and not yet handed to a commit. */
   get openBytes(): number {
     return this.#indexer.openBytes;
+  }
+
+  /** Bytes of the log from one position to another. */
+  bytesBetween(from: number, to: number): number {
+    return this.gapEnds.reduce((bytes, end) => bytes - (from < end && end <= to ? Math.min(LOSS_GAP_BYTES, end - from) : 0), to - from);
+  }
+
+  /** Where its last durable bytes begin, so many of them. */
+  beginOfLast(bytes: number): number {
+    return this.gapEnds.reduceRight((begin, end) => (begin < end && end <= this.#durablePosition ? begin - LOSS_GAP_BYTES : begin), this.#durablePosition - bytes);
   }
 
   open(position: number): void {
@@ -169,18 +179,6 @@ export class CommitLog {
     return done;
   }
 
-  /** A rewrite that removes what is before a position. Whoever misses one of those rows meanwhile waits until it is known whether it is gone. */
-  remove<T>(position: number, change: () => Promise<T>): Promise<T | null> {
-    return this.rewrite(async () => {
-      this.#removing = position;
-      try {
-        return await change();
-      } finally {
-        this.#removing = 0;
-      }
-    });
-  }
-
   /** Are these the bytes of the record at `position`, and does it stand at `offset` of this queue? Reported when not. */
   #isGenuine(position: number, target: Uint8Array, { queueId, topicBytes }: Place, offset: number): boolean {
     const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
@@ -230,10 +228,6 @@ export class CommitLog {
       if (!opened.ok) this.#onDamage({ position: row.position, bytes: claimed - row.position, reason: opened.reason });
       this.#cache.keep(chunk);
       if (row.position <= position && position < claimed) wanted = chunk;
-    }
-    if (wanted === undefined && position < this.#removing) {
-      await this.#rewriting;
-      return this.#load(position, readsOn);
     }
     const end = next === null ? this.#durablePosition : endOfRow(next.at(-1)!);
     if (end < this.#durablePosition && this.#cache.find(end) === undefined) this.#reader.fetchAhead(end);

@@ -154,15 +154,24 @@ export class ConsumeQueue {
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const first = Math.max(low, middle - (middle % QUEUE_PAGE_ENTRIES));
-      const end = Math.min(high, first - (first % QUEUE_PAGE_ENTRIES) + QUEUE_PAGE_ENTRIES);
-      const places = this.behindGap(first) >= end ? [] : placesOf(await this.read(first, end - first));
+      const { from, end, places } = await this.#placesFrom(first, high);
       const behind = places.find((place) => place.position >= position);
       const isBefore = places.some((place) => place.position < position);
-      if (behind !== undefined && (isBefore || first === low)) return first + behind.at;
+      if (behind !== undefined && (isBefore || first === low)) return from + behind.at;
       if (isBefore || first === low) low = end;
       else high = first;
     }
     return low;
+  }
+
+  /** The first entries from `first` on that are no holes, to the end of their page at most. Where there are holes only, those behind them say what is before and behind. */
+  async #placesFrom(first: number, high: number): Promise<{ from: number; end: number; places: { at: number; position: number }[] }> {
+    for (let from = this.behindGap(first); from < high; from = this.behindGap(from - (from % QUEUE_PAGE_ENTRIES) + QUEUE_PAGE_ENTRIES)) {
+      const end = Math.min(high, from - (from % QUEUE_PAGE_ENTRIES) + QUEUE_PAGE_ENTRIES);
+      const places = placesOf(await this.read(from, end - from));
+      if (places.length > 0) return { from, end, places };
+    }
+    return { from: high, end: high, places: [] };
   }
 
   /**

@@ -155,6 +155,8 @@ export class GroupCommit {
       for (const ticket of tickets) ticket.committed();
       facts.committed();
       queues?.committed();
+      // What a start would have to read again is too much already: the next commit does not wait for company.
+      if (checkpoint.isDue(log.durablePosition)) this.#wanted = true;
       this.checkpointWhenIdle();
       return;
     }

@@ -105,7 +105,9 @@ export class LogMerger {
   /** Does at most one write; true if there may be more to do. */
   async #step(): Promise<boolean> {
     const known = this.#rows ?? (await this.#lookUp());
-    const { storedPosition } = this.#options.checkpoint;
+    const { log, checkpoint: { storedPosition } } = this.#options;
+    const gone = known.filter(({ position }) => position < log.minPosition).length;
+    if (gone > 0) this.#leave(gone);
     const rows = known.slice(0, known.findLastIndex(({ end }) => end <= storedPosition) + 1);
     for (;;) {
       const group = prefix(rows, BLOCK_PAYLOAD);
@@ -134,7 +136,7 @@ export class LogMerger {
     const end = log.durablePosition;
     this.#arriving = [];
     const rows: Row[] = [];
-    for (let from = this.#progress.from; from < end; ) {
+    for (let from = Math.max(this.#progress.from, log.minPosition); from < end; ) {
       const keys = await store.readLogKeys(from, KEYS_AT_ONCE);
       for (const position of keys) {
         if (rows.length > 0) rows.at(-1)!.end = Math.min(position, end);
@@ -162,6 +164,8 @@ export class LogMerger {
   async #merge(group: Row[], limit: number): Promise<number | "busy" | "failed"> {
     const { store, log, epoch } = this.#options;
     const merged = await log.rewrite(async () => {
+      // Given up meanwhile; and a row that goes on behind the log's begin must not go with what was before.
+      if (group[0]!.position < log.minPosition) return 0;
       const rows = await store.readLog(group[0]!.position, group.length);
       const block = this.#blockOf(rows, limit);
       if (block === null || block.position !== group[0]!.position) return 0;

@@ -1,8 +1,6 @@
-import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
-import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import { isCount } from "../protocol/validate.ts";
-import type { BlockStore, Removal } from "./block-store.ts";
+import type { BlockStore, LogRow } from "./block-store.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { CommitLog } from "./commit-log.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
@@ -12,11 +10,11 @@ import type { KeyIndex } from "./key-index.ts";
 
 export const TRIM_KEY = "trim";
 
-/** Where the log begins, and what has gone before it. Written in the transaction that removes it. */
+/** Where the log begins, and what has gone before it. Written before anything of that is removed (log-sweeper.ts). */
 export interface TrimRow {
   version: 1;
   position: number;
-  /** Removed over all time: messages and bytes of the log. */
+  /** Given up over all time: messages and bytes of the log. */
   messages: number;
   bytes: number;
   /** Where the queues begin; at their end when nothing is left of them. */
@@ -33,8 +31,8 @@ export interface Border {
 }
 
 /**
- * Cuts the log's oldest rows off, with the pages of the consume queues that nobody needs without them. In one
- * transaction for each cut: after a crash it is done or not done.
+ * Cuts the log's oldest rows off. A cut is one small row that says where the log and the queues begin: after a crash it
+ * is made or not made, and how much it gives up costs nothing. The rows themselves go later.
  */
 export class LogTrimmer {
   readonly #store: BlockStore;
@@ -72,46 +70,55 @@ export class LogTrimmer {
       const [row] = await this.#store.readLog(next, 1);
       // What comes after the checkpoint is replayed from there; and the last row is never cut off.
       if (row === undefined || row.position >= this.#checkpoint.storedPosition) return null;
-      const chunk = this.#indexer.openChunk(row.bytes, row.position);
-      if (chunk.ok && chunk.starts) {
-        const { buffer, byteOffset, byteLength } = chunk.payload;
-        return { position: row.position, storeTimestamp: readInt64(new DataView(buffer, byteOffset, byteLength), RECORD.storeTimestamp) };
-      }
+      const border = this.#borderAt(row);
+      if (border !== null) return border;
       next = row.position + 1;
     }
   }
 
-  /** Removes everything before a border. False = not now: somebody reads the whole log, or the store has no room or no heart for it. */
+  /** The last border of all; null when the log begins there. */
+  async lastBorder(): Promise<Border | null> {
+    for (let before = this.#checkpoint.storedPosition; ; ) {
+      const position = await this.#store.floorLog(before - 1);
+      if (position === undefined || position <= this.#log.minPosition) return null;
+      const [row] = await this.#store.readLog(position, 1);
+      const border = row?.position === position ? this.#borderAt(row) : null;
+      if (border !== null) return border;
+      before = position;
+    }
+  }
+
+  /** Gives up everything before a border. False = not now: somebody reads the whole log, or the store has no room or no heart for it. */
   async trim(position: number): Promise<boolean> {
     await this.#decide();
     // Before the rows are held: a page that has to be rebuilt is made from them.
     const queues = await Promise.all([...this.#queues.all()].map(async (queue) => ({ queue, to: await queue.offsetAt(position) })));
-    const isDone = await this.#log.remove(position, async () => {
-      // Merged meanwhile, the row that ends here would take along what lies behind.
+    const isDone = await this.#log.rewrite(async () => {
+      // Merged meanwhile, the row that ended here goes on behind it: the log must begin with a row.
       if ((await this.#store.floorLog(position)) !== position) return false;
       return this.#cut(position, queues.map(({ queue, to }) => ({ queue, to: Math.max(queue.minOffset, to) })));
     });
     return isDone === true;
   }
 
+  #borderAt({ position, bytes }: LogRow): Border | null {
+    const chunk = this.#indexer.openChunk(bytes, position);
+    if (!chunk.ok || !chunk.starts) return null;
+    const { buffer, byteOffset, byteLength } = chunk.payload;
+    return { position, storeTimestamp: readInt64(new DataView(buffer, byteOffset, byteLength), RECORD.storeTimestamp) };
+  }
+
   /** One transaction, and only when it is complete the queues begin anew: until then what they say is still there. */
   async #cut(position: number, begins: { queue: ConsumeQueue; to: number }[]): Promise<boolean> {
-    const { position: begin, messages, bytes, queues } = this.#row;
+    const { position: begin, messages, bytes } = this.#row;
     const row: TrimRow = {
       version: 1,
       position,
       messages: messages + begins.reduce((sum, { queue, to }) => sum + queue.backlogFrom(queue.minOffset) - queue.backlogFrom(to), 0),
-      bytes: bytes + position - begin,
+      bytes: bytes + this.#log.bytesBetween(begin, position),
       queues: begins.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
     };
-    // From where the last cut ended: a queue that was empty may have begun farther on since.
-    const left = new Map(queues.map(([topic, queueId, minOffset]) => [queueKey(topic, queueId), minOffset]));
-    const pages = begins.flatMap(({ queue: { topic, queueId }, to }): NonNullable<Removal["queue"]> => {
-      const range = [Math.floor((left.get(queueKey(topic, queueId)) ?? 0) / QUEUE_PAGE_ENTRIES), Math.floor(to / QUEUE_PAGE_ENTRIES)] as const;
-      return range[0] < range[1] ? [{ topic, queueId, pages: range }] : [];
-    });
-    const remove: Removal = { log: [begin, position], ...(pages.length > 0 && { queue: pages }) };
-    const outcome = await this.#store.commit({ epoch: this.#epoch, remove, log: [], queue: [], state: [[TRIM_KEY, row]] });
+    const outcome = await this.#store.commit({ epoch: this.#epoch, log: [], queue: [], state: [[TRIM_KEY, row]] });
     if (outcome.status === "committed") this.#adopt(row);
     if (outcome.status === "unknown") {
       this.#undecided = row;

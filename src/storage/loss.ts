@@ -1,4 +1,4 @@
-import { LOSS_GAP_BYTES, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION } from "../model/limits.ts";
+import { LOSS_GAP_BYTES, MAX_LOSSES, MAX_WITNESS_GROUPS, MAX_WITNESS_POSITION } from "../model/limits.ts";
 import type { LossKind, WitnessMark } from "../protocol/api.ts";
 
 export const LOSS_KEY = "loss";
@@ -9,8 +9,10 @@ export interface LossRow {
   kind: Exclude<LossKind, "none">;
   /** The position up to which the log was known to be durable. */
   lastKnownPosition: number;
-  /** The log goes on here, or behind. */
+  /** The log goes on here, or behind: there is nothing in the LOSS_GAP_BYTES before. */
   position: number;
+  /** The same of earlier losses that the log still reaches back to. */
+  earlier?: number[];
   /** Groups whose offsets may be gone: all that is left, or comes after, is new to them. */
   groups: string[];
 }
@@ -40,13 +42,24 @@ export function judgeLoss(store: StoreAge, mark: WitnessMark | null): LossRow | 
   };
 }
 
+/** Where the log goes on behind what losses have left out, the oldest first. */
+export function gapEnds(loss: LossRow | null): number[] {
+  return loss === null ? [] : [...(loss.earlier ?? []), loss.position];
+}
+
+/** A new loss does not make the ones before it forgotten, as long as the log begins before them. */
+export function afterEarlier(loss: LossRow | null, last: LossRow | null, logBegin: number): LossRow | null {
+  return loss === null ? null : { ...loss, earlier: gapEnds(last).filter((end) => end > logBegin).slice(-MAX_LOSSES) };
+}
+
 /** Null when there is no such row, or none that this version understands. */
 export function readLoss(value: unknown): LossRow | null {
   if (typeof value !== "object" || value === null) return null;
-  const { version, kind, lastKnownPosition, position, groups } = value as Partial<LossRow>;
+  const { version, kind, lastKnownPosition, position, groups, earlier = [] } = value as Partial<LossRow>;
   const whole =
     version === 1 && (kind === "tail" || kind === "total") && Number.isSafeInteger(lastKnownPosition) &&
-    Number.isSafeInteger(position) && Array.isArray(groups) && groups.every((group) => typeof group === "string");
+    Number.isSafeInteger(position) && Array.isArray(groups) && groups.every((group) => typeof group === "string") &&
+    Array.isArray(earlier) && earlier.every((end) => Number.isSafeInteger(end));
   return whole ? (value as LossRow) : null;
 }
 

@@ -71,14 +71,20 @@ export class MemoryStore implements BlockStore {
 
   #remove({ log: [start, end] = [0, 0], queue = [] }: Removal = {}): void {
     for (const position of this.#disk.log.between(start, end)) this.#disk.log.delete(position);
-    for (const { topic, queueId, pages: [from, to] } of queue) {
-      for (let page = from; page < to; page++) this.#disk.queue.delete(pageName([topic, queueId, page]));
-    }
+    for (const range of queue) for (const name of pagesIn(this.#disk.queue, range)) this.#disk.queue.delete(name);
   }
 }
 
 function pageName([topic, queueId, page]: PageKey): string {
   return `${topic}/${queueId}/${page}`;
+}
+
+/** The names of those that are there. Behind a loss a range may be wide, and all but empty. */
+export function pagesIn(queue: ReadonlyMap<string, Uint8Array>, { topic, queueId, pages: [from, to] }: NonNullable<Removal["queue"]>[number]): string[] {
+  const start = `${topic}/${queueId}/`;
+  const isIn = (name: string): boolean => name.startsWith(start) && Number(name.slice(start.length)) >= from && Number(name.slice(start.length)) < to;
+  if (to - from > queue.size) return [...queue.keys()].filter(isIn);
+  return Array.from({ length: to - from }, (_, at) => `${start}${from + at}`).filter((name) => queue.has(name));
 }
 
 /** What `commit` does to the index rows of a MemoryDisk. */

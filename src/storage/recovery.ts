@@ -1,17 +1,16 @@
 import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { RECORD_MIN_BYTES } from "../model/record.ts";
-import { queueKey } from "../model/queue.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
 import type { CheckpointRow } from "./checkpoint.ts";
-import { decodePage, ENTRY_BYTES } from "./consume-queue.ts";
+import { type ConsumeQueue, decodePage, ENTRY_BYTES } from "./consume-queue.ts";
 import { entryOf, type ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer, ScannedTable } from "./indexer.ts";
 import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 import type { KeyIndex } from "./key-index.ts";
 import { scanLog } from "./log-scanner.ts";
 import type { TrimRow } from "./log-trimmer.ts";
-import type { LossRow } from "./loss.ts";
+import { gapEnds, type LossRow } from "./loss.ts";
 
 export interface RecoverySources {
   store: BlockStore;
@@ -64,7 +63,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
       const { position, bytes, reason } = scanned.range;
       if (reason !== "OVERLAP") losses.lost(bytes);
       // What a loss has left out is no damage.
-      if (reason !== "MISSING" || position + bytes !== sources.loss?.position) damaged.push(scanned.range);
+      if (reason !== "MISSING" || !gapEnds(sources.loss).includes(position + bytes)) damaged.push(scanned.range);
       continue;
     }
     replayed += scanned.table.count;
@@ -81,7 +80,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   }
   queues.firstOffset += losses.total;
   for (const queue of queues.all()) {
-    const lost = losses.since(queueKey(queue.topic, queue.queueId));
+    const lost = losses.since(queue);
     if (lost > 0) queue.skipLost(lost);
   }
   return { replayed, position: end, damaged, newLoss };
@@ -137,16 +136,18 @@ async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: Reco
 
 function publish(table: ScannedTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {
   const damaged: DamagedRange[] = [];
+  let queue: ConsumeQueue | undefined;
   for (let index = 0; index < table.count; index++) {
     const topic = table.topics[table.topicIndex[index]!]!;
-    const queue = queues.open(topic, table.queueId[index]!);
+    // Neighbours mostly are of one queue, and to find it takes longer than the rest.
+    if (queue?.queueId !== table.queueId[index] || queue?.topic !== topic) queue = queues.open(topic, table.queueId[index]!);
     const offset = table.queueOffset[index]!;
     if (offset < queue.maxOffset) {
       damaged.push({ position: position + table.at[index]!, bytes: table.size[index]!, reason: "OFFSET_REUSED" });
       continue;
     }
     queue.publish(offset, entryOf(table, index), table.storeTimestamp[index]!);
-    losses.seen(queueKey(topic, queue.queueId));
+    losses.seen(queue);
   }
   return damaged;
 }
@@ -154,17 +155,17 @@ function publish(table: ScannedTable, position: number, queues: ConsumeQueueStor
 /** How many records of a queue may have been in damaged bytes after the last one that could be read. */
 class OffsetLosses {
   total = 0;
-  readonly #whenSeen = new Map<string, number>();
+  readonly #whenSeen = new Map<ConsumeQueue, number>();
 
   lost(bytes: number): void {
     this.total += Math.ceil(bytes / RECORD_MIN_BYTES);
   }
 
-  seen(key: string): void {
-    if (this.total > 0) this.#whenSeen.set(key, this.total);
+  seen(queue: ConsumeQueue): void {
+    if (this.total > 0) this.#whenSeen.set(queue, this.total);
   }
 
-  since(key: string): number {
-    return this.total - (this.#whenSeen.get(key) ?? 0);
+  since(queue: ConsumeQueue): number {
+    return this.total - (this.#whenSeen.get(queue) ?? 0);
   }
 }

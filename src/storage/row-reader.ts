@@ -22,14 +22,16 @@ export class RowReader {
     this.#store = store;
   }
 
-  /** All rows from one that begins at `position` or behind it. */
+  /** All rows from one that begins at `position` or behind it. While some are worked on, the store reads the next. */
   async *from(position: number): AsyncGenerator<LogRow> {
-    for (let next = position; ; ) {
-      const rows = await this.#read(next);
-      yield* rows;
+    for (let coming = this.#read(position); ; ) {
+      const rows = await coming;
       const last = rows.at(-1);
       if (last === undefined) return;
-      next = last.position + 1;
+      coming = this.#read(last.position + 1);
+      // Whoever goes on is told; whoever has seen enough is not.
+      coming.catch(() => {});
+      yield* rows;
     }
   }
 

@@ -253,9 +253,9 @@ async function retention() {
     const worst = (/** @type {number[]} */ times) => [Math.max(...times)];
     return [
       { ...common, name, measured: rounds.map(({ ms }) => ms), reference: [], bar: BARS.retention, note: `${RETAIN_ROUNDS} rounds; from updateBrokerConfig({ maxStoreBytes }) to the log's and the queues' new begin` },
-      { ...common, name: "the same, until no row of it is left", measured: rounds.map(({ deleted }) => deleted), reference: [], bar: null, note: "looked at in IndexedDB" },
+      { ...common, name: "the same, until no row of it is left", measured: rounds.map(({ deleted }) => deleted), reference: [], bar: BARS.retention, note: "looked at in IndexedDB" },
       {
-        ...common, name: "longest send meanwhile", measured: worst(rounds.map(({ during }) => during)), reference: worst(rounds.map(({ calm }) => calm)), bar: BARS.retentionSend,
+        ...common, name: "longest send meanwhile", judged: "difference", measured: worst(rounds.map(({ during }) => during)), reference: worst(rounds.map(({ calm }) => calm)), bar: BARS.retentionSend,
         note: `of all rounds, until the rows are gone; reference: the 10 s before; by round ${rounds.map(({ during, calm }) => `${figure(during)}/${figure(calm)}`).join(", ")}`,
       },
     ];

@@ -145,7 +145,7 @@ test("the store has everything that can be damaged, and undamaged it is whole", 
   expect(positions.map((position) => disk.log.get(position)!.byteLength > LONG_ROW)).toEqual([true, true, ...Array.from({ length: 7 }, () => false)]);
   expect([...disk.queue.keys()]).toEqual(["a/0/0", "a/0/1", "a/1/0", "b/0/0"]);
   expect([...disk.index.keys()].sort()).toEqual(["open/0", "segment/0/0", "segment/0/64"]);
-  expect([...disk.state.keys()].sort()).toEqual(["checkpoint", "epoch", "offset/g/a", "offset/g/b", "topic/a", "topic/b", "trim"]);
+  expect([...disk.state.keys()].sort()).toEqual(["checkpoint", "epoch", "offset/g/a", "offset/g/b", "swept", "topic/a", "topic/b", "trim"]);
   expect(truth.records.size).toBe(24);
   expect(await judgeDamage(shallowCopyOf(disk), truth, { isTwice: true })).toMatchObject({ faults: [], isReported: false });
 });
@@ -292,7 +292,7 @@ describe("control: with a protection off, damage is delivered", { timeout: TIMEO
 
 describe("a row of state", { timeout: TIMEOUT }, () => {
   const SHAPES = [null, 0, -1, 1.5, NaN, Infinity, "", "x", true, [], [null], {}, { version: 1 }, { version: 2 }, new Uint8Array(3), new Date(0), 10n, new Map()];
-  const KEYS = ["checkpoint", "epoch", "offset/g/a", "offset/g/b", "topic/a", "topic/b", "trim", "merge", "config", "loss", "import/1"];
+  const KEYS = ["checkpoint", "epoch", "offset/g/a", "offset/g/b", "topic/a", "topic/b", "trim", "swept", "merge", "config", "loss", "import/1"];
 
   let turn = 0;
 

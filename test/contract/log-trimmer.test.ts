@@ -10,13 +10,14 @@ import { ConsumeQueueStore, entryOf } from "../../src/storage/consume-queue-stor
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { KeyIndex } from "../../src/storage/key-index.ts";
 import { scanLog } from "../../src/storage/log-scanner.ts";
-import { LogTrimmer } from "../../src/storage/log-trimmer.ts";
+import { LogSweeper, SWEPT_KEY } from "../../src/storage/log-sweeper.ts";
+import { LogTrimmer, TRIM_KEY } from "../../src/storage/log-trimmer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { makeBlock } from "../../src/storage/ts-chunks.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { concat, encodeRecord } from "../unit/records.ts";
 
-/** What becomes of a commit that removes: done or not, and what is said of it. */
+/** What becomes of a cut: made or not, and what is said of it. */
 interface Cut {
   isDone: boolean;
   outcome: CommitOutcome;
@@ -29,11 +30,11 @@ const DONE: Cut = { isDone: true, outcome: { status: "unknown", cause: "test" } 
 
 class CutStore extends MemoryStore {
   next = COMMITTED;
-  /** Called when the removal has been done or has failed, before that is told. */
+  /** Called when the cut has been made or has failed, before that is told. */
   between: () => Promise<void> = () => Promise.resolve();
 
   override async commit(batch: CommitBatch): Promise<CommitOutcome> {
-    if (batch.remove === undefined || batch.log.length > 0) return super.commit(batch);
+    if (!batch.state.some(([key]) => key === TRIM_KEY)) return super.commit(batch);
     const { isDone, outcome } = this.next;
     if (isDone) await super.commit(batch);
     await this.between();
@@ -46,18 +47,19 @@ const FRAMES = 40;
 const RECORDS = FRAME * FRAMES;
 
 /** One queue of messages, a frame a row, all of it stored; nothing in memory but what was last. */
-async function house(Log: typeof CommitLog = CommitLog) {
+async function house() {
   const disk = new MemoryDisk();
   const store = new CutStore(disk);
   const epoch = await store.takeOver();
   const indexer = new TsIndexer();
   const damaged: DamagedRange[] = [];
   const budget = new CacheBudget(1);
-  const log = new Log(indexer, store, budget, (range) => damaged.push(range));
+  const log = new CommitLog(indexer, store, budget, (range) => damaged.push(range));
   const queues = new ConsumeQueueStore(store, budget, () => scanLog(log.rows(log.minPosition), indexer, log.minPosition));
   const keys = new KeyIndex({ store, indexer, budget, scan: (from) => scanLog(log.rowsAt(from), indexer, from) });
   const checkpoint = new Checkpoint(queues, keys);
   const trimmer = new LogTrimmer({ store, log, queues, keys, checkpoint, indexer, epoch });
+  const sweeper = new LogSweeper({ store, log, trimmer, epoch });
   const queue = queues.open("T", 0);
   keys.reset();
   log.open(0);
@@ -79,7 +81,9 @@ async function house(Log: typeof CommitLog = CommitLog) {
   /** How much of the message at an offset can be read, bytes. */
   const read = async (offset: number): Promise<number> => (await log.read(queue, offset, await queue.read(offset, 1), Int32Array.of(0), 1)).records.byteLength;
   const state = (): unknown => ({ begin: log.minPosition, minOffset: queue.minOffset, messages: trimmer.removed.messages, bytes: trimmer.removed.bytes });
-  return { disk, store, epoch, log, queues, trimmer, queue, frames, damaged, read, state };
+  /** All that is left in the store. */
+  const rest = (): { rows: number[]; pages: string[]; swept: unknown } => ({ rows: [...disk.log.keys()], pages: [...disk.queue.keys()], swept: disk.state.get(SWEPT_KEY) });
+  return { disk, store, epoch, log, queues, trimmer, sweeper, queue, frames, damaged, read, state, rest };
 }
 
 const UNTOUCHED = { begin: 0, minOffset: 0, messages: 0, bytes: 0 };
@@ -106,8 +110,7 @@ describe("a cut", () => {
     store.next = COMMITTED;
     expect(await trimmer.trim(frames[20]!)).toBe(true);
     expect(state()).toEqual(behind(frames, 20));
-    expect([...disk.queue.keys()]).toEqual(["T/0/1", "T/0/2"]);
-    expect([...disk.log.keys()]).toEqual(frames.slice(20));
+    expect(disk.log.size).toBe(FRAMES);
     expect(damaged).toEqual([]);
   });
 
@@ -131,8 +134,8 @@ describe("a cut", () => {
     expect(state()).toEqual(behind(frames, 30));
   });
 
-  test("of rows that were merged meanwhile is not made: the new row would take along what lies behind", async () => {
-    const { store, trimmer, frames, state, read, log, disk, epoch, damaged } = await house();
+  test("of rows that were merged meanwhile is not made: the log begins with a row", async () => {
+    const { store, trimmer, frames, state, read, log, epoch, damaged } = await house();
     const border = (await trimmer.border(frames[20]! - 1))!;
     expect(border.position).toBe(frames[20]);
     const merged = await log.rewrite(async () => {
@@ -146,7 +149,6 @@ describe("a cut", () => {
     expect(await read(20 * FRAME)).toBeGreaterThan(0);
     expect(await trimmer.trim((await trimmer.border(frames[20]! - 1))!.position)).toBe(true);
     expect(state()).toEqual(behind(frames, 21));
-    expect(disk.log.size).toBe(FRAMES - 21);
     expect(damaged).toEqual([]);
   });
 
@@ -159,39 +161,123 @@ describe("a cut", () => {
   });
 });
 
-describe("who reads while the cut is made", () => {
-  /** Looks for a message that is being removed; what is found, when everything has ended. */
-  async function readBetween(cut: Cut, Log?: typeof CommitLog): Promise<{ bytes: number; damaged: DamagedRange[]; minOffset: number }> {
-    const { store, trimmer, frames, read, damaged, queue } = await house(Log);
-    let reading: Promise<number> = Promise.resolve(0);
+describe("who reads", () => {
+  /** What is found of a message that is being given up, while that is on its way. */
+  async function readBetween(cut: Cut): Promise<{ bytes: number; damaged: DamagedRange[]; minOffset: number }> {
+    const { store, trimmer, frames, read, damaged, queue } = await house();
+    let bytes = 0;
     store.next = cut;
-    store.between = async () => {
-      // Its queue page stays, because it holds the queue's new beginning too.
-      reading = read(18 * FRAME);
-      // It has missed the row before the cut is over.
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    };
+    // Its queue page stays, because it holds the queue's new beginning too.
+    store.between = async () => void (bytes = await read(18 * FRAME));
     await trimmer.trim(frames[20]!);
-    const bytes = await reading;
     return { bytes, damaged, minOffset: queue.minOffset };
   }
 
-  test.each([["made", COMMITTED], ["made and reported as failed", DONE]])("finds nothing and calls it no damage: %s", async (_what, cut) => {
-    expect(await readBetween(cut)).toEqual({ bytes: 0, damaged: [], minOffset: 20 * FRAME });
+  test.each([["made", COMMITTED, 20 * FRAME], ["made and reported as failed", DONE, 20 * FRAME], ["no room", FULL, 0], ["failed", FAILED, 0]])(
+    "while the cut is made finds what is still there: %s",
+    async (_what, cut, begin) => {
+      const { bytes, damaged, minOffset } = await readBetween(cut);
+      expect(bytes).toBeGreaterThan(0);
+      expect([damaged, minOffset]).toEqual([[], begin]);
+    },
+  );
+
+  test("what has been swept away finds nothing and calls it no damage", async () => {
+    const { trimmer, sweeper, frames, read, damaged } = await house();
+    await trimmer.trim(frames[20]!);
+    expect(await sweeper.sweep(() => false)).toBe(true);
+    expect([await read(18 * FRAME), damaged]).toEqual([0, []]);
   });
 
-  test.each([["no room", FULL], ["failed", FAILED]])("finds what stays: %s", async (_what, cut) => {
-    const { bytes, damaged, minOffset } = await readBetween(cut);
-    expect(bytes).toBeGreaterThan(0);
-    expect([damaged, minOffset]).toEqual([[], 0]);
+  test("control: it is damage where the log does not know its begin", async () => {
+    const { trimmer, sweeper, frames, read, damaged, log } = await house();
+    await trimmer.trim(frames[20]!);
+    await sweeper.sweep(() => false);
+    log.minPosition = 0;
+    expect([await read(18 * FRAME), damaged]).toMatchObject([0, [{ reason: "MISSING" }]]);
+  });
+});
+
+describe("what a cut has given up", () => {
+  const gone = (frames: number[], count: number): unknown => ({ rows: frames.slice(count), pages: ["T/0/0", "T/0/1", "T/0/2"].slice(Math.floor((count * FRAME) / QUEUE_PAGE_ENTRIES)), swept: frames[count] });
+
+  /** Counts what each transaction removes. */
+  function watch(store: MemoryStore, disk: MemoryDisk): { rows: number; durability: unknown; isNoted: boolean }[] {
+    const steps: { rows: number; durability: unknown; isNoted: boolean }[] = [];
+    const { commit } = store;
+    store.commit = async (batch) => {
+      const before = disk.log.size;
+      const outcome = await commit.call(store, batch);
+      if (batch.remove?.log !== undefined) steps.push({ rows: before - disk.log.size, durability: batch.durability, isNoted: batch.state.length > 0 });
+      return outcome;
+    };
+    return steps;
+  }
+
+  test("goes in small steps that do not wait for the device; the last one notes it", async () => {
+    const { disk, store, trimmer, sweeper, frames, rest } = await house();
+    const steps = watch(store, disk);
+    await trimmer.trim(frames[38]!);
+    expect(steps).toEqual([]);
+    expect(await sweeper.sweep(() => false)).toBe(true);
+    expect(rest()).toEqual(gone(frames, 38));
+    expect(steps).toEqual([{ rows: 32, durability: "relaxed", isNoted: false }, { rows: 6, durability: "relaxed", isNoted: true }]);
+    // Nothing is left to do.
+    expect(await sweeper.sweep(() => false)).toBe(true);
+    expect(steps).toHaveLength(2);
   });
 
-  test("control: does not wait for the end of the cut, and takes it for damage", async () => {
-    class Hasty extends CommitLog {
-      override remove<T>(_position: number, change: () => Promise<T>): Promise<T | null> {
-        return this.rewrite(change);
-      }
+  test("goes from where it was once before: nothing is looked at twice", async () => {
+    const { disk, store, trimmer, sweeper, frames, rest } = await house();
+    for (const count of [10, 20, 36]) {
+      await trimmer.trim(frames[count]!);
+      const steps = watch(store, disk);
+      expect(await sweeper.sweep(() => false)).toBe(true);
+      expect(rest()).toEqual(gone(frames, count));
+      expect(steps).toHaveLength(1);
     }
-    expect((await readBetween(COMMITTED, Hasty)).damaged).toMatchObject([{ reason: "MISSING" }]);
+  });
+
+  test.each([["somebody reads the whole log", false], ["it is told to stop", true]])("stays while %s, and goes later", async (_what, isStopped) => {
+    const { trimmer, sweeper, frames, rest, log } = await house();
+    await trimmer.trim(frames[36]!);
+    const walk = log.rows(frames[36]!);
+    if (!isStopped) await walk.next();
+    expect(await sweeper.sweep(() => isStopped)).toBe(false);
+    expect(rest()).toMatchObject({ rows: frames, swept: undefined });
+    await walk.return(undefined);
+    expect(await sweeper.sweep(() => false)).toBe(true);
+    expect(rest()).toEqual(gone(frames, 36));
+  });
+
+  test.each([["failed", FAILED], ["done and reported as failed", DONE], ["full", FULL]])("goes although a step has %s", async (_what, { isDone, outcome }) => {
+    for (let failing = 1; failing <= 3; failing++) {
+      const { store, trimmer, sweeper, frames, rest } = await house();
+      await trimmer.trim(frames[38]!);
+      const { commit } = store;
+      let step = 0;
+      store.commit = async (batch) => {
+        if (++step !== failing) return commit.call(store, batch);
+        if (isDone) await commit.call(store, batch);
+        return outcome;
+      };
+      expect(await sweeper.sweep(() => false)).toBe(false);
+      expect(await sweeper.sweep(() => false)).toBe(true);
+      expect(rest()).toEqual(gone(frames, 38));
+    }
+  });
+
+  test("is left to the next host by one that dies", async () => {
+    const { store, trimmer, sweeper, frames, rest, log } = await house();
+    for (const count of [2, 38]) {
+      await trimmer.trim(frames[count]!);
+      let steps = 0;
+      await sweeper.sweep(() => count === 38 && steps++ === 2);
+    }
+    expect(rest()).toMatchObject({ rows: frames.slice(2 + 32), swept: frames[2] });
+    const next = new LogSweeper({ store, log, trimmer, epoch: await store.takeOver() });
+    next.restore(frames[2]);
+    expect(await next.sweep(() => false)).toBe(true);
+    expect(rest()).toEqual(gone(frames, 38));
   });
 });

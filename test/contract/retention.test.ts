@@ -1,8 +1,10 @@
 /** What is kept long enough goes, with all that belongs to it; and nothing else does. */
 import { describe, expect, test } from "vitest";
 import { type MessageExt, type MessageQueue, MQError, type OffsetMoved, type TabMQ } from "../../src/index.ts";
-import { CLEAN_INTERVAL, ROW_REST } from "../../src/model/limits.ts";
-import type { BlockStore, CommitBatch, CommitOutcome } from "../../src/storage/block-store.ts";
+import type { Memo } from "../../src/client/environment.ts";
+import { CLEAN_INTERVAL, QUEUE_PAGE_ENTRIES, ROW_REST } from "../../src/model/limits.ts";
+import type { BlockStore, CommitBatch, CommitOutcome, Removal } from "../../src/storage/block-store.ts";
+import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { type Fault, FaultPlan, FAULTS, FaultyStore } from "../support/faulty-store.ts";
 import { checkStore } from "../support/store-check.ts";
@@ -15,8 +17,8 @@ const MIB = 1024 * 1024;
 type Room = { usage: number; quota: number } | null;
 
 /** Runs in virtual time over a disk, one broker after the other. */
-function life<T>(disk: MemoryDisk, work: (mq: TabMQ, origin: VirtualOrigin) => Promise<T>, broker: Record<string, unknown> = {}, room: () => Room = () => null): Promise<T> {
-  const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null, estimateRoom: () => Promise.resolve(room()) });
+function life<T>(disk: MemoryDisk, work: (mq: TabMQ, origin: VirtualOrigin) => Promise<T>, broker: Record<string, unknown> = {}, room: () => Room = () => null, memo: Memo | null = null): Promise<T> {
+  const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo, estimateRoom: () => Promise.resolve(room()) });
   return origin.time.run(
     (async () => {
       const mq = await origin.connect({ broker: { defaultTopicQueueNums: 2, ...broker } });
@@ -157,7 +159,7 @@ describe("maxStoreBytes", () => {
       await consumer.shutdown();
       await send(mq, 4000, 2000);
     });
-    /** Runs between the first cut and the broker's hearing of it. */
+    /** Runs when the first rows have gone, before the broker hears of it. */
     let between: (() => Promise<void>) | null = null;
     class Slow extends MemoryStore {
       override async commit(batch: CommitBatch): Promise<CommitOutcome> {
@@ -182,7 +184,6 @@ describe("maxStoreBytes", () => {
           const consumer = await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: (message) => void got.push(message) });
           consumer.on("offsetMoved", (move) => moves.push(move));
           await origin.time.sleep(100);
-          expect([got, moves]).toEqual([[], []]);
         };
         await origin.time.sleep(ROW_REST + CLEAN_INTERVAL);
         expect(between).toBeNull();
@@ -214,6 +215,49 @@ describe("maxStoreBytes", () => {
       await expect(mq.admin.updateBrokerConfig({ deleteWhen: "25" })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "updateBrokerConfig.deleteWhen" });
     });
     await life(disk, async (mq) => expect((await mq.diagnostics()).settings).toMatchObject({ maxStoreBytes: 2 * MIB }));
+  });
+});
+
+describe("what losses have left out", () => {
+  /** Two losses, each of what came after `keep`, and a megabyte before, between and after them. */
+  async function lost(broker: Record<string, unknown>): Promise<{ disk: MemoryDisk; note: Memo; expected: string[] }> {
+    let disk = new MemoryDisk();
+    let text: string | null = null;
+    const note: Memo = { read: () => text, write: (next) => void (text = next) };
+    const expected: string[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      let kept = disk;
+      await life(disk, async (mq, origin) => {
+        await send(mq, 500, 2000);
+        await origin.time.sleep(2000);
+        expected.splice(0, expected.length, ...(await readAll(mq)).map(({ msgId }) => msgId));
+        if (turn === 2) return;
+        kept = copyOf(disk);
+        await send(mq, 10, 2000);
+        await origin.time.sleep(2000);
+      }, broker, () => null, note);
+      disk = kept;
+    }
+    return { disk, note, expected };
+  }
+
+  test("are no bytes of the log: nothing goes that there is room for, and no more than that", async () => {
+    const { disk, note, expected } = await lost({});
+    expect(expected).toHaveLength(1500);
+    const seen = await life(disk, async (mq, origin) => {
+      await origin.time.sleep(ROW_REST + CLEAN_INTERVAL);
+      const before = (await mq.diagnostics()).broker;
+      expect([before.retention.removedBytes, before.recovery.damaged]).toEqual([0, []]);
+      expect((await readAll(mq)).map(({ msgId }) => msgId).sort()).toEqual(expected.toSorted());
+      // Half of the oldest third goes.
+      await mq.admin.updateBrokerConfig({ maxStoreBytes: Math.ceil(2.6 * MIB) });
+      await origin.time.sleep(CLEAN_INTERVAL);
+      return { ...(await mq.diagnostics()).broker.retention, left: (await readAll(mq)).length };
+    }, { maxStoreBytes: 16 * MIB }, () => null, note);
+    expect(seen.removedBytes).toBeGreaterThan(0.4 * MIB);
+    expect(seen.removedBytes).toBeLessThan(MIB);
+    expect(seen.left).toBeGreaterThan(1000);
+    expect(seen.left).toBe(1500 - seen.removedMessages);
   });
 });
 
@@ -275,9 +319,35 @@ describe("a fault while the log is trimmed", () => {
     }
   });
 
+  test("a crash, and another of the next host", { timeout: 120_000 }, async () => {
+    const { disk, ids } = await full();
+    let operations = 1;
+    for (let first = 2; first <= operations; first += 5) {
+      const once = copyOf(disk);
+      operations = await trimWith(once, [{ at: first, kind: "crash-done" }]);
+      for (let second = 1 + (first % 3); second <= 30; second += 7) {
+        const twice = copyOf(once);
+        await trimWith(twice, [{ at: second, kind: second % 2 === 0 ? "crash" : "crash-done" }]);
+        await trimWith(twice, []);
+        expect(await judge(twice, ids), `crash at ${first} and at ${second}`).toEqual([]);
+        expect(bytesOf(twice)).toBeLessThan(2.1 * MIB);
+      }
+    }
+  });
+
+  const isCut = ({ state }: CommitBatch): boolean => state.some(([key]) => key === TRIM_KEY);
+  /** What the cut gives up goes in a transaction before it. */
+  const before = (removal: (row: TrimRow) => Removal) => (batch: CommitBatch): CommitBatch[] =>
+    isCut(batch) ? [{ ...batch, remove: removal(new Map(batch.state).get(TRIM_KEY) as TrimRow), state: [] }, batch] : [batch];
+
   test.each<[string, (batch: CommitBatch) => CommitBatch[], RegExp]>([
-    ["the log is cut before it is noted where it begins", (batch) => [{ ...batch, state: [] }, { ...batch, remove: {} }], /LOG_GAP|damaged/],
-    ["the pages go before the log", (batch) => [{ ...batch, remove: { queue: batch.remove!.queue! }, state: [] }, batch], /PAGE_MISSING/],
+    ["the rows go before it is noted where the log begins", before(({ position }) => ({ log: [0, position] })), /LOG_GAP|damaged/],
+    [
+      "the pages go before it is noted where the queues begin",
+      before(({ queues }) => ({ queue: queues.map(([topic, queueId, begin]) => ({ topic, queueId, pages: [0, Math.floor(begin / QUEUE_PAGE_ENTRIES)] })) })),
+      /PAGE_MISSING/,
+    ],
+    ["a row too many goes", (batch) => [batch.remove?.log === undefined || batch.log.length > 0 ? batch : { ...batch, remove: { log: [batch.remove.log[0], batch.remove.log[1] + 1] } }], /LOG_GAP|damaged/],
   ])("control: %s", { timeout: 120_000 }, async (_what, spoil, expected) => {
     const { disk, ids } = await full();
     const seen: string[] = [];
@@ -289,7 +359,7 @@ describe("a fault while the log is trimmed", () => {
         const { commit } = faulty;
         faulty.commit = async (batch) => {
           let outcome: CommitOutcome = { status: "committed" };
-          for (const part of batch.remove?.log === undefined || batch.log.length > 0 ? [batch] : spoil(batch)) outcome = await commit.call(faulty, part);
+          for (const part of spoil(batch)) outcome = await commit.call(faulty, part);
           return outcome;
         };
         return faulty;
@@ -345,6 +415,23 @@ describe("fileReservedTime", () => {
 });
 
 describe("the browser's quota", () => {
+  test("far over it goes what is too much, and not all there is", async () => {
+    const disk = new MemoryDisk();
+    let usage = 0;
+    await life(disk, async (mq, origin) => {
+      await send(mq, 1300, 30_000);
+      await origin.time.sleep(ROW_REST + CLEAN_INTERVAL);
+      // By more than ten segments.
+      usage = 113 * MIB;
+      await origin.time.sleep(2 * CLEAN_INTERVAL);
+      const { removedBytes } = (await mq.diagnostics()).broker.retention;
+      expect(removedBytes / MIB).toBeGreaterThanOrEqual(28);
+      expect(removedBytes / MIB).toBeLessThan(30);
+      expect(bytesOf(disk) / MIB).toBeGreaterThan(7);
+    }, { maxStoreBytes: 40 * MIB }, () => ({ usage, quota: 100 * MIB }));
+    expect(checkStore(disk)).toEqual([]);
+  }, 60_000);
+
   test("above 85 % the oldest goes whatever its age, until the estimate should be below; above 90 % sends are refused", async () => {
     const disk = new MemoryDisk();
     let usage = 0;

@@ -38,10 +38,10 @@ const consumed = ({ delivery }: { delivery: number }, isOk = true): Entry => ({ 
 const joined = (consumer: string, kind: "push" | "pull" = "push"): Entry => ({ type: "joined", consumer, tab: `tab of ${consumer}`, group: "g", kind });
 const fault = (kind: Extract<Entry, { type: "fault" }>["kind"], agent: string): Entry => ({ type: "fault", kind, agent });
 const offset = (value: number, epoch = 1): Entry => ({ type: "offset stored", epoch, group: "g", topic: "t", queueId: 0, offset: value });
-const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, damaged: [], ...given });
+const rest = (readable: Stored[], rebuilt = readable, given: Partial<Extract<Entry, { type: "rest" }>> = {}): Entry => ({ type: "rest", isReached: true, readable, backlogs: {}, rebuilt, lookedAt: 0, damaged: [], ...given });
 const kinds = (verdicts: checkers.Verdict[]): string[] => verdicts.map(({ kind }) => kind);
 
-const lostTail: Entry = { type: "tail lost", position: 0, offsets: {} };
+const lostTail: Entry = { type: "tail lost", position: 0, offsets: {}, begin: 0, begins: [] };
 const groups = [{ group: "g", kind: "push" as const, subscriptions: { t: "a" } }];
 
 describe("acknowledgements", () => {
@@ -176,7 +176,7 @@ describe("storedOffsets, after damage", () => {
 });
 
 describe("losses", () => {
-  const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {} });
+  const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {}, begin: 0, begins: [] });
   const noted: Entry = { type: "loss noted" };
   const damaged: Entry = { type: "damaged", places: ["t:0:1"] };
   const goesOn = stored(9);
@@ -323,5 +323,44 @@ describe("givenAgain", () => {
     expect(check(key, delivered("a", 3, { message: { ...message(3), msgId: message(0).msgId } }))).toEqual(["given again"]);
     const next: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }, { type: "rebalanced", consumer: "a", assigned: ["t:0"], revoked: [] }];
     expect(check(key, ...next, delivered("a", 0))).toEqual(["given again"]);
+  });
+});
+
+describe("behindBegins", () => {
+  const told = (begin: number, tab = "tab1"): Entry => ({ type: "begins told", tab, begins: [["t:0", begin]] });
+  const moved = (from: number, to: number): Entry => ({ type: "moved", consumer: "c1", group: "g", queue: "t:0", from, to });
+  const assigned = (consumer = "c1"): Entry => ({ type: "rebalanced", consumer, assigned: ["t:0"], revoked: [] });
+  const lost: Entry = { type: "tail lost", position: 0, offsets: {}, begin: 0, begins: [] };
+  const check = (...entries: Entry[]): string[] => kinds(checkers.behindBegins(history(...entries)));
+  test("good: begins rise; what a consumer had from before; what was lost with the cut; a host that does not know yet", () => {
+    expect(check(told(0), told(5), told(5), assigned(), delivered("c1", 5))).toEqual([]);
+    expect(check(assigned(), told(5), delivered("c1", 1))).toEqual([]);
+    expect(check(assigned(), moved(2, 5), delivered("c1", 1), delivered("c1", 5))).toEqual([]);
+    expect(check(told(5), lost, told(0), assigned(), delivered("c1", 0))).toEqual([]);
+    expect(check(moved(0, 5), lost, delivered("c1", 0))).toEqual([]);
+    expect(check(told(5), fault("host paused", "worker1"), assigned(), delivered("c1", 1))).toEqual([]);
+    expect(check(told(5, "tab1"), told(4, "tab2"))).toEqual([]);
+  });
+  test("bad: a begin goes back; a message from before it, to whoever was moved, or came later", () => {
+    expect(check(told(5), told(4))).toEqual(["begin went back"]);
+    expect(check(assigned(), moved(0, 5), delivered("c1", 4))).toEqual(["delivered although gone"]);
+    expect(check(told(5), assigned(), delivered("c1", 4))).toEqual(["delivered although gone"]);
+    expect(check(assigned(), moved(0, 5), assigned("c2"), delivered("c2", 4))).toEqual(["delivered although gone"]);
+  });
+});
+
+describe("removals", () => {
+  const cut = (position: number, begin: number): Entry => ({ type: "removed", epoch: 1, position, begins: [["t:0", begin]] });
+  const epoch: Entry = { type: "epoch", epoch: 1 };
+  const lost = (begin: number): Entry => ({ type: "tail lost", position: 1000, offsets: {}, begin, begins: begin === 0 ? [] : [["t:0", 1]] });
+  const check = (...entries: Entry[]): string[] => kinds(checkers.removals(history(epoch, ...entries)));
+  test("good: cuts go on, also from where a loss has left them", () => {
+    expect(check(stored(0), stored(1), stored(2), cut(100, 1), cut(200, 2))).toEqual([]);
+    expect(check(stored(0), stored(1), stored(2), cut(200, 2), lost(0), cut(100, 1))).toEqual([]);
+  });
+  test("bad: a cut goes back, or moves a queue behind what is left", () => {
+    expect(check(stored(0), stored(1), stored(2), cut(200, 2), cut(100, 1))).toEqual(["begin went back", "begin went back"]);
+    expect(check(stored(0), stored(1), stored(2), cut(200, 2), lost(100), cut(0, 0))).toEqual(["begin went back", "begin went back"]);
+    expect(check(stored(0), stored(1), stored(2), cut(100, 2))).toEqual(["removed too much"]);
   });
 });

@@ -4,8 +4,8 @@ import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
 import { Disturbances } from "./disturbances.ts";
 import { orderOfQueues } from "./order-checker.ts";
 import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
-import { entriesOf, type FaultKind, type History, type Of, placeOf } from "./history.ts";
-import { losses, takenFrom } from "./losses.ts";
+import { entriesOf, type FaultKind, type History, type Of, placeOf, type QueueName } from "./history.ts";
+import { beginAfter, losses, takenFrom } from "./losses.ts";
 import type { Plan } from "./plan.ts";
 import { givenAgain } from "./idempotence-checker.ts";
 import { starved } from "./starved.ts";
@@ -14,7 +14,7 @@ import { starved } from "./starved.ts";
 export type VerdictKind =
   | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
-  | "skipped silently" | "removed too much" | "begin went back"
+  | "skipped silently" | "removed too much" | "begin went back" | "delivered although gone"
   | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
   | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
@@ -39,6 +39,7 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...restedWorld(history),
     ...undelivered(history, plan),
     ...removals(history),
+    ...behindBegins(history),
     ...retries(history),
     ...losses(history),
     ...starved(history, plan),
@@ -285,7 +286,7 @@ export function calls(history: History): Verdict[] {
 
 /** Healed, the world comes to rest, and what can be read is what the log holds. */
 export function restedWorld(history: History): Verdict[] {
-  return entriesOf(history, "rest").flatMap(({ isReached, backlogs, readable, rebuilt }) => {
+  return entriesOf(history, "rest").flatMap(({ isReached, backlogs, readable, rebuilt, lookedAt }) => {
     const verdicts: Verdict[] = [];
     if (!isReached) verdicts.push({ kind: "not at rest", text: "ten minutes after all was healed there is still something to do" });
     for (const [group, diff] of Object.entries(backlogs)) if (diff !== 0) verdicts.push({ kind: "not at rest", text: `group ${group} is ${diff} behind` });
@@ -295,7 +296,9 @@ export function restedWorld(history: History): Verdict[] {
     for (const [place, message] of held) {
       if (shown.get(place) !== message) verdicts.push({ kind: "index differs from log", text: `${place}: the log holds ${message}, a reader gets ${shown.get(place) ?? "nothing"}` });
     }
-    for (const place of shown.keys()) if (!held.has(place)) verdicts.push({ kind: "index differs from log", text: `${place} is not in the log` });
+    const isGone = removedFrom(history);
+    const isCutSince = entriesOf(history, "removed").some(({ at }) => at >= lookedAt);
+    for (const place of shown.keys()) if (!held.has(place) && !(isCutSince && isGone(place))) verdicts.push({ kind: "index differs from log", text: `${place} is not in the log` });
     return verdicts;
   });
 }
@@ -335,7 +338,7 @@ export function undelivered(history: History, { groups }: Pick<Plan, "groups">):
 
 /** Was the message at a place removed by a cut of the log? */
 function removedFrom(history: History): (place: string) => boolean {
-  const begin = Math.max(0, ...entriesOf(history, "removed").map(({ position }) => position));
+  const begin = beginAfter(history);
   const gone = new Set(entriesOf(history, "stored").filter(({ position }) => position < begin).map(({ record }) => placeOf(record)));
   return (place) => gone.has(place);
 }
@@ -345,10 +348,16 @@ export function removals(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
   const stored: Of<"stored">[] = [];
   const begins = new Map<string, number>();
+  const isTaken = takenFrom(history);
   let [cut, epoch] = [0, 0];
   for (const entry of history) {
     if (entry.type === "stored") stored.push(entry);
     if (entry.type === "epoch") epoch = entry.epoch;
+    if (entry.type === "tail lost") {
+      cut = entry.begin;
+      begins.clear();
+      for (const [queue, begin] of entry.begins) begins.set(queue, begin);
+    }
     if (entry.type !== "removed") continue;
     if (entry.epoch !== epoch) verdicts.push({ kind: "stale writer", text: `epoch ${entry.epoch} removes in epoch ${epoch} at ${entry.at}` });
     if (entry.position < cut) verdicts.push({ kind: "begin went back", text: `the log from ${cut} to ${entry.position} at ${entry.at}` });
@@ -359,8 +368,55 @@ export function removals(history: History): Verdict[] {
     }
     for (const { record, position } of stored) {
       const begin = begins.get(`${record.topic}:${record.queueId}`) ?? 0;
-      if (position >= cut && record.queueOffset < begin) verdicts.push({ kind: "removed too much", text: `${placeOf(record)} is in the log, its queue begins at ${begin}, at ${entry.at}` });
+      // What cannot be read, a queue may begin behind.
+      if (position >= cut && record.queueOffset < begin && !isTaken(placeOf(record))) verdicts.push({ kind: "removed too much", text: `${placeOf(record)} is in the log, its queue begins at ${begin}, at ${entry.at}` });
     }
+  }
+  return verdicts;
+}
+
+/** What somebody has been told to be gone does not come back: no tab is told of an earlier begin, and no consumer gets what was before. */
+export function behindBegins(history: History): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const faults = new Disturbances(history);
+  /** Where a queue begins, as somebody has been told, and when; and the same for each tab, and each consumer. */
+  let told = new Map<QueueName, { begin: number; at: number }>();
+  let byTab = new Map<string, number>();
+  let byConsumer = new Map<string, { from: number; to: number }>();
+  const since = new Map<string, number>();
+  const hear = (queue: QueueName, begin: number, at: number): void => {
+    if (begin > (told.get(queue)?.begin ?? 0)) told.set(queue, { begin, at });
+  };
+  for (const entry of history) {
+    // The browser may have taken the cut back.
+    if (entry.type === "tail lost") [told, byTab, byConsumer] = [new Map(), new Map(), new Map()];
+    if (entry.type === "begins told") {
+      for (const [queue, begin] of entry.begins) {
+        const key = `${entry.tab} ${queue}`;
+        if (begin < (byTab.get(key) ?? 0)) verdicts.push({ kind: "begin went back", text: `${entry.tab} was told that ${queue} begins at ${byTab.get(key)!}, and at ${entry.at} that it begins at ${begin}` });
+        byTab.set(key, begin);
+        hear(queue, begin, entry.at);
+      }
+    }
+    if (entry.type === "moved") {
+      byConsumer.set(`${entry.consumer} ${entry.queue}`, entry);
+      hear(entry.queue, entry.to, entry.at);
+    }
+    if (entry.type === "rebalanced") {
+      for (const queue of [...entry.assigned, ...entry.revoked]) byConsumer.delete(`${entry.consumer} ${queue}`);
+      for (const queue of entry.assigned) since.set(`${entry.consumer} ${queue}`, entry.at);
+    }
+    if (entry.type !== "delivered") continue;
+    const { consumer, at, message: { topic, queueId, queueOffset } } = entry;
+    const queue = `${topic}:${queueId}`;
+    const begin = told.get(queue);
+    const moved = byConsumer.get(`${consumer} ${queue}`);
+    if (moved !== undefined && moved.from <= queueOffset && queueOffset < moved.to) {
+      verdicts.push({ kind: "delivered although gone", text: `${placeOf(entry.message)} to ${consumer} at ${at}, who was moved from ${moved.from} to ${moved.to}` });
+    }
+    // Whoever has held the queue for longer may have it from before.
+    const isAfter = begin !== undefined && queueOffset < begin.begin && (since.get(`${consumer} ${queue}`) ?? 0) > begin.at && !faults.any(begin.at, at, HOST_FAULTS);
+    if (isAfter) verdicts.push({ kind: "delivered although gone", text: `${placeOf(entry.message)} to ${consumer} at ${at}; that ${queue} begins at ${begin.begin} was told at ${begin.at}` });
   }
   return verdicts;
 }

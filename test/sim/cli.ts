@@ -11,6 +11,7 @@ const paces = new Map<string, { hours: number; seconds: number; events: number }
 let seeds = 0;
 let failed = 0;
 const merges = { rows: 0, blocks: 0 };
+const cuts = { worlds: 0, count: 0 };
 const used = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000_000;
@@ -40,6 +41,8 @@ for (; ; current += Number(step)) {
   pace.events += run.events;
   merges.rows += run.merges.rows;
   merges.blocks += run.merges.blocks;
+  cuts.worlds += Number(run.cuts > 0);
+  cuts.count += run.cuts;
   if (run.verdicts.length > 0) {
     failed++;
     console.log(describe(run));
@@ -56,7 +59,7 @@ for (const pace of paces.values()) {
 for (const [name, { hours, seconds, events }] of [...paces, ["all", all] as const]) {
   console.log(`${name}: ${hours.toFixed(1)} simulated hours in ${seconds.toFixed(1)} processor seconds, ${((hours / seconds) * 60).toFixed(0)} a minute; ${(events / seconds).toFixed(0)} events a second`);
 }
-console.log(`${merges.rows} rows of the log were merged into ${merges.blocks}`);
+console.log(`${merges.rows} rows of the log were merged into ${merges.blocks}; it was cut ${cuts.count} times, in ${cuts.worlds} worlds`);
 const real = (performance.now() - began) / 60_000;
 console.log(`${seeds} seeds, ${failed} failed; ${all.hours.toFixed(1)} simulated hours in ${real.toFixed(2)} min, ${(all.hours / real).toFixed(0)} a real minute`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,7 +1,7 @@
 import { type CommitBatch, EPOCH_KEY, type LogRow } from "../../src/storage/block-store.ts";
-import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
+import { readTrim, TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { queueKey } from "../../src/model/queue.ts";
-import { changeIndex, MemoryDisk } from "../../src/storage/memory-store.ts";
+import { changeIndex, MemoryDisk, pagesIn } from "../../src/storage/memory-store.ts";
 import type { Trace } from "./history.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { LOSS_KEY, type LossRow } from "../../src/storage/loss.ts";
@@ -115,11 +115,9 @@ export class SimDisk {
       if (batch.log.length > 0) {
         this.merges.rows += gone.length;
         this.merges.blocks += batch.log.length;
-      } else this.cuts++;
+      }
     }
-    for (const { topic, queueId, pages: [from, to] } of batch.remove?.queue ?? []) {
-      for (let page = from; page < to; page++) queue.delete(`${topic}/${queueId}/${page}`);
-    }
+    for (const range of batch.remove?.queue ?? []) for (const name of pagesIn(queue, range)) queue.delete(name);
     for (const { position, bytes } of batch.log) {
       log.set(position, bytes);
       this.#end = Math.max(this.#end, position + bytes.byteLength - CHUNK_HEADER_BYTES);
@@ -130,8 +128,9 @@ export class SimDisk {
       if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
       if (key.startsWith("finished/")) this.#traceKeys(batch.epoch, key, value as { keys: string[] } | null);
       if (key === TRIM_KEY) {
-        const { queues } = value as TrimRow;
-        this.#trace.add({ type: "removed", epoch: batch.epoch, position: end, begins: queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]) });
+        const { position, queues } = value as TrimRow;
+        this.cuts++;
+        this.#trace.add({ type: "removed", epoch: batch.epoch, position, begins: beginsOf(queues) });
       }
       if (key === LOSS_KEY) {
         this.#end = Math.max(this.#end, (value as LossRow).position);
@@ -175,7 +174,8 @@ export class SimDisk {
     }
     const rows = [...state].filter(([key]) => key.startsWith("offset/")).map(([key, offsets]) => [key.split("/"), Object.entries(offsets as object)] as const);
     const offsets = rows.flatMap(([[, group, topic], queues]) => queues.map(([queueId, offset]) => [`${group} ${topic}:${queueId}`, Number(offset)] as const));
-    this.#trace.add({ type: "tail lost", position: this.#end, offsets: Object.fromEntries(offsets) });
+    const { position: begin, queues } = readTrim(state.get(TRIM_KEY));
+    this.#trace.add({ type: "tail lost", position: this.#end, offsets: Object.fromEntries(offsets), begin, begins: beginsOf(queues) });
     return true;
   }
 
@@ -194,9 +194,14 @@ export class SimDisk {
     return true;
   }
 
+  /** What is before has been given up, removed or not. */
+  get begin(): number {
+    return readTrim(this.rows.state.get(TRIM_KEY)).position;
+  }
+
   /** All that the log holds, read past every index. */
   records(): SimRecord[] {
-    return recordsOf(this.rows.log.from(0).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
+    return recordsOf(this.rows.log.from(this.begin).map((position) => ({ position, bytes: this.rows.log.get(position)! })));
   }
 
   #remember(undo: Undo): void {
@@ -220,6 +225,10 @@ export class SimDisk {
   }
 }
 
+function beginsOf(queues: TrimRow["queues"]): [queue: string, minOffset: number][] {
+  return queues.map(([topic, queueId, begin]) => [queueKey(topic, queueId), begin]);
+}
+
 function undoOf({ log, queue, index, state }: MemoryDisk, batch: CommitBatch): Undo {
   const restore = <K, V>(map: Map<K, V>, keys: K[]): Undo => {
     const before = keys.map((key) => [key, map.get(key)] as const);
@@ -232,7 +241,7 @@ function undoOf({ log, queue, index, state }: MemoryDisk, batch: CommitBatch): U
   };
   const [start, end] = batch.remove?.log ?? [0, 0];
   const removed = log.between(start, end);
-  const pages = (batch.remove?.queue ?? []).flatMap(({ topic, queueId, pages: [from, to] }) => Array.from({ length: to - from }, (_, at) => `${topic}/${queueId}/${from + at}`));
+  const pages = (batch.remove?.queue ?? []).flatMap((range) => pagesIn(queue, range));
   const undo = [
     restore(log, [...new Set([...removed, ...batch.log.map(({ position }) => position)])]),
     restore(queue, [...new Set([...pages, ...batch.queue.map(({ key }) => key.join("/"))])]),

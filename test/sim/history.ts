@@ -34,6 +34,8 @@ export type Entry =
   | { type: "removed"; epoch: number; position: number; begins: [queue: QueueName, minOffset: number][] }
   /** A consumer was told that messages it had not had are gone. */
   | { type: "moved"; consumer: string; group: string; queue: QueueName; from: number; to: number }
+  /** A tab was told where queues begin. */
+  | { type: "begins told"; tab: string; begins: [queue: QueueName, minOffset: number][] }
   | { type: "joined"; consumer: string; tab: string; group: string; kind: "push" | "pull" }
   | { type: "left"; consumer: string }
   | { type: "rebalanced"; consumer: string; assigned: QueueName[]; revoked: QueueName[] }
@@ -41,8 +43,8 @@ export type Entry =
   /** A listener begins, a listener is done. `batch`: the first delivery of the same call. */
   | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored; batch?: number }
   | { type: "consumed"; delivery: number; isOk: boolean }
-  /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset. */
-  | { type: "tail lost"; position: number; offsets: Record<string, number> }
+  /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset; and of the cuts. */
+  | { type: "tail lost"; position: number; offsets: Record<string, number>; begin: number; begins: [queue: QueueName, minOffset: number][] }
   /** A broker has noted in the store that something of it was lost. */
   | { type: "loss noted" }
   /** These cannot be read any more. */
@@ -50,7 +52,7 @@ export type Entry =
   /** A tab has heard of bytes that cannot be read. */
   | { type: "damage told"; position: number; bytes: number }
   /** The world has been healed and has come to rest; what it looks like then, and what the broker calls damaged. */
-  | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[]; damaged: { position: number; bytes: number }[] };
+  | { type: "rest"; isReached: boolean; readable: Stored[]; backlogs: Record<string, number>; rebuilt: Stored[]; lookedAt: number; damaged: { position: number; bytes: number }[] };
 
 export type At<E = Entry> = E & { at: number };
 export type Of<T extends Entry["type"]> = At<Extract<Entry, { type: T }>>;

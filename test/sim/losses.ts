@@ -13,6 +13,17 @@ export function takenFrom(history: History): (place: string) => boolean {
   return (place) => taken.has(place);
 }
 
+/** Where the log begins in the end: what was before has been cut off. */
+export function beginAfter(history: History): number {
+  let begin = 0;
+  for (const entry of history) {
+    if (entry.type === "removed") begin = Math.max(begin, entry.position);
+    // The newest cuts too may be lost.
+    if (entry.type === "tail lost") begin = entry.begin;
+  }
+  return begin;
+}
+
 /** Of what the browser has lost, and of what it has damaged, somebody is told. */
 export function losses(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
@@ -33,10 +44,12 @@ export function losses(history: History): Verdict[] {
     if (entry.type !== "rest" || !entry.isReached) continue;
     const isCut = entriesOf(history, "tail lost").length > 0;
     const readable = new Set(entry.readable.map(placeOf));
+    // What was given up need not be read.
+    const begin = beginAfter(history);
     for (const place of damaged) {
       const at = positions.get(place)!;
       // What was damaged and then lost as well is nobody's damage.
-      if (isCut || readable.has(place) || [...told, ...entry.damaged].some(({ position, bytes }) => position <= at && at < position + bytes)) continue;
+      if (isCut || at < begin || readable.has(place) || [...told, ...entry.damaged].some(({ position, bytes }) => position <= at && at < position + bytes)) continue;
       verdicts.push({ kind: "unreported damage", text: `${place} at ${at} cannot be read, and nobody says so` });
     }
   }

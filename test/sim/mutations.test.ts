@@ -291,6 +291,11 @@ suite("a world without a protection is found out; with it, the same seed is gree
     await firstRed("skipped silently", { plan: full });
   });
 
+  test("a row too many is swept away behind a cut: lost", async () => {
+    const seed = await withMutant("storage/log-sweeper.ts", "{ log: [from, to] }", "{ log: [from, to + 1] }", (mutant) => firstRed("lost", { plan: full }, 1, mutant.simulate));
+    await expectGreen(seed, { plan: full });
+  });
+
   test("the browser loses the newest transactions, and tabs have no place for notes: used again; with their notes, nothing is", async () => {
     const plan = storm({ disturbances: { "lose tail": 2_000 } });
     const seed = await firstRed("offset reused", { plan, controls: { forgetful: true } });

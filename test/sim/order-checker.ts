@@ -9,6 +9,7 @@ import type { Plan } from "./plan.ts";
 export function orderOfQueues(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
   // What the browser has lost or cannot read, nobody can be given.
   if (entriesOf(history, "tail lost").length + entriesOf(history, "damaged").length > 0) return [];
+  if (entriesOf(history, "fault").some(({ kind }) => kind === "row damaged")) return [];
   return groups.filter(({ orderly }) => orderly).flatMap((plan) => orderOfGroup(history, plan));
 }
 
@@ -32,6 +33,9 @@ function orderOfGroup(history: History, { group, subscriptions }: Plan["groups"]
     }
     if (entry.type === "removed") {
       for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position < entry.position) offsets.delete(offset);
+    }
+    if (entry.type === "tail lost") {
+      for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position >= entry.position) offsets.delete(offset);
     }
     if (entry.type === "delivered" && entry.group === group) {
       const { message, batch, consumer, at } = entry;

@@ -1,3 +1,4 @@
+import { MIN_STORE_BYTES } from "../../src/model/limits.ts";
 import type { Prng } from "./prng.ts";
 
 /** What chaos may do, and how long it lasts at most. */
@@ -52,6 +53,8 @@ export interface Plan {
   seekers: boolean;
   /** The log's bytes beyond which the oldest rows go; 0 = all stay. */
   maxStoreBytes: number;
+  /** How long messages are kept at least, ms; 0 = as long as usual. */
+  fileReservedTime: number;
 }
 
 const HOUR = 3_600_000;
@@ -99,12 +102,19 @@ export function planOf(random: Prng): Plan {
     messageLatency: random.pick([0.2, 1, 5, 20]),
     weight: random.pick([10, 200, 2_000, 40_000]),
     seekers: random.chance(0.3),
-    maxStoreBytes: 0,
+    maxStoreBytes: 0, fileReservedTime: 0,
+    ...cuts(random.fork("cuts"), pace, disturbances),
   };
   // Drawn last: what was drawn before stays as it was.
   const orderly = plan.groups.map((group) => (group.kind === "push" && random.chance(0.3) ? { ...group, orderly: true } : group));
   const idempotent = random.fork("idempotent");
   return { ...plan, groups: orderly.map((group) => (group.kind === "push" && !group.orderly && idempotent.chance(0.3) ? { ...group, idempotent: true } : group)) };
+}
+
+/** In some worlds the log is cut: what is sent there is heavy, for nothing less than a mebibyte goes; and not without measure, for it is carried about. */
+function cuts(random: Prng, pace: Plan["pace"], disturbances: Plan["disturbances"]): Partial<Plan> {
+  if (pace === "idle" || "pile up" in disturbances || !random.chance(0.12)) return {};
+  return { maxStoreBytes: MIN_STORE_BYTES, fileReservedTime: random.pick([0, 0, 20_000]), weight: pace === "quiet" ? 1_000_000 : 400_000 };
 }
 
 /** Each in one world of six, or else in a world of its own, where nothing else covers up what it shows. */

@@ -86,7 +86,7 @@ class Group {
     this.#world.isHealed = true;
     const isReached = await this.#rest(first);
     if (!isReached) this.#verdicts.push({ kind: "not at rest", text: "the group has not caught up" });
-    trace.add({ type: "rest", isReached, readable: [], backlogs: {}, rebuilt: [], damaged: [] });
+    trace.add({ type: "rest", isReached, readable: [], backlogs: {}, rebuilt: [], lookedAt: 0, damaged: [] });
     const history = trace.entries;
     return {
       seed: this.#seed, history, joins: this.#joins, changes: this.#changes, sent: this.#sent,

@@ -35,6 +35,7 @@ export const UNHEARD: FaultKind[] = [
 /** A message is moved once; it is not given to its group again from where it was; and what waits is not delivered before its time. */
 export function retries(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
+  // A copy that was lost leaves its message to be moved again.
   if (entriesOf(history, "tail lost").length > 0) return verdicts;
   const faults = new Disturbances(history);
   const stored = new Map<string, Of<"stored">>();

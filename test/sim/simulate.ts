@@ -152,8 +152,10 @@ class Town {
     let readable: Stored[] = [];
     let damaged: DamagedRange[] = [];
     let isRead = false;
+    let lookedAt = 0;
     const look = async (): Promise<void> => {
       for (const { group } of plan.groups) backlogs[group] = (await last.mq!.admin.consumeStats(group)).diffTotal;
+      lookedAt = world.scheduler.now;
       readable = await readAll(last);
       damaged = (await last.mq!.diagnostics()).broker.damaged;
       isRead = true;
@@ -175,7 +177,7 @@ class Town {
     await this.#until(() => open === 0, 60_000);
     // A page that was closed while it connected waits on: every call has until its own limit.
     await this.#until(() => !this.#all.some((tab) => tab.isWaiting), LONGEST_CALL);
-    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, rebuilt: disk.records().map(({ message }) => storedOf(message)), damaged });
+    trace.add({ type: "rest", isReached: isReached && isRead, readable, backlogs, lookedAt, rebuilt: disk.records().map(({ message }) => storedOf(message)), damaged });
   }
 
   /** True when every group has consumed all there is, as the broker sees it, and twice in a row. */

@@ -149,7 +149,7 @@ export class Tab {
       const mq = await this.call("connect", LIMITS.connect, () =>
         connectWith(() => this.#world.environmentFor(this.agent, this.build, page), {
           namespace: NAMESPACE,
-          broker: { messageDelayLevel: DELAY_LEVELS, ...(plan.maxStoreBytes > 0 && { maxStoreBytes: plan.maxStoreBytes }) },
+          broker: { messageDelayLevel: DELAY_LEVELS, ...(plan.maxStoreBytes > 0 && { maxStoreBytes: plan.maxStoreBytes }), ...(plan.fileReservedTime > 0 && { fileReservedTime: plan.fileReservedTime }) },
         }),
       );
       if (mq !== undefined && !this.#isClosing) return mq;
@@ -241,6 +241,10 @@ export class Tab {
     joined.on("offsetMoved", ({ queue, from, to }) => this.#world.trace.add({ type: "moved", consumer, group, queue: queueKey(queue.topic, queue.queueId), from, to }));
   }
 
+  #noteBegins(queues: { queueId: number; minOffset: number }[], topic: string): void {
+    this.#world.trace.add({ type: "begins told", tab: this.agent.name, begins: queues.map(({ queueId, minOffset }) => [queueKey(topic, queueId), minOffset]) });
+  }
+
   async #pull({ group, subscriptions }: GroupPlan): Promise<void> {
     const { trace } = this.#world;
     const consumer = `${this.agent.name}/${group}/${this.#world.nextConsumer()}`;
@@ -299,7 +303,7 @@ export class Tab {
       const { topic, queues } = this.#random.pick(plan.topics);
       const asks: (() => Promise<unknown>)[] = [
         () => admin.topics(),
-        () => admin.topicStats(topic),
+        async () => this.#noteBegins((await admin.topicStats(topic)).queues, topic),
         () => admin.consumeStats(this.#random.pick(plan.groups).group),
         () => this.#mq!.diagnostics(),
         () => admin.createTopic({ topic, readQueueNums: queues + 2, writeQueueNums: queues + this.#random.integer(0, 2) }),

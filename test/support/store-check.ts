@@ -88,6 +88,8 @@ class StoreCheck {
   #lastEpoch = 0;
   #lastTime = 0;
   #begin = 0;
+  /** Nothing is left of what was before. */
+  #isSwept = false;
 
   constructor(store: StoreContent, options: CheckOptions) {
     this.#store = store;
@@ -120,6 +122,7 @@ class StoreCheck {
     const isWhole = (queue: unknown): boolean => Array.isArray(queue) && queue.length === 3 && typeof queue[0] === "string" && isCount(queue[1]) && isCount(queue[2]);
     if (!isCount(position) || !Array.isArray(queues) || !queues.every(isWhole)) return this.#found("TRIM_DAMAGED", JSON.stringify(row));
     this.#begin = position;
+    this.#isSwept = this.#store.state.get("swept") === position;
     for (const [topic, queueId, begin] of queues as [string, number, number][]) this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
   }
 
@@ -132,6 +135,8 @@ class StoreCheck {
     this.#borders.add(expected);
     for (const [at, [position, row]] of rows.entries()) {
       const where = `log ${position}`;
+      // Given up, and not removed yet.
+      if (!this.#isSwept && position + Math.max(0, row.byteLength - CHUNK_HEADER) <= this.#begin && row.byteLength > 0) continue;
       // A fence: where the host before this one would have written next.
       if (row.byteLength === 0) {
         if (at < rows.length - 1 || position !== expected) this.#found("FENCE_INSIDE", where);
@@ -214,7 +219,10 @@ class StoreCheck {
     const count = (row.byteLength - PAGE_HEADER) / ENTRY;
     const claimed = this.#checkpointed(topic, Number(queueId));
     const expected = Math.min(PAGE_ENTRIES, claimed - first);
-    if (first + PAGE_ENTRIES <= (queue?.begin ?? 0)) return this.#found("PAGE_LEFT", `${where}: the queue begins at ${queue!.begin}`);
+    if (first + PAGE_ENTRIES <= (queue?.begin ?? 0)) {
+      if (this.#isSwept) this.#found("PAGE_LEFT", `${where}: the queue begins at ${queue!.begin}`);
+      return;
+    }
     if (count > expected) this.#found("PAGE_AHEAD", `${where}: ${count} entries, the checkpoint covers ${Math.max(0, expected)}`);
     if (count < expected) this.#found("PAGE_BEHIND", `${where}: ${count} entries, the checkpoint covers ${expected}`);
     const view = viewOf(row);
@@ -240,7 +248,7 @@ class StoreCheck {
     }
     for (const [key, value] of state) {
       // An import says nothing of what is stored.
-      if (["epoch", "trim", "merge", "config", "import", "encryption"].includes(key)) continue;
+      if (["epoch", "trim", "swept", "merge", "config", "import", "encryption"].includes(key)) continue;
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);

@@ -178,7 +178,7 @@ const damages: Damage[] = [
   ["OFFSET_DAMAGED", "a group at a negative offset", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[1] = -1)],
   ["OFFSET_DAMAGED", "a group in a queue that does not exist", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[7] = 0)],
   ["OFFSET_DAMAGED", "offsets of nobody", (disk) => void disk.state.set("offset/pages", {})],
-  ["PAGE_LEFT", "a page before the queue's begin", (disk) => void disk.state.set("trim", { version: 1, position: 0, messages: 0, bytes: 0, queues: [["pages", 1, 1024]] })],
+  ["PAGE_LEFT", "a page before the queue's begin", (disk) => void disk.state.set("trim", { version: 1, position: 0, messages: 0, bytes: 0, queues: [["pages", 1, 1024]] }).set("swept", 0)],
   ["TRIM_DAMAGED", "where the log begins is not a position", (disk) => void disk.state.set("trim", { version: 1, position: -1, messages: 0, bytes: 0, queues: [] })],
   ["UNKNOWN_ROW", "a row of state that means nothing", (disk) => void disk.state.set("checkpoint2", 1)],
 ];

@@ -1,0 +1,48 @@
+import type { DamagedRange, RecoveryReport, StorageKind } from "./session-calls.ts";
+
+/* How a broker is. */
+
+/**
+ * What an acknowledged message survives. `strict`: a power cut, it is flushed to the device. `relaxed`: a crash of
+ * the browser. `memory`: nothing.
+ */
+export type Durability = "strict" | "relaxed" | "memory";
+
+export interface BrokerDiagnostics {
+  lib: string;
+  incarnation: string;
+  epoch: number;
+  storage: StorageKind;
+  durability: Durability;
+  /** Whether messages are encrypted where they rest. */
+  encrypted: boolean;
+  indexer: "wasm" | "typescript";
+  sessions: number;
+  /** Calls not yet answered, this one and waiting fetches included. */
+  calls: number;
+  /** The end of the log and of its durable part. */
+  position: number;
+  durablePosition: number;
+  commits: number;
+  /** What is kept in memory of the log, queue pages and index pages for reading, bytes; at most about 64 MiB. */
+  cacheBytes: number;
+  /** Messages that were answered before their commit, which then failed. */
+  lostSends: number;
+  recovery: RecoveryReport;
+  /** Damaged rows met since the start, recovery included. */
+  damaged: DamagedRange[];
+  /** Messages on ports that were no legal call. */
+  violations: number;
+  retention: RetentionReport;
+}
+
+/** What has been deleted because of its age, or for want of room. */
+export interface RetentionReport {
+  /** Where the log begins. */
+  minPosition: number;
+  /** Since the namespace exists. */
+  removedMessages: number;
+  removedBytes: number;
+  /** Share of the browser's quota that this origin uses, of 1; 0 where the browser does not say, or was not asked yet. */
+  usedRatio: number;
+}

@@ -89,33 +89,46 @@ describe.skipIf(obstacle !== undefined)(`a power cut${obstacle === undefined ? "
     expect(violations).not.toEqual([]);
   });
 
-  // Now and then LevelDB has flushed all of it just before: then nothing is lost, and there is nothing to see.
-  test("flushDiskType async: what the operating system had is gone; the next start says so, and no offset is used twice", { retry: 2 }, async () => {
-    await begin();
-    const connect: TabConnect = { namespace: "power", broker: { flushDiskType: "async" } };
-    const sender = await house.tab();
-    await sender.connect(connect);
-    await load(sender, "async", 1, 4);
-    // What tabs remember is noted once a second.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    const memory = await sender.run(() => ({ ...localStorage }));
-    await house.kill();
-    await power.cut();
-    await house.start();
-    const acked = [...house.history.acked];
-    const tab = await house.tab();
-    // The browser writes that in its own time; here it had.
-    await tab.run((_, items) => Object.assign(localStorage, items), memory);
-    await tab.connect(connect);
-    const { broker, durability } = await tab.run(({ mq }) => mq.diagnostics());
-    expect(durability).toBe("relaxed");
-    expect(["tail", "total"]).toContain(broker.recovery.loss);
-    await tab.createTopic("load", 4).catch(() => {});
-    expect(lost(acked, await tab.readAll("load"))).not.toEqual([]);
-    for (const queueId of [0, 1, 2, 3]) {
-      const [after] = await tab.send("load", ["after"], queueId);
-      const used = acked.filter((message) => message.queueId === queueId).map(({ queueOffset }) => queueOffset);
-      expect(after!.queueOffset).toBeGreaterThan(Math.max(-1, ...used));
+  test("flushDiskType async: what the operating system had is gone; the next start says so, and no offset is used twice", { timeout: 300_000 }, async () => {
+    // Now and then LevelDB has flushed all of it just before: then nothing is lost, and there is nothing to see.
+    for (let attempt = 0, taken = 0; taken === 0; attempt++) {
+      expect(attempt).toBeLessThan(5);
+      taken = await cutAsync();
+      await house.close();
     }
   });
 });
+
+/** Returns how many messages the cut has taken of which the tabs knew. */
+async function cutAsync(): Promise<number> {
+  await begin();
+  const connect: TabConnect = { namespace: "power", broker: { flushDiskType: "async" } };
+  const sender = await house.tab();
+  await sender.connect(connect);
+  await load(sender, "async", 1, 4);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const remembered = [...house.history.acked];
+  // What tabs remember is noted once a second.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const memory = await sender.run(() => ({ ...localStorage }));
+  await house.kill();
+  await power.cut();
+  await house.start();
+  const acked = [...house.history.acked];
+  const tab = await house.tab();
+  // The browser writes that in its own time; here it had.
+  await tab.run((_, items) => Object.assign(localStorage, items), memory);
+  await tab.connect(connect);
+  const { broker, durability } = await tab.run(({ mq }) => mq.diagnostics());
+  expect(durability).toBe("relaxed");
+  await tab.createTopic("load", 4).catch(() => {});
+  // What came later may be gone without anybody knowing of it.
+  const taken = lost(remembered, await tab.readAll("load"));
+  if (taken.length > 0) expect(["tail", "total"]).toContain(broker.recovery.loss);
+  for (const queueId of [0, 1, 2, 3]) {
+    const [after] = await tab.send("load", ["after"], queueId);
+    const used = acked.filter((message) => message.queueId === queueId).map(({ queueOffset }) => queueOffset);
+    expect(after!.queueOffset).toBeGreaterThan(Math.max(-1, ...used));
+  }
+  return taken.length;
+}

@@ -1,24 +1,24 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
-import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
-import type { MessageQueue } from "../model/queue.ts";
-import { compareQueues, queueKey } from "../model/queue.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AllocateReply, AssignedQueue, BroadcastProgress, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { type GroupTerms, misfit } from "./group-terms.ts";
+import { GroupProgress } from "./group-progress.ts";
 import type { FinishedKeys } from "./finished-keys.ts";
 import type { KeyClaims } from "./key-claims.ts";
-import { Leaders } from "./leaders.ts";
 import { Member, type Popping } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
+import { Rebalancing } from "./rebalancing.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
-import { keyOf, type Share, shareByStrategy, type Targets } from "./sharing.ts";
-import { isReadable, type Topics } from "./topics.ts";
+import { keyOf } from "./sharing.ts";
+import type { Topics } from "./topics.ts";
 
 export interface GroupServices {
   topics: Topics;
@@ -35,15 +35,15 @@ export class Groups {
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #members = new Map<string, Member>();
   readonly #services: GroupServices;
-  readonly #leaders: Leaders;
-  /** Shares that a group's strategy is not asked about. */
-  readonly #unplanned = new WeakMap<ConsumerGroup, Share[]>();
+  readonly #progress: GroupProgress;
+  readonly #rebalancing: Rebalancing;
   #nextMember = 1;
   #cancelExpiry: Cancel | null = null;
 
   constructor(services: GroupServices) {
     this.#services = services;
-    this.#leaders = new Leaders(services.timers, (group, targets) => this.#settle(group, targets));
+    this.#progress = new GroupProgress(services);
+    this.#rebalancing = new Rebalancing(services.topics, services.timers);
   }
 
   find(group: string): ConsumerGroup | undefined {
@@ -84,10 +84,9 @@ export class Groups {
     this.#members.set(member.id, member);
     session.members.add(member);
     for (const other of displaced) this.#displace(other, terms);
-    // What is to be tried again is the group's own, whenever it joins.
-    for (const topic of begun) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : consumeFromWhere, starts);
-    if (broadcast !== undefined) this.#beginBroadcast(member, broadcast, starts);
-    this.#rebalance(group);
+    for (const topic of begun) this.#progress.begin(group.name, topic, consumeFromWhere, starts);
+    if (broadcast !== undefined) this.#progress.beginBroadcast(member, broadcast, starts);
+    this.#rebalancing.rebalance(group);
     this.#watchExpiry();
     return member;
   }
@@ -141,16 +140,16 @@ export class Groups {
     for (const [key, owner] of group.owner) if (owner === member) group.owner.delete(key);
     member.changed();
     const wishing = group.bound().find(({ wish }) => wish !== null);
-    if (wishing === undefined || !this.#agree(group, wishing.wish!.terms, wishing.consumeFromWhere)) this.#rebalance(group);
+    if (wishing === undefined || !this.#agree(group, wishing.wish!.terms, wishing.consumeFromWhere)) this.#rebalancing.rebalance(group);
     if (isPopper(member)) this.onPopperGone(member);
     if (group.members.size > 0) return;
-    this.#leaders.forget(group);
+    this.#rebalancing.forget(group);
     this.#groups.delete(group.name);
   }
 
   /** A group's leader says who gets which queue. */
   allocate(session: Session, reply: AllocateReply): void {
-    this.#leaders.answer(this.memberOf(session, reply.memberId), reply);
+    this.#rebalancing.answer(this.memberOf(session, reply.memberId), reply);
   }
 
   /** All groups that are or have been, by name. */
@@ -166,18 +165,18 @@ export class Groups {
     member.held = new Map(held.map((queue) => [queueKey(queue.topic, queue.queueId), queue]));
     for (const queue of held) if (queue.commitOffset >= 0) this.#commit(member, queue);
     // Only a member that knows its newest assignment means something by not holding a queue.
-    if (member.picked === null && generation === member.generation) this.#handOver(member);
+    if (member.picked === null && generation === member.generation) this.#rebalancing.handOver(member);
   }
 
   /** What the member is to hold, and where each queue begins. */
   assignment(member: Member): AssignedQueue[] {
-    if (member.isBroadcasting) return this.#broadcastQueues(member);
-    const queues = member.picked ?? this.#targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
+    if (member.isBroadcasting) return this.#progress.broadcastQueues(member);
+    const queues = member.picked ?? this.#rebalancing.targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     const { offsets } = this.#services;
     return queues.map(({ topic, queueId }) => {
       const resets = member.group.resets.get(queueKey(topic, queueId));
       return {
-        topic, queueId, offset: this.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
+        topic, queueId, offset: this.#progress.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
         ...(resets !== undefined && { resets }),
       };
     });
@@ -218,20 +217,11 @@ export class Groups {
     if (resets !== (member.group.resets.get(key) ?? 0)) throw new MQError("STALE_GENERATION", `The queue ${key} was begun anew for the group.`);
   }
 
-  startOffset(group: string, topic: string, queueId: number): number {
-    const { queues, offsets } = this.#services;
-    const queue = queues.find(topic, queueId);
-    // What is stored may lie before the queue's begin: the member learns at its fetch what it has missed.
-    const begin = offsets.get(group, topic, queueId) ?? queue?.minOffset ?? 0;
-    // A queue that holds nothing may not be there yet: this is where it will begin.
-    return Math.min(begin, queue?.maxOffset ?? queues.firstOffset);
-  }
-
   /** A topic appeared or got more queues: the groups that want it share anew. */
   topicChanged(topic: string): void {
-    for (const group of this.#services.offsets.groupsAt(topic)) this.#beginAt(group, topic, "CONSUME_FROM_FIRST_OFFSET");
+    for (const group of this.#services.offsets.groupsAt(topic)) this.#progress.begin(group, topic, "CONSUME_FROM_FIRST_OFFSET");
     for (const group of this.#groups.values()) {
-      if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalance(group);
+      if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalancing.rebalance(group);
       for (const member of group.members.values()) if (member.isBroadcasting && member.subscriptions.has(topic)) member.changed();
     }
   }
@@ -241,149 +231,29 @@ export class Groups {
     for (const member of this.#members.values()) member.changed();
   }
 
-  /**
-   * A group begins at a topic: each queue it has no offset for gets one now. Exact: what is sent from here on is
-   * consumed, also in queues and topics that come into being later, which begin at their first message.
-   */
-  #beginAt(group: string, topic: string, where: ConsumeFromWhere, starts: ReadonlyMap<string, number> = new Map()): void {
-    const { topics, queues, offsets } = this.#services;
-    const count = topics.find(topic)?.readQueueNums ?? 0;
-    const atBegin = where === "CONSUME_FROM_FIRST_OFFSET" || offsets.isBereft(group);
-    offsets.begin(group, topic);
-    for (let queueId = 0; queueId < count; queueId++) {
-      if (offsets.get(group, topic, queueId) !== undefined) continue;
-      const { minOffset, maxOffset } = queues.open(topic, queueId);
-      const start = starts.get(queueKey(topic, queueId)) ?? maxOffset;
-      offsets.commit(group, topic, queueId, atBegin ? minOffset : Math.min(Math.max(start, minOffset), maxOffset), maxOffset);
-    }
+  /** @see GroupProgress.startOffset */
+  startOffset(group: string, topic: string, queueId: number): number {
+    return this.#progress.startOffset(group, topic, queueId);
   }
 
   /** What all members of a group wish becomes its terms. */
   #agree(group: ConsumerGroup, terms: GroupTerms, where: ConsumeFromWhere, starts: ReadonlyMap<string, number> = new Map()): boolean {
     if (!group.agree(terms)) return false;
-    for (const topic of terms.subscriptions.keys()) this.#beginAt(group.name, topic, topic === retryTopic(group.name) ? "CONSUME_FROM_FIRST_OFFSET" : where, starts);
-    this.#rebalance(group);
+    for (const topic of terms.subscriptions.keys()) this.#progress.begin(group.name, topic, where, starts);
+    this.#rebalancing.rebalance(group);
     return true;
   }
 
   #commit(member: Member, queue: QueueCommit): void {
-    const { offsets, queues } = this.#services;
-    if (member.isBroadcasting) return void member.progress.set(queueKey(queue.topic, queue.queueId), queue.commitOffset);
+    if (member.isBroadcasting) return void member.progress.set(keyOf(queue), queue.commitOffset);
     this.checkHolds(member, queue.topic, queue.queueId);
-    // From before a reset, which the member has yet to hear of.
-    if ((queue.resets ?? 0) !== (member.group.resets.get(keyOf(queue)) ?? 0)) return;
-    const before = offsets.get(member.group.name, queue.topic, queue.queueId) ?? 0;
-    // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
-    const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? queues.firstOffset;
-    const reached = Math.min(queue.commitOffset, maxOffset);
-    offsets.commit(member.group.name, queue.topic, queue.queueId, reached, maxOffset);
-    member.group.rate.add(Math.max(0, reached - before));
-  }
-
-  #rebalance(group: ConsumerGroup): void {
-    const members = group.sharing();
-    const shares: Share[] = [];
-    for (const topic of new Set(members.flatMap((member) => [...member.subscriptions.keys()]))) {
-      const queues = this.#queuesOf(topic);
-      if (queues.length > 0) shares.push({ topic, queues, takers: members.filter((member) => member.subscriptions.has(topic)) });
-    }
-    const strategy = members[0]?.terms.strategy ?? "AVG";
-    if (strategy !== "FUNCTION") this.#leaders.forget(group);
-    // What is to be tried again is no part of the application's plan, and must not be left out of it.
-    const isRetry = ({ topic }: Share): boolean => topic === retryTopic(group.name);
-    const planned = strategy === "FUNCTION" || strategy === "CONFIG" ? shares.filter((share) => !isRetry(share)) : shares;
-    const rest = planned === shares ? [] : shares.filter(isRetry);
-    this.#unplanned.set(group, rest);
-    this.#settle(group, strategy === "FUNCTION" ? this.#leaders.ask(group, planned) : shareByStrategy(strategy, planned));
-  }
-
-  /** What the strategy says, and what it is not asked. */
-  #settle(group: ConsumerGroup, targets: Targets): void {
-    this.#retarget(group, new Map([...targets, ...shareByStrategy("AVG", this.#unplanned.get(group) ?? [])]));
-  }
-
-  /** Whom each queue is for, from now on. */
-  #retarget(group: ConsumerGroup, targets: Targets): void {
-    const before = new Map(group.target);
-    group.target.clear();
-    for (const [key, member] of targets) group.target.set(key, member);
-    const affected = new Set<Member>();
-    for (const key of new Set([...before.keys(), ...group.target.keys()])) {
-      const was = before.get(key);
-      const now = group.target.get(key);
-      if (now !== undefined && !group.owner.has(key)) {
-        group.owner.set(key, now);
-        affected.add(now);
-      }
-      if (was === now) continue;
-      const owner = group.owner.get(key);
-      if (owner !== undefined) affected.add(owner);
-      if (was !== undefined) affected.add(was);
-    }
-    for (const member of affected) member.changed();
+    this.#progress.commit(member.group, queue);
   }
 
   /** The group has other terms now: this member gets nothing more, and what it has in hand it may finish. */
   #displace(member: Member, terms: GroupTerms): void {
     member.isDisplaced = true;
     member.tell(misfit(member.group.name, terms, member.terms)!);
-  }
-
-  /** Where a member that keeps its own offsets is; where nothing is kept, it begins as it says. */
-  #beginBroadcast(member: Member, { topics: known, offsets }: BroadcastProgress, starts: ReadonlyMap<string, number>): void {
-    const kept = new Map(offsets.map((queue) => [keyOf(queue), queue.commitOffset]));
-    for (const topic of member.subscriptions.keys()) {
-      for (const { queueId } of this.#queuesOf(topic)) {
-        const { minOffset, maxOffset } = this.#services.queues.open(topic, queueId);
-        const offset = kept.get(queueKey(topic, queueId));
-        const atBegin = member.consumeFromWhere === "CONSUME_FROM_FIRST_OFFSET" || known.includes(topic);
-        const start = starts.get(queueKey(topic, queueId)) ?? maxOffset;
-        // Beyond the end: the queue that was meant is gone, and all that there is is new.
-        const begin = offset !== undefined && offset <= maxOffset ? offset : offset === undefined && !atBegin ? Math.min(Math.max(start, minOffset), maxOffset) : minOffset;
-        member.progress.set(queueKey(topic, queueId), begin);
-      }
-    }
-  }
-
-  /** All queues of its topics; those that are new begin at their first message. */
-  #broadcastQueues(member: Member): AssignedQueue[] {
-    if (member.isDisplaced) return [];
-    return [...member.subscriptions.keys()].flatMap((topic) =>
-      this.#queuesOf(topic).map(({ queueId }) => {
-        const key = queueKey(topic, queueId);
-        const offset = member.progress.get(key) ?? this.#services.queues.find(topic, queueId)?.minOffset ?? 0;
-        member.progress.set(key, offset);
-        return { topic, queueId, offset, done: [] };
-      }),
-    );
-  }
-
-  /** Queues that are meant for somebody else and that this member no longer holds go to whom they are meant for. */
-  #handOver(member: Member): void {
-    const { owner, target } = member.group;
-    for (const [key, holder] of owner) {
-      const next = target.get(key);
-      if (holder !== member || next === member || member.held.has(key)) continue;
-      if (next === undefined) {
-        owner.delete(key);
-      } else {
-        owner.set(key, next);
-        next.changed();
-      }
-    }
-  }
-
-  #targets(member: Member): MessageQueue[] {
-    const queues = [...member.subscriptions.keys()].flatMap((topic) => this.#queuesOf(topic));
-    return queues.filter((queue) => member.group.target.get(keyOf(queue)) === member);
-  }
-
-  /** Those that may be read. */
-  #queuesOf(topic: string): MessageQueue[] {
-    const config = this.#services.topics.find(topic);
-    if (config === undefined || !isReadable(config)) return [];
-    const { brokerName, readQueueNums } = config;
-    return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })).sort(compareQueues);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
 import { checkSendable, isSystemTopic } from "../model/names.ts";
+import { compareQueues, type MessageQueue } from "../model/queue.ts";
 import type { TopicConfig, TopicSpec } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
@@ -39,6 +40,14 @@ export class Topics {
 
   find(topic: string): TopicConfig | undefined {
     return this.#topics.get(topic);
+  }
+
+  /** Those of a topic that may be read, in order. */
+  queuesToRead(topic: string): MessageQueue[] {
+    const config = this.find(topic);
+    if (config === undefined || !isReadable(config)) return [];
+    const { brokerName, readQueueNums } = config;
+    return Array.from({ length: readQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })).sort(compareQueues);
   }
 
   get(topic: string): TopicConfig {

@@ -72,23 +72,24 @@ export class Chronicle {
 
   /** Two tabs at one queue, and messages that come again without a cause. */
   verdicts(group: string): string[] {
-    const open = new Map<number, Map<string, string>>();
+    const open = new Map<number, Map<string, Heard>>();
     const begun = new Map<string, Heard[]>();
     const found: string[] = [];
     for (const touch of this.#of(group)) {
       const { life, queueId, msgId, attempt, isOver, at } = touch;
       // Tried again after a failure, it does not come from its queue.
       if (attempt > 1) continue;
-      const hands = open.get(queueId) ?? new Map<string, string>();
+      const hands = open.get(queueId) ?? new Map<string, Heard>();
       open.set(queueId, hands);
       if (isOver) {
         hands.delete(`${life} ${msgId}`);
         continue;
       }
-      const others = new Set([...hands.values()].filter((other) => other !== life && !this.#isDead(other, at)));
+      // What a frozen tab has had in hand since before is void.
+      const others = new Set([...hands.values()].filter((other) => other.life !== life && (this.#deathOf(other.life, at)?.at ?? -1) < other.at && !this.#isDead(other.life, at)).map((other) => other.life));
       // A dead tab's last words may still have been on their way.
       if (!this.#isDead(life, at)) for (const other of others) found.push(`two at once: ${text(touch)} while ${other} works on the queue`);
-      hands.set(`${life} ${msgId}`, life);
+      hands.set(`${life} ${msgId}`, touch);
       const earlier = begun.get(msgId) ?? [];
       begun.set(msgId, [...earlier, touch]);
       for (const before of earlier) {

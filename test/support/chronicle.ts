@@ -38,11 +38,13 @@ interface Lane {
 }
 
 export class Chronicle {
+  /** What it is about; what tabs of an earlier test still say is of no interest. */
+  topic = "";
   readonly touches: Heard[] = [];
   readonly deaths: Death[] = [];
 
   hear(touch: Touch): void {
-    this.touches.push({ ...touch, at: performance.now() });
+    if (touch.topic === this.topic) this.touches.push({ ...touch, at: performance.now() });
   }
 
   dies(life: string, committed: Progress): Death {
@@ -85,8 +87,9 @@ export class Chronicle {
         hands.delete(`${life} ${msgId}`);
         continue;
       }
-      // What a frozen tab has had in hand since before is void.
-      const others = new Set([...hands.values()].filter((other) => other.life !== life && (this.#deathOf(other.life, at)?.at ?? -1) < other.at && !this.#isDead(other.life, at)).map((other) => other.life));
+      // What a dead tab has in hand is void; and a frozen one's, from before it was back.
+      const isVoid = (other: Heard): boolean => other.at < (this.#deathOf(other.life, at)?.back ?? -1);
+      const others = new Set([...hands.values()].filter((other) => other.life !== life && !isVoid(other)).map((other) => other.life));
       // A dead tab's last words may still have been on their way.
       if (!this.#isDead(life, at)) for (const other of others) found.push(`two at once: ${text(touch)} while ${other} works on the queue`);
       hands.set(`${life} ${msgId}`, touch);

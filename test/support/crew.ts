@@ -46,6 +46,7 @@ export class Crew {
   /** `topic`: also the namespace. */
   static async open(house: House, chronicle: Chronicle, topic: string, options: CrewOptions = {}): Promise<Crew> {
     const crew = new Crew(house, chronicle, topic, options);
+    chronicle.topic = topic;
     crew.host = await house.tab();
     await crew.host.connect({ ...options.connect, namespace: topic, clientId: "host" });
     await crew.host.createTopic(topic, QUEUES);

@@ -78,6 +78,11 @@ export class ConcurrentConsumption {
     this.#work();
   }
 
+  /** Its place in the group is sure again. */
+  goOn(): void {
+    this.#work();
+  }
+
   /** Begins nothing more, and waits for what runs, but no longer than `patience` ms. */
   async stop(patience: number): Promise<void> {
     this.#isShut = true;
@@ -88,6 +93,7 @@ export class ConcurrentConsumption {
   }
 
   #work(): void {
+    if (this.#ready.length === 0 || !this.#options.member.isSure) return;
     while (!this.#isSuspended && !this.#isShut && this.#running < this.#options.concurrency) {
       const batch = this.#nextBatch();
       if (batch.length === 0) return;

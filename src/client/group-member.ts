@@ -1,5 +1,5 @@
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
-import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE } from "../model/limits.ts";
+import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE, MEMBER_EXPIRY } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { retryTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
@@ -39,6 +39,8 @@ export interface MemberEvents {
   rebalance: { assigned: MessageQueue[]; revoked: MessageQueue[] };
   /** A queue is no longer ours: stop what has not begun. */
   dropped: ProcessQueue;
+  /** The broker has answered, and it is sure again what is ours. */
+  sure: undefined;
   error: MQError;
   sequenceGap: SequenceGap;
   /** These are its subscriptions now. */
@@ -81,6 +83,9 @@ export class GroupMember {
   #isFlowing = false;
   /** The fetch that is out does not wait; another one would ask for the same messages again. */
   #isAsking = false;
+  /** When the newest fetch that was answered was sent. */
+  #heardAt = 0;
+  #isAwaitingAnswer = false;
   #joining: Promise<void> | null = null;
   #cancelCommit: Cancel | null = null;
 
@@ -170,6 +175,17 @@ export class GroupMember {
 
   isPaused(queue: QueueRef): boolean {
     return this.#queues.isPaused(queue);
+  }
+
+  /**
+   * False in a page that was frozen for so long that the broker may have given its queues to others: nothing more is begun
+   * until the broker has answered, which `sure` tells. RocketMQ's counterpart is ProcessQueue.isLockExpired.
+   */
+  get isSure(): boolean {
+    if (this.#connection.environment.clock.monotonic() - this.#heardAt < MEMBER_EXPIRY) return true;
+    this.#isAwaitingAnswer = true;
+    this.poke();
+    return false;
   }
 
   /** A listener has taken a message in hand. */
@@ -281,6 +297,7 @@ export class GroupMember {
 
   async #fetch(memberId: string, wait: number): Promise<void> {
     const turn = ++this.#turn;
+    const sentAt = this.#connection.environment.clock.monotonic();
     this.#cancelCommit?.();
     this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
@@ -290,9 +307,11 @@ export class GroupMember {
       const request = { memberId, generation: this.#generation, held, released, wait, ...(keys !== undefined && { keys }) };
       const reply = await this.#connection.callOnce("fetch", [request], { timeout: wait + LONG_POLL_GRACE });
       if (memberId !== this.#memberId) return;
+      this.#heardAt = Math.max(this.#heardAt, sentAt);
       this.#queues.told(released);
       this.#options.idempotence?.kept(reply.keysKept ?? 0);
       this.#apply(reply, asked);
+      if (this.#isAwaitingAnswer) this.#tellSure();
       this.#options.standing.broadcast?.note(this.#queues.commits());
       if (reply.displaced === true) this.#leaveWhenDone(memberId);
     } catch (error) {
@@ -334,6 +353,12 @@ export class GroupMember {
       this.events.emit("messages", received);
     }
     if (messages.length > 0) this.#rest();
+  }
+
+  #tellSure(): void {
+    this.#isAwaitingAnswer = false;
+    // An answer that had been on its way since before leaves it unsure; then whoever begins something asks again.
+    this.events.emit("sure", undefined);
   }
 
   #filters(subscriptions: SubscriptionMap): [string, Filter][] {

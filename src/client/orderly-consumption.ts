@@ -15,7 +15,7 @@ import { settle } from "./settle.ts";
 const [SHORTEST_SUSPENSION, LONGEST_SUSPENSION] = [10, 30_000];
 
 export interface OrderlyConsumptionOptions {
-  member: Pick<GroupMember, "began" | "ended" | "settle">;
+  member: Pick<GroupMember, "began" | "ended" | "settle" | "isSure">;
   runner: ListenerRunner;
   /** None = every message goes to the listener. */
   idempotence?: Idempotence | null;
@@ -108,6 +108,11 @@ export class OrderlyConsumption {
     this.#work();
   }
 
+  /** Its place in the group is sure again. */
+  goOn(): void {
+    this.#work();
+  }
+
   /** Begins nothing more, and waits for what runs, but no longer than `patience` ms. */
   async stop(patience: number): Promise<void> {
     this.#isShut = true;
@@ -116,6 +121,7 @@ export class OrderlyConsumption {
   }
 
   #work(): void {
+    if (this.#lanes.size === 0 || !this.#options.member.isSure) return;
     for (const lane of [...this.#lanes.values()]) {
       if (this.#isSuspended || this.#isShut || this.#running.size >= this.#options.concurrency) return;
       if (lane.waiting.length === 0 || lane.suspension !== null || this.#running.has(keyOf(lane))) continue;

@@ -199,6 +199,7 @@ export class PushConsumer {
     const { events } = this.#member;
     events.on("messages", ({ processQueue, messages }) => this.#consumption.take(processQueue, messages));
     events.on("dropped", (processQueue) => this.#consumption.drop(processQueue));
+    events.on("sure", () => this.#consumption.goOn());
     events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
     events.on("sequenceGap", (gap) => this.#events.emit("sequenceGap", gap));

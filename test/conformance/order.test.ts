@@ -55,6 +55,7 @@ async function outcome({ autoCommit, status, reconsumeTimes, maxReconsumeTimes, 
     runner, timers, concurrency: 1, batchSize: size, messageModel: "CLUSTERING", suspendTime: 1000, onError: () => {},
     maxReconsumeTimes: maxReconsumeTimes < 0 ? UNLIMITED : maxReconsumeTimes,
     member: {
+      isSure: true,
       began: () => {},
       ended: (queue, { queueOffset }, isConsumed) => void (isConsumed && queue.remove(message(queueOffset, 0))),
       settle: (_queue, _max, results): Promise<SettleReply> => {

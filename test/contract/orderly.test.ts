@@ -1,8 +1,11 @@
 /** Promise 3: per queue in the order of sending; an orderly consumer never sees n+1 before n is finished or a dead letter. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Groups } from "../../src/broker/groups.ts";
+import { GroupMember } from "../../src/client/group-member.ts";
 import { ListenerRunner } from "../../src/client/listener-runner.ts";
 import type { ConsumeContext, MessageExt, Producer, PushConsumerOptions, TabMQ } from "../../src/index.ts";
+import { MEMBER_EXPIRY } from "../../src/model/limits.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { brokerLock, writerLock } from "../../src/protocol/lock-names.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
@@ -341,6 +344,51 @@ describe("handover", () => {
     vi.spyOn(Groups.prototype, "memberOf").mockImplementation((_session, id) => members.get(id)!);
     vi.spyOn(Groups.prototype, "checkHolds").mockImplementation(() => {});
     expect((await thawed()).letters).toBeGreaterThan(0);
+  });
+
+  /** Frozen for longer than the broker waits, with one message in a listener's hands and others behind it; thawed, the listener is done. Returns who began what, until the consumer has joined again. */
+  async function thawedWithMore(orderly: boolean): Promise<string[]> {
+    let [release, finish] = [(): void => {}, (): void => {}];
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const inHand = new Promise<void>((resolve) => (finish = resolve));
+    const events: string[] = [];
+    await consume(async (message) => {
+      events.push(`old ${message.text()}`);
+      await held;
+    }, { orderly, consumeConcurrency: 1 });
+    await send(3);
+    await until(() => events.length === 1);
+    const groups = origin.host.broker!.groups;
+    const [frozen] = groups.find("g")!.members.values();
+    // It hears nothing.
+    vi.spyOn(frozen!, "changed").mockImplementation(() => {});
+    const tab = await origin.connect();
+    const next = await consume(async (message) => {
+      events.push(`next ${message.text()}`);
+      await inHand;
+    }, { orderly, consumeConcurrency: 1 }, tab);
+    groups.onExpired(frozen!);
+    await until(() => events.includes("next 0"));
+    const { monotonic } = systemClock;
+    vi.spyOn(systemClock, "monotonic").mockImplementation(() => monotonic() + MEMBER_EXPIRY);
+    release();
+    await until(() => groups.find("g")!.members.size === 2);
+    const seen = [...events];
+    finish();
+    // It goes on when it knows what is its.
+    await send(1, 3);
+    await until(isDone);
+    await next.shutdown();
+    return seen;
+  }
+
+  test.each([["orderly", true], ["concurrent", false]])("a frozen owner that thaws begins nothing that it had been given before (%s)", async (_name, orderly) => {
+    expect(await thawedWithMore(orderly)).toEqual(["old 0", "next 0"]);
+  });
+
+  test.each([["orderly", true], ["concurrent", false]])("control: one that is always sure of its place begins the next message of another's queue (%s)", async (_name, orderly) => {
+    vi.spyOn(GroupMember.prototype, "isSure", "get").mockReturnValue(true);
+    expect(await thawedWithMore(orderly)).toContain("old 1");
   });
 
   test("a tab that dies: the next owner begins with the message that was in its hands, whose failures it does not know", async () => {

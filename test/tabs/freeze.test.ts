@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { MEMBER_EXPIRY } from "../../src/model/limits.ts";
+import { freeze, listenToPorts, refused } from "../support/frozen.ts";
 import { type Delivered, deliveredTwice, lost, undelivered } from "../support/history.ts";
 import { bundle, House, type Tab, type TabConnect, until } from "../support/house.ts";
 
@@ -12,23 +13,6 @@ afterEach(() => house.closeTabs());
 afterAll(() => house.close());
 
 const of = <T extends { topic: string }>(list: readonly T[], topic: string): T[] => list.filter((message) => message.topic === topic);
-
-/**
- * A page that runs no timers, handlers and promises, and keeps its locks. By the debugger, because Chromium does not
- * freeze a page that Playwright holds to be visible (`Page.setWebLifecycleState`). Returns how to thaw it.
- */
-async function freeze(tab: Tab): Promise<() => Promise<void>> {
-  const session = await tab.chromium.context().newCDPSession(tab.chromium);
-  await session.send("Debugger.enable");
-  const paused = new Promise((resolve) => session.once("Debugger.paused", resolve));
-  await session.send("Debugger.pause");
-  tab.page.evaluate(() => 0).catch(() => {});
-  await paused;
-  return async () => {
-    await session.send("Debugger.resume");
-    await session.send("Debugger.disable");
-  };
-}
 
 /** Two tabs share four queues, a third one watches. */
 async function shared(topic: string): Promise<{ host: Tab; a: Tab; b: Tab }> {
@@ -43,30 +27,6 @@ async function shared(topic: string): Promise<{ host: Tab; a: Tab; b: Tab }> {
 
 /** What a listener that does not come back keeps its tab from taking in. */
 const CREDIT = 8;
-
-/** Counts in the page what the broker gives it, and notes what the broker refuses: the library keeps both to itself. */
-function listenToPorts(tab: Tab): Promise<void> {
-  return tab.run(({ box }) => {
-    const refused: string[] = (box.refused = []);
-    box.received = 0;
-    const listen = ({ data }: MessageEvent<{ value?: { ok?: boolean; error?: { code: string }; value?: { records?: Uint8Array } } }>): void => {
-      const answer = data.value;
-      if (answer?.ok === false) refused.push(answer.error!.code);
-      const records = answer?.value?.records;
-      if (!(records instanceof Uint8Array)) return;
-      const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-      // A record begins with its length.
-      for (let at = 0; at < records.byteLength; at += view.getInt32(at)) box.received = (box.received as number) + 1;
-    };
-    const Real = SharedWorker;
-    globalThis.SharedWorker = class extends Real {
-      constructor(url: string | URL, options?: string | WorkerOptions) {
-        super(url, options);
-        this.port.addEventListener("message", listen as (event: Event) => void);
-      }
-    };
-  });
-}
 
 interface Thawed {
   host: Tab;
@@ -108,7 +68,6 @@ async function thawedWithMessagesInHand(topic: string, connect: TabConnect): Pro
 }
 
 const behind = (tab: Tab): Promise<number> => tab.run(async ({ mq }) => (await mq.admin.consumeStats("g")).diffTotal);
-const refused = (tab: Tab): Promise<string[]> => tab.run(({ box }) => box.refused as string[]);
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 

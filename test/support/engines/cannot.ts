@@ -15,6 +15,7 @@ const CRASHES = {
     "a tab crashes the tab with the worker crashes",
     "a tab crashes control: a call on a port of the dead worker",
   ],
+  "test/tabs/consumers-under-load.test.ts": ["consumers under load a tab crashes", "consumers under load control: a worker that does not watch", "consumers under load control: a worker to which"],
   "test/tabs/pop.test.ts": [""],
   "test/tabs/broadcasting.test.ts": [""],
 };
@@ -32,6 +33,7 @@ const PROTOCOL = {
   "test/fault/loss.test.ts": ["the database is lost while tabs are open the user clears it", "the database is lost while tabs are open DevTools delete it"],
   "test/fault/broker-death.test.ts": [""],
   "test/fault/storage-full.test.ts": [""],
+  "test/tabs/consumers-under-load.test.ts": ["consumers under load a tab freezes", "consumers under load control: a worker that takes late"],
   "test/tabs/freeze.test.ts": [""],
   "test/tabs/privacy.test.ts": [""],
 };
@@ -75,7 +77,7 @@ export const CANNOT: Limit[] = [
 
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = Object.fromEntries(
-  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention"].map((name) => [`test/${name}.test.ts`, [""]]),
+  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load"].map((name) => [`test/${name}.test.ts`, [""]]),
 );
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {

@@ -2,11 +2,11 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { FinishedKeys } from "../../src/broker/finished-keys.ts";
 import { Idempotence } from "../../src/client/idempotence.ts";
+import { ENUMERATION_TIMEOUT, everyFault, everyPair } from "../support/every-fault.ts";
 import { FAULTS } from "../support/faulty-store.ts";
 import { idempotentRun } from "../support/idempotent-run.ts";
 
-const FULL = process.env.TABMQ_FULL === "1";
-const TIMEOUT = FULL ? 3_600_000 : 300_000;
+const TIMEOUT = ENUMERATION_TIMEOUT;
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -23,26 +23,13 @@ test.each([false, true])("without a fault: each key once, however often it is se
 
 describe.each([false, true])("one fault (orderly: %s)", (orderly) => {
   test.each(FAULTS)("%s", { timeout: TIMEOUT }, async (kind) => {
-    let runs = 0;
-    for (let at = 1; ; at++) {
-      const { violations, operations } = await idempotentRun([{ at, kind }], orderly);
-      expect(violations, `${kind} at operation ${at}`).toEqual([]);
-      runs++;
-      if (operations < at) break;
-    }
-    expect(runs).toBeGreaterThan(20);
+    expect(await everyFault((faults) => idempotentRun(faults, orderly), kind)).toBeGreaterThan(20);
   });
 });
 
 describe("a fault, and another soon after", () => {
   test.each([["crash-done", "crash"], ["done", "full"], ["full", "crash-done"]] as const)("%s, then %s", { timeout: TIMEOUT }, async (first, second) => {
-    const { operations } = await idempotentRun();
-    for (let at = 8; at <= operations; at += FULL ? 1 : 3) {
-      for (let later = 1; later <= 9; later += FULL ? 1 : 4) {
-        const faults = [{ at, kind: first }, { at: at + later, kind: second }];
-        expect((await idempotentRun(faults)).violations, JSON.stringify(faults)).toEqual([]);
-      }
-    }
+    await everyPair(idempotentRun, [first, second], 8, 3);
   });
 });
 

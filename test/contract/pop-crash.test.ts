@@ -2,11 +2,11 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { PopQueue } from "../../src/broker/pop-queue.ts";
 import { DurableState } from "../../src/storage/durable-state.ts";
+import { ENUMERATION_TIMEOUT, everyFault, everyPair, violationsBetween } from "../support/every-fault.ts";
 import { FAULTS } from "../support/faulty-store.ts";
 import { popRun } from "../support/pop-run.ts";
 
-const FULL = process.env.TABMQ_FULL === "1";
-const TIMEOUT = FULL ? 3_600_000 : 300_000;
+const TIMEOUT = ENUMERATION_TIMEOUT;
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -19,32 +19,18 @@ test("without a fault: all ends well, and what is not acknowledged comes again",
 
 describe("one fault", () => {
   test.each(FAULTS)("%s", { timeout: TIMEOUT }, async (kind) => {
-    for (let at = 1; ; at++) {
-      const { violations, operations } = await popRun([{ at, kind }]);
-      expect(violations, `${kind} at operation ${at}`).toEqual([]);
-      if (operations < at) break;
-    }
+    await everyFault(popRun, kind);
   });
 });
 
 describe("a crash, and another soon after", () => {
   test.each([["crash-done", "crash"], ["done", "crash-done"], ["crash", "crash-done"]] as const)("%s, then %s", { timeout: TIMEOUT }, async (first, second) => {
-    const { operations } = await popRun();
-    for (let at = 4; at <= operations; at += FULL ? 1 : 4) {
-      for (let later = 1; later <= 9; later += FULL ? 1 : 4) {
-        const faults = [{ at, kind: first }, { at: at + later, kind: second }];
-        expect((await popRun(faults)).violations, JSON.stringify(faults)).toEqual([]);
-      }
-    }
+    await everyPair(popRun, [first, second], 4, 4);
   });
 });
 
 describe("control: with a protection off, the enumeration is red", () => {
-  async function seen(kind: (typeof FAULTS)[number]): Promise<string[]> {
-    const all: string[] = [];
-    for (let at = 8; at <= 60; at++) all.push(...(await popRun([{ at, kind }])).violations);
-    return all;
-  }
+  const seen = (kind: (typeof FAULTS)[number]): Promise<string[]> => violationsBetween(popRun, kind, 8, 60);
   const { set, save } = DurableState.prototype;
 
   test("claims are not stored", { timeout: TIMEOUT }, async () => {

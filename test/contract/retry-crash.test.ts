@@ -2,13 +2,12 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Mover } from "../../src/broker/mover.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
+import { ENUMERATION_TIMEOUT, everyFault, everyPair, violationsBetween } from "../support/every-fault.ts";
 import { FAULTS } from "../support/faulty-store.ts";
 import { retryRun } from "../support/retry-run.ts";
 
-const FULL = process.env.TABMQ_FULL === "1";
-const TIMEOUT = FULL ? 3_600_000 : 300_000;
+const TIMEOUT = ENUMERATION_TIMEOUT;
 
-let runs = 0;
 afterEach(() => void vi.restoreAllMocks());
 
 test("without a fault: all ends well, and copies are made early in the run", { timeout: TIMEOUT }, async () => {
@@ -20,34 +19,18 @@ test("without a fault: all ends well, and copies are made early in the run", { t
 
 describe("one fault", () => {
   test.each(FAULTS)("%s", { timeout: TIMEOUT }, async (kind) => {
-    for (let at = 1; ; at++) {
-      const { violations, operations } = await retryRun([{ at, kind }]);
-      expect(violations, `${kind} at operation ${at}`).toEqual([]);
-      runs++;
-      if (operations < at) break;
-    }
-    expect(runs).toBeGreaterThan(20);
+    expect(await everyFault(retryRun, kind)).toBeGreaterThan(20);
   });
 });
 
 describe("a fault, and another soon after", () => {
   test.each([["crash-done", "crash"], ["done", "full"], ["full", "crash-done"]] as const)("%s, then %s", { timeout: TIMEOUT }, async (first, second) => {
-    const { operations } = await retryRun();
-    for (let at = 8; at <= operations; at += FULL ? 1 : 3) {
-      for (let later = 1; later <= 9; later += FULL ? 1 : 4) {
-        const faults = [{ at, kind: first }, { at: at + later, kind: second }];
-        expect((await retryRun(faults)).violations, JSON.stringify(faults)).toEqual([]);
-      }
-    }
+    await everyPair(retryRun, [first, second], 8, 3);
   });
 });
 
 describe("control: with a protection off, the enumeration is red", () => {
-  async function seen(kind: (typeof FAULTS)[number]): Promise<string[]> {
-    const all: string[] = [];
-    for (let at = 5; at <= 45; at++) all.push(...(await retryRun([{ at, kind }])).violations);
-    return all;
-  }
+  const seen = (kind: (typeof FAULTS)[number]): Promise<string[]> => violationsBetween(retryRun, kind, 5, 45);
 
   test("a start does not read what records finish", { timeout: TIMEOUT }, async () => {
     const { restore, finish } = Offsets.prototype;

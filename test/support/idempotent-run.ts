@@ -5,9 +5,8 @@
  */
 import type { MessageExt, PushConsumer, TabMQ } from "../../src/index.ts";
 import { asMQError, textOf } from "../../src/model/errors.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { type Fault, FaultPlan, FaultyStore } from "./faulty-store.ts";
-import { VirtualOrigin } from "./virtual-origin.ts";
+import type { Fault } from "./faulty-store.ts";
+import { FaultyOrigin } from "./faulty-origin.ts";
 
 export interface IdempotentRun {
   violations: string[];
@@ -32,12 +31,9 @@ export async function idempotentRun(faults: Fault[] = [], orderly = false): Prom
 }
 
 class Run {
-  readonly origin: VirtualOrigin;
-  readonly #disk = new MemoryDisk();
-  readonly #plan: FaultPlan;
+  readonly origin: FaultyOrigin;
   readonly #orderly: boolean;
   readonly #violations = new Set<string>();
-  readonly #stores: FaultyStore[] = [];
   readonly #acked = new Set<string>();
   readonly #finished = new Set<string>();
   /** Keys that the tab which lives now has finished. */
@@ -50,9 +46,7 @@ class Run {
 
   constructor(faults: Fault[], orderly: boolean) {
     this.#orderly = orderly;
-    this.#plan = new FaultPlan(faults);
-    this.#plan.onCrash = () => this.#killWorker();
-    this.origin = new VirtualOrigin(() => this.#openStore(), { memo: null });
+    this.origin = new FaultyOrigin(faults, () => this.#judgeDisk());
   }
 
   async all(): Promise<IdempotentRun> {
@@ -60,8 +54,8 @@ class Run {
     try {
       await this.#life(true);
       await this.#life(false);
-      operations = this.#plan.operations.length;
-      this.#plan.repair();
+      operations = this.origin.plan.operations.length;
+      this.origin.plan.repair();
       await this.#verify();
     } catch (error) {
       this.#violations.add(`the run broke off: ${textOf(error)}`);
@@ -80,7 +74,7 @@ class Run {
     await this.#send(mq);
     await this.#send(mq, isFirst ? "x-1" : "x-2");
     await time.sleep(isFirst ? 360 : 1500);
-    this.#killAll();
+    this.origin.killAll();
     await time.sleep(100);
   }
 
@@ -99,7 +93,7 @@ class Run {
     this.#judgeDisk();
     await consumer?.shutdown();
     await mq.close();
-    this.#killAll();
+    this.origin.killAll();
   }
 
   async #connect(): Promise<TabMQ> {
@@ -167,39 +161,20 @@ class Run {
 
   /** Keys that are on disk. */
   #stored(): Set<string> {
-    const rows = [...this.#disk.state].filter(([key]) => key.startsWith("finished/"));
+    const rows = [...this.origin.disk.state].filter(([key]) => key.startsWith("finished/"));
     return new Set(rows.flatMap(([, row]) => (row as { keys: string[] } | null)?.keys ?? []));
   }
 
   /** What an offset has passed is finished, or failed and moved elsewhere. */
   #judgeDisk(): void {
     const stored = this.#stored();
-    if (stored.size > 0) this.#firstKey = Math.min(this.#firstKey, this.#plan.operations.length);
-    const offsets = (this.#disk.state.get(`offset/${GROUP}/t`) ?? {}) as Record<number, number>;
+    if (stored.size > 0) this.#firstKey = Math.min(this.#firstKey, this.origin.plan.operations.length);
+    const offsets = (this.origin.disk.state.get(`offset/${GROUP}/t`) ?? {}) as Record<number, number>;
     for (const [queueId, offset] of Object.entries(offsets)) {
       for (let at = 0; at < offset; at++) {
         const key = this.#keyAt.get(`t:${queueId}:${at}`);
         if (key !== undefined && !stored.has(key) && !this.#failed.has(key)) this.#violations.add(`without its key: ${key} at ${queueId}:${at}, and the offset is ${offset}`);
       }
     }
-  }
-
-  #killWorker(): void {
-    this.origin.killWorker();
-    for (const store of this.#stores.splice(0)) store.kill();
-  }
-
-  #killAll(): void {
-    this.#killWorker();
-    this.origin.killAll();
-  }
-
-  #openStore(): FaultyStore {
-    const store = new FaultyStore(new MemoryStore(this.#disk), this.#plan, async () => {
-      this.#judgeDisk();
-      await this.origin.time.sleep(1);
-    });
-    this.#stores.push(store);
-    return store;
   }
 }

@@ -4,9 +4,8 @@
  */
 import { type MessageExt, MQError, type SimpleConsumer, type TabMQ } from "../../src/index.ts";
 import { textOf } from "../../src/model/errors.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { type Fault, FaultPlan, FaultyStore } from "./faulty-store.ts";
-import { VirtualOrigin } from "./virtual-origin.ts";
+import type { Fault } from "./faulty-store.ts";
+import { FaultyOrigin } from "./faulty-origin.ts";
 
 export interface PopRun {
   violations: string[];
@@ -28,11 +27,8 @@ export async function popRun(faults: Fault[] = []): Promise<PopRun> {
 }
 
 class Run {
-  readonly origin: VirtualOrigin;
-  readonly #disk = new MemoryDisk();
-  readonly #plan: FaultPlan;
+  readonly origin: FaultyOrigin;
   readonly #violations: string[] = [];
-  readonly #stores: FaultyStore[] = [];
   readonly #sent = new Set<string>();
   /** When a message is surely nobody's any more, by place: one that is sent again after an unknown outcome may be stored twice. */
   readonly #claimedUntil = new Map<string, number>();
@@ -46,9 +42,7 @@ class Run {
   #isOver = false;
 
   constructor(faults: Fault[]) {
-    this.#plan = new FaultPlan(faults);
-    this.#plan.onCrash = () => this.#killWorker();
-    this.origin = new VirtualOrigin(() => this.#openStore(), { memo: null });
+    this.origin = new FaultyOrigin(faults);
   }
 
   async all(): Promise<PopRun> {
@@ -59,8 +53,8 @@ class Run {
       const work = consumers.map((consumer) => this.#work(consumer));
       await this.#send(tabs[0]!);
       await this.origin.time.sleep(1500);
-      operations = this.#plan.operations.length;
-      this.#plan.repair();
+      operations = this.origin.plan.operations.length;
+      this.origin.plan.repair();
       await this.#verify(tabs[0]!);
       this.#isOver = true;
       await Promise.all(work);
@@ -69,7 +63,6 @@ class Run {
       this.#violations.push(`the run broke off: ${textOf(error)}`);
     }
     this.#isOver = true;
-    this.#killWorker();
     this.origin.killAll();
     return { violations: this.#violations, operations, again: this.#again };
   }
@@ -170,17 +163,6 @@ class Run {
       if (!(error instanceof MQError) || error.code === "INTERNAL_ERROR") this.#violations.push(`a call failed with ${textOf(error)}`);
       return undefined;
     }
-  }
-
-  #killWorker(): void {
-    this.origin.killWorker();
-    for (const store of this.#stores.splice(0)) store.kill();
-  }
-
-  #openStore(): FaultyStore {
-    const store = new FaultyStore(new MemoryStore(this.#disk), this.#plan, () => this.origin.time.sleep(1));
-    this.#stores.push(store);
-    return store;
   }
 }
 

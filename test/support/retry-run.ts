@@ -9,9 +9,9 @@ import { RECORD } from "../../src/model/record.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { concat } from "../../src/platform/bytes.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
-import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
-import { type Fault, FaultPlan, FaultyStore } from "./faulty-store.ts";
-import { VirtualOrigin } from "./virtual-origin.ts";
+import type { MemoryDisk } from "../../src/storage/memory-store.ts";
+import type { Fault } from "./faulty-store.ts";
+import { FaultyOrigin } from "./faulty-origin.ts";
 
 export interface RetryRun {
   violations: string[];
@@ -34,19 +34,14 @@ export async function retryRun(faults: Fault[] = []): Promise<RetryRun> {
 }
 
 class Run {
-  readonly origin: VirtualOrigin;
-  readonly #disk = new MemoryDisk();
-  readonly #plan: FaultPlan;
+  readonly origin: FaultyOrigin;
   readonly #violations: string[] = [];
-  readonly #stores: FaultyStore[] = [];
   readonly #acked = new Set<string>();
   readonly #consumed = new Set<string>();
   #firstCopy = Number.POSITIVE_INFINITY;
 
   constructor(faults: Fault[]) {
-    this.#plan = new FaultPlan(faults);
-    this.#plan.onCrash = () => this.#killWorker();
-    this.origin = new VirtualOrigin(() => this.#openStore(), { memo: null });
+    this.origin = new FaultyOrigin(faults, () => this.#noteFirstCopy());
   }
 
   async all(): Promise<RetryRun> {
@@ -54,8 +49,8 @@ class Run {
     try {
       await this.#life(true);
       await this.#life(false);
-      operations = this.#plan.operations.length;
-      this.#plan.repair();
+      operations = this.origin.plan.operations.length;
+      this.origin.plan.repair();
       await this.#verify();
     } catch (error) {
       this.#violations.push(`the run broke off: ${textOf(error)}`);
@@ -74,7 +69,6 @@ class Run {
       await this.#send(producer, BODIES.slice(5));
       await time.sleep(DELAY + 60);
     } else await time.sleep(1500);
-    this.#killWorker();
     this.origin.killAll();
     await time.sleep(100);
   }
@@ -101,13 +95,12 @@ class Run {
     this.#judgeLog();
     await consumer?.shutdown();
     await mq.close();
-    this.#killWorker();
     this.origin.killAll();
   }
 
   /** No copy twice, none before its time. */
   #judgeLog(): void {
-    const records = recordsOn(this.#disk);
+    const records = recordsOn(this.origin.disk);
     const sent = new Map<string, number>();
     const copies = new Map<string, number>();
     const stored = new Map(records.map(({ message }) => [placeOf(message), message]));
@@ -151,7 +144,7 @@ class Run {
   async #listen(message: MessageExt, context: ConsumeContext): Promise<void> {
     const { topic, queueId } = context.queue;
     const place = placeOf({ ...message, topic, queueId });
-    if (recordsOn(this.#disk).some(({ finishes }) => finishes === place)) this.#violations.push(`doubled: ${place} was delivered although it is finished`);
+    if (recordsOn(this.origin.disk).some(({ finishes }) => finishes === place)) this.#violations.push(`doubled: ${place} was delivered although it is finished`);
     const [kind, how] = message.text().split(" ");
     await this.origin.time.sleep(kind === "slow" ? 400 : 2);
     if (kind === "dead" && how === "now") context.delayLevelWhenNextConsume = -1;
@@ -174,18 +167,8 @@ class Run {
     }
   }
 
-  #killWorker(): void {
-    this.origin.killWorker();
-    for (const store of this.#stores.splice(0)) store.kill();
-  }
-
-  #openStore(): FaultyStore {
-    const store = new FaultyStore(new MemoryStore(this.#disk), this.#plan, async () => {
-      if (this.#firstCopy === Number.POSITIVE_INFINITY && recordsOn(this.#disk).some(({ finishes }) => finishes !== null)) this.#firstCopy = this.#plan.operations.length;
-      await this.origin.time.sleep(1);
-    });
-    this.#stores.push(store);
-    return store;
+  #noteFirstCopy(): void {
+    if (this.#firstCopy === Number.POSITIVE_INFINITY && recordsOn(this.origin.disk).some(({ finishes }) => finishes !== null)) this.#firstCopy = this.origin.plan.operations.length;
   }
 }
 

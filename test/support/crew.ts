@@ -85,10 +85,12 @@ export class Crew {
       ({ box }, given) => {
         const answered = given.answer === undefined ? new Promise(() => {}) : fetch("/hold", { method: "POST", body: "{}" });
         const left = new Map<string, number>();
-        box.hold = async (group: string): Promise<unknown> => {
+        const held: string[] = (box.held = []);
+        box.hold = async (group: string, msgId: string): Promise<unknown> => {
           const more = left.get(group) ?? given.count;
           if (more <= 0) return undefined;
           left.set(group, more - 1);
+          held.push(`${group} ${msgId}`);
           await answered;
           // What comes after is no affair of this one.
           left.set(group, 0);
@@ -97,11 +99,13 @@ export class Crew {
       },
       { count, answer },
     );
-    await until(() => GROUPS.every((group) => this.handOf(seat, group).length > 0));
+    await until(async () => (await this.held(seat)).every((touches) => touches.length > 0));
   }
 
-  handOf(seat: number, group: string): Touch[] {
-    return this.#chronicle.inHand(this.lives[seat]!, group);
+  /** By group, what a tab's listeners do not come back with; not what they are just finishing. */
+  async held(seat: number): Promise<Touch[][]> {
+    const held = new Set(await this.seats[seat]!.run(({ box }) => box.held as string[]));
+    return GROUPS.map((group) => this.#chronicle.touches.filter((touch) => touch.life === this.lives[seat] && touch.group === group && touch.attempt === 1 && held.has(`${group} ${touch.msgId}`)));
   }
 
   /** The tab ends, or is frozen, with messages of both groups in hand. */
@@ -193,7 +197,7 @@ function consume(tab: Tab, life: string, topic: string, options: Partial<PushCon
             await fetch("/touch", { method: "POST", body: JSON.stringify(touch) }).catch(() => new Promise(() => {}));
           };
           await tell(false);
-          const answer = await (box.hold as ((group: string) => Promise<ConsumeResult>) | undefined)?.(group);
+          const answer = await (box.hold as ((group: string, msgId: string) => Promise<ConsumeResult>) | undefined)?.(group, msgId);
           if (answer !== "RECONSUME_LATER") await tell(true);
           return answer;
         };

@@ -73,7 +73,7 @@ async function newcomer(crew: Crew): Promise<void> {
   await crew.hold(0, { answer: "CONSUME_SUCCESS" });
   // In each of its queues, so also in the one that it will have to give.
   const queues = Math.floor(QUEUES / crew.seats.length);
-  await until(() => GROUPS.every((group) => new Set(crew.handOf(0, group).map(({ queueId }) => queueId)).size >= queues));
+  await until(async () => (await crew.held(0)).every((touches) => new Set(touches.map(({ queueId }) => queueId)).size >= queues));
   const since = chronicle.touches.length;
   await crew.hire(crew.seats.length);
   const life = crew.lives.at(-1)!;
@@ -150,7 +150,8 @@ describe("consumers under load", () => {
     });
     await Promise.all([crew.hold(0, { count: 1 }), crew.hold(1, { count: 1 })]);
     const since = chronicle.touches.length;
-    const [stuck, control] = [0, 1].map((seat) => GROUPS.map((group) => crew.handOf(seat, group)[0]!)) as [Touch[], Touch[]];
+    const [stuck, control] = [(await crew.held(0)).flat(), (await crew.held(1)).flat()];
+    expect([stuck.length, control.length]).toEqual([GROUPS.length, GROUPS.length]);
     const again = ({ group, msgId }: Touch): Touch[] => chronicle.touches.filter((touch) => touch.group === group && touch.msgId === msgId && touch.attempt === 2);
     await until(() => stuck.every((touch) => again(touch).some(({ isOver }) => isOver)));
     expect(new Set(await crew.errors(0))).toEqual(new Set(["clustering DEADLINE_EXCEEDED", "orderly DEADLINE_EXCEEDED"]));

@@ -170,6 +170,12 @@ describe("storedOffsets, after damage", () => {
   test("good: back to before what cannot be read", () => {
     expect(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(1)))).toEqual([]);
   });
+  test("good: a start after it leaves offsets out; bad: without a start, or without damage", () => {
+    const goesOn: Entry = { type: "epoch", epoch: 2 };
+    expect(checkers.storedOffsets(history(stored(0), stored(1), damaged("t:0:1"), goesOn, offset(4)))).toEqual([]);
+    expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), damaged("t:0:1"), offset(4))))).toEqual(["offset beyond the end"]);
+    expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), goesOn, offset(4))))).toEqual(["offset beyond the end"]);
+  });
   test("bad: back to before what can be read", () => {
     expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(0))))).toEqual(["offset went back"]);
   });
@@ -275,6 +281,15 @@ describe("retries", () => {
     expect(kinds(retries(history(stored(0), waits, delivered("c", 0))))).toEqual(["delivered although finished"]);
   });
 
+  test("a copy that the browser takes away finishes nothing any more; what it has left does", () => {
+    const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {} });
+    const copy = (position: number): Entry => ({ ...waits, position, end: position + 100 }) as Entry;
+    expect(retries(history(stored(0), copy(100), cut(100), { type: "loss noted" }, copy(500)))).toEqual([]);
+    expect(retries(history(stored(0), copy(100), cut(100), { type: "loss noted" }, delivered("c", 0)))).toEqual([]);
+    expect(kinds(retries(history(stored(0), copy(100), cut(200), { type: "loss noted" }, copy(500))))).toEqual(["moved twice"]);
+    expect(kinds(retries(history(stored(0), copy(100), cut(200), { type: "loss noted" }, delivered("c", 0))))).toEqual(["delivered although finished"]);
+  });
+
   test("a fault excuses who held the queue all along, and not who got it from the next host", () => {
     const killed: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }];
     expect(retries(history(stored(0), waits, ...killed, delivered("c", 0)))).toEqual([]);
@@ -299,6 +314,13 @@ describe("orderOfQueues", () => {
     expect(check({ type: "removed", epoch: 1, position: 100, begins: [] }, delivered("c1", 1))).toEqual([]);
     expect(orderOfQueues(history(stored(0), stored(1), delivered("c1", 1)), { groups })).toEqual([]);
     expect(check(delivered("c1", 1), lostTail)).toEqual([]);
+  });
+  test("good: what the browser has lost, or cannot read, holds nobody; bad: what is left does", () => {
+    const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {} });
+    expect(check(cut(0), stored(7, { position: 900 }), delivered("c1", 7))).toEqual([]);
+    expect(check({ type: "damaged", places: ["t:0:0"] }, delivered("c1", 1))).toEqual([]);
+    expect(check(cut(100), stored(7, { position: 900 }), delivered("c1", 7))).toEqual(["out of order"]);
+    expect(check({ type: "damaged", places: ["t:0:0"] }, delivered("c1", 2))).toEqual(["out of order"]);
   });
   test("bad: the one before was never given, has failed, is in hand, or another group's copy stands for it", () => {
     const first = delivered("c1", 0);

@@ -258,6 +258,8 @@ export function storedOffsets(history: History): Verdict[] {
       unknown = Infinity;
       isDamaged = true;
     }
+    // A start that cannot read all leaves offsets out, so that none is used twice.
+    if (entry.type === "epoch" && isDamaged) ends.clear();
     if (entry.type === "stored") ends.set(`${entry.record.topic}:${entry.record.queueId}`, entry.record.queueOffset + 1);
     if (entry.type !== "offset stored" || entry.group === SEEKERS) continue;
     const queue = `${entry.topic}:${entry.queueId}`;

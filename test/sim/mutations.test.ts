@@ -34,7 +34,7 @@ const storm = (changes: Partial<Plan>) => (plan: Plan): Plan => ({
   pace: "hectic", duration: 8_000, gap: 150, tabs: 4, builds: 1,
   topics: [{ topic: "t1", queues: 4 }],
   groups: [{ group: "all", kind: "push", subscriptions: { t1: "*" } }],
-  commitFails: 0, commitMisreported: 0, readFails: 0, listenerFails: 0,
+  commitFails: 0, commitMisreported: 0, readFails: 0, listenerFails: 0, maxReconsumeTimes: 3,
   work: 100, diskLatency: 10, messageLatency: 1, weight: 50, seekers: false, disturbances: {},
   ...changes,
 });

@@ -7,7 +7,6 @@ import { entriesOf, type FaultKind, type GroupPlace, type History, type Of, plac
 
 /** Short enough that a healed world comes to rest soon. */
 export const DELAY_LEVELS = "1s 2s 3s 5s 10s 20s 30s 1m";
-export const MAX_RECONSUME_TIMES = 3;
 
 const DELAYS = parseDelayLevels(DELAY_LEVELS);
 

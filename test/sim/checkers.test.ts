@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
 import { givenAgain } from "./idempotence-checker.ts";
@@ -10,6 +11,7 @@ import { losses } from "./losses.ts";
 import { orderOfQueues } from "./order-checker.ts";
 import { refusals } from "./refusals.ts";
 import { retries } from "./retry-checkers.ts";
+import { soundness } from "./soundness.ts";
 import { starved } from "./starved.ts";
 import { surrenders } from "./surrenders.ts";
 
@@ -494,5 +496,18 @@ describe("latecomers", () => {
   test("bad: late, or never, and nothing was wrong", () => {
     expect(kinds(latecomers(world(late), calm))).toEqual(["late"]);
     expect(kinds(latecomers(world(late).slice(0, 2), calm))).toEqual(["late"]);
+  });
+});
+
+describe("soundness", () => {
+  const broken = new MemoryDisk();
+  broken.index.set("0/0", new Uint8Array(64));
+  test("good: a store that agrees with itself; one of which the browser took or damaged something", () => {
+    expect(soundness(history(stored(0)), new MemoryDisk())).toEqual([]);
+    expect(soundness(history({ type: "damaged", places: [] }), broken)).toEqual([]);
+    expect(soundness(history({ type: "tail lost", position: 0, offsets: {} }), broken)).toEqual([]);
+  });
+  test("bad: a row of the index that nobody can have written", () => {
+    expect(soundness(history(stored(0)), broken)).toEqual([{ kind: "unsound store", text: "INDEX_DAMAGED index 0/0" }]);
   });
 });

@@ -21,7 +21,7 @@ export type VerdictKind =
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back" | "delivered although gone"
   | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
-  | "rejected and stored" | "msgId used twice" | "offset left out" | "late"
+  | "rejected and stored" | "msgId used twice" | "offset left out" | "late" | "unsound store"
   | "given up without a failure" | "given up although consumed" | "given up too early" | "given up too late"
   | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 

@@ -1,12 +1,19 @@
 import { describe, expect, test } from "vitest";
+import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import type { Stored } from "../support/history.ts";
 import * as checkers from "./checkers.ts";
 import { givenAgain } from "./idempotence-checker.ts";
 import type { At, Entry } from "./history.ts";
-import { orderOfQueues } from "./order-checker.ts";
-import { retries } from "./retry-checkers.ts";
+import { holes } from "./holes.ts";
+import { identities } from "./identities.ts";
+import { latecomers, PROMPT } from "./latecomers.ts";
 import { losses } from "./losses.ts";
+import { orderOfQueues } from "./order-checker.ts";
+import { refusals } from "./refusals.ts";
+import { retries } from "./retry-checkers.ts";
+import { soundness } from "./soundness.ts";
 import { starved } from "./starved.ts";
+import { surrenders } from "./surrenders.ts";
 
 /** A history made by hand: one entry a second. */
 function history(...entries: Entry[]): At[] {
@@ -170,6 +177,12 @@ describe("storedOffsets, after damage", () => {
   test("good: back to before what cannot be read", () => {
     expect(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(1)))).toEqual([]);
   });
+  test("good: a start after it leaves offsets out; bad: without a start, or without damage", () => {
+    const goesOn: Entry = { type: "epoch", epoch: 2 };
+    expect(checkers.storedOffsets(history(stored(0), stored(1), damaged("t:0:1"), goesOn, offset(4)))).toEqual([]);
+    expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), damaged("t:0:1"), offset(4))))).toEqual(["offset beyond the end"]);
+    expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), goesOn, offset(4))))).toEqual(["offset beyond the end"]);
+  });
   test("bad: back to before what can be read", () => {
     expect(kinds(checkers.storedOffsets(history(stored(0), stored(1), offset(2), damaged("t:0:1"), offset(0))))).toEqual(["offset went back"]);
   });
@@ -275,6 +288,15 @@ describe("retries", () => {
     expect(kinds(retries(history(stored(0), waits, delivered("c", 0))))).toEqual(["delivered although finished"]);
   });
 
+  test("a copy that the browser takes away finishes nothing any more; what it has left does", () => {
+    const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {}, begin: 0, begins: [] });
+    const copy = (position: number): Entry => ({ ...waits, position, end: position + 100 }) as Entry;
+    expect(retries(history(stored(0), copy(100), cut(100), { type: "loss noted" }, copy(500)))).toEqual([]);
+    expect(retries(history(stored(0), copy(100), cut(100), { type: "loss noted" }, delivered("c", 0)))).toEqual([]);
+    expect(kinds(retries(history(stored(0), copy(100), cut(200), { type: "loss noted" }, copy(500))))).toEqual(["moved twice"]);
+    expect(kinds(retries(history(stored(0), copy(100), cut(200), { type: "loss noted" }, delivered("c", 0))))).toEqual(["delivered although finished"]);
+  });
+
   test("a fault excuses who held the queue all along, and not who got it from the next host", () => {
     const killed: Entry[] = [fault("host killed", "w"), { type: "epoch", epoch: 2 }];
     expect(retries(history(stored(0), waits, ...killed, delivered("c", 0)))).toEqual([]);
@@ -283,8 +305,10 @@ describe("retries", () => {
     expect(kinds(retries(history(stored(0), waits, ...killed, got, delivered("c", 0))))).toEqual(["delivered although finished"]);
   });
 
-  test("what has become a dead letter is over", () => {
-    expect(checkers.undelivered(history(stored(0), record(at("%DLQ%g", 0, 0), 0, "g t:0:0"), rest([])), { groups })).toEqual([]);
+  test("what has become a dead letter is over; whether it had to is another question", () => {
+    const dead = history(stored(0), record(at("%DLQ%g", 0, 0), 0, "g t:0:0"), rest([]));
+    expect(checkers.undelivered(dead, { groups })).toEqual([]);
+    expect(kinds(surrenders(dead, { groups, maxReconsumeTimes: 3 }))).toEqual(["given up without a failure"]);
   });
 });
 
@@ -299,6 +323,13 @@ describe("orderOfQueues", () => {
     expect(check({ type: "removed", epoch: 1, position: 100, begins: [] }, delivered("c1", 1))).toEqual([]);
     expect(orderOfQueues(history(stored(0), stored(1), delivered("c1", 1)), { groups })).toEqual([]);
     expect(check(delivered("c1", 1), lostTail)).toEqual([]);
+  });
+  test("good: what the browser has lost, or cannot read, holds nobody; bad: what is left does", () => {
+    const cut = (position: number): Entry => ({ type: "tail lost", position, offsets: {}, begin: 0, begins: [] });
+    expect(check(cut(0), stored(7, { position: 900 }), delivered("c1", 7))).toEqual([]);
+    expect(check({ type: "damaged", places: ["t:0:0"] }, delivered("c1", 1))).toEqual([]);
+    expect(check(cut(100), stored(7, { position: 900 }), delivered("c1", 7))).toEqual(["out of order"]);
+    expect(check({ type: "damaged", places: ["t:0:0"] }, delivered("c1", 2))).toEqual(["out of order"]);
   });
   test("bad: the one before was never given, has failed, is in hand, or another group's copy stands for it", () => {
     const first = delivered("c1", 0);
@@ -362,5 +393,121 @@ describe("removals", () => {
     expect(check(stored(0), stored(1), stored(2), cut(200, 2), cut(100, 1))).toEqual(["begin went back", "begin went back"]);
     expect(check(stored(0), stored(1), stored(2), cut(200, 2), lost(100), cut(0, 0))).toEqual(["begin went back", "begin went back"]);
     expect(check(stored(0), stored(1), stored(2), cut(100, 2))).toEqual(["removed too much"]);
+  });
+});
+
+describe("refusals", () => {
+  const settled = (outcome?: string, call = 1): Entry => ({ type: "settled", call, frozen: 0, ...(outcome !== undefined && { outcome }) });
+  const again = { ...sent("a m0", true), call: 2 } as Entry;
+  test("good: rejected and nowhere; unknown, and there; rejected only when it was sent again; an end that nobody heard", () => {
+    expect(refusals(history(sent("a m1"), stored(0), settled("rejected")))).toEqual([]);
+    expect(refusals(history(sent("a m0"), stored(0), settled("unknown")))).toEqual([]);
+    expect(refusals(history(sent("a m0"), stored(0), settled("unknown"), again, settled("rejected", 2)))).toEqual([]);
+    expect(refusals(history(sent("a m0"), stored(0)))).toEqual([]);
+  });
+  test("bad: stored before its rejection, or after", () => {
+    expect(kinds(refusals(history(sent("a m0"), stored(0), settled("rejected"))))).toEqual(["rejected and stored"]);
+    expect(kinds(refusals(history(sent("a m0"), settled("rejected"), stored(0))))).toEqual(["rejected and stored"]);
+  });
+});
+
+describe("identities", () => {
+  test("good: the same message twice", () => {
+    expect(identities(history(stored(0), stored(1, { record: { ...message(0), queueOffset: 1 } }), stored(2)))).toEqual([]);
+  });
+  test("bad: two messages under one name", () => {
+    expect(kinds(identities(history(stored(0), stored(1, { record: { ...message(1), msgId: message(0).msgId } }))))).toEqual(["msgId used twice"]);
+  });
+});
+
+describe("holes", () => {
+  const cut: Entry = { type: "tail lost", position: 0, offsets: {}, begin: 0, begins: [] };
+  const goesOn: Entry = { type: "epoch", epoch: 2 };
+  test("good: one after the other; left out after a loss, by a start that finds damage, or because the store was full", () => {
+    expect(holes(history(stored(0), fault("quota used up", "w"), stored(2)))).toEqual([]);
+    expect(holes(history(stored(0), stored(1), goesOn, stored(2)))).toEqual([]);
+    expect(holes(history(stored(0), cut, stored(5), stored(6)))).toEqual([]);
+    expect(holes(history(stored(0), { type: "damaged", places: ["t:0:0"] }, goesOn, stored(5)))).toEqual([]);
+  });
+  test("bad: left out; where a queue begins, after a death, and again after a loss", () => {
+    expect(kinds(holes(history(stored(0), stored(5))))).toEqual(["offset left out"]);
+    expect(kinds(holes(history(stored(1))))).toEqual(["offset left out"]);
+    expect(kinds(holes(history(stored(0), fault("quota used up", "w"), stored(1), stored(3))))).toEqual(["offset left out"]);
+    expect(kinds(holes(history(stored(0), goesOn, stored(2))))).toEqual(["offset left out"]);
+    expect(kinds(holes(history(stored(0), cut, stored(5), stored(7))))).toEqual(["offset left out"]);
+    expect(kinds(holes(history(stored(0), { type: "damaged", places: [] }, stored(2))))).toEqual(["offset left out"]);
+  });
+});
+
+describe("surrenders", () => {
+  const place = (topic: string, queueOffset = 0): Stored => ({ ...message(queueOffset), topic });
+  const moved = (topic: string, finishes: string, queueOffset = 0): Entry => stored(9, { record: place(topic, queueOffset), finishes });
+  const check = (maxReconsumeTimes: number, ...entries: Entry[]): string[] => kinds(surrenders(history(...entries), { groups, maxReconsumeTimes }));
+  const orderly = (maxReconsumeTimes: number, ...entries: Entry[]): string[] => kinds(surrenders(history(...entries), { groups: [{ ...groups[0]!, orderly: true }], maxReconsumeTimes }));
+  const tried = (isOk: boolean, of = message(0)): Entry[] => {
+    const one = delivered("c", 0, { message: of });
+    return [one, consumed(one, isOk)];
+  };
+  const SCHEDULE = "SCHEDULE_TOPIC_XXXX";
+  /** It fails, waits, and stands in the retry topic. */
+  const once = [...tried(false), moved(SCHEDULE, "g t:0:0"), moved("%RETRY%g", `CID_RMQ_SYS_SCHEDULE ${SCHEDULE}:0:0`)];
+  const again = tried(false, place("%RETRY%g"));
+
+  test("good: a copy after a failure, a dead letter after as many as it takes; in place, for an orderly group", () => {
+    expect(check(1, ...once, ...again, moved("%DLQ%g", "g %RETRY%g:0:0"))).toEqual([]);
+    expect(check(0, ...tried(false), moved("%DLQ%g", "g t:0:0"))).toEqual([]);
+    expect(orderly(1, ...tried(false), ...tried(false), moved("%DLQ%g", "g t:0:0"))).toEqual([]);
+    expect(check(3, ...tried(true), ...tried(false), moved(SCHEDULE, "g t:0:0"))).toEqual([]);
+    expect(check(3, ...tried(false), fault("tab frozen", "tab of c"), ...tried(true), moved(SCHEDULE, "g t:0:0"))).toEqual([]);
+  });
+  test("bad: never given and a dead letter at once; given up by a group that has another's failure", () => {
+    expect(check(0, stored(0), moved("%DLQ%g", "g t:0:0"))).toEqual(["given up without a failure"]);
+    expect(check(3, delivered("c", 0), moved(SCHEDULE, "g t:0:0"))).toEqual(["given up without a failure"]);
+    expect(check(0, ...tried(false), moved("%DLQ%h", "h t:0:0"))).toEqual(["given up without a failure"]);
+  });
+  test("bad: consumed, and then a dead letter or tried again; a fault does not excuse what never failed", () => {
+    expect(check(0, ...tried(true), moved("%DLQ%g", "g t:0:0"))).toEqual(["given up without a failure"]);
+    expect(check(3, fault("host killed", "w"), ...tried(true), moved(SCHEDULE, "g t:0:0"))).toEqual(["given up without a failure"]);
+    expect(check(0, ...tried(false), ...tried(true), moved("%DLQ%g", "g t:0:0"))).toEqual(["given up although consumed"]);
+  });
+  test("bad: a dead letter too early, another try too late", () => {
+    expect(check(1, ...tried(false), moved("%DLQ%g", "g t:0:0"))).toEqual(["given up too early"]);
+    expect(check(2, ...once, ...again, moved("%DLQ%g", "g %RETRY%g:0:0"))).toEqual(["given up too early"]);
+    expect(orderly(1, ...tried(false), moved("%DLQ%g", "g t:0:0"))).toEqual(["given up too early"]);
+    expect(check(1, ...once, ...again, moved(SCHEDULE, "g %RETRY%g:0:0", 1))).toEqual(["given up too late"]);
+  });
+});
+
+describe("latecomers", () => {
+  const calm = { groups, duration: 1e9, work: 0, listenerFails: 0, builds: 1 };
+  const [begin, soon, late] = [20_000, 20_000 + PROMPT, 20_001 + PROMPT];
+  const world = (given: number, ...more: At[]): At[] => [{ at: 0, ...joined("c") }, { at: begin, ...stored(0) }, { at: given, ...delivered("c", 0) }, ...more];
+  test("good: soon; late while the world is disturbed, over, or slow; nobody had been there, or stayed", () => {
+    expect(latecomers(world(soon), calm)).toEqual([]);
+    expect(latecomers(world(late, { at: begin + 1, ...fault("tab hidden", "tab9") }), calm)).toEqual([]);
+    expect(latecomers(world(late), { ...calm, duration: begin })).toEqual([]);
+    expect(latecomers(world(late), { ...calm, work: 100 })).toEqual([]);
+    expect(latecomers(world(late), { ...calm, builds: 2 })).toEqual([]);
+    expect(latecomers(world(late).slice(1), calm)).toEqual([]);
+    expect(latecomers(world(late, { at: late, type: "left", consumer: "c" }), calm)).toEqual([]);
+    const holds = { ...calm, listenerFails: 0.1, groups: [{ ...groups[0]!, orderly: true }] };
+    expect(latecomers(world(late), holds)).toEqual([]);
+  });
+  test("bad: late, or never, and nothing was wrong", () => {
+    expect(kinds(latecomers(world(late), calm))).toEqual(["late"]);
+    expect(kinds(latecomers(world(late).slice(0, 2), calm))).toEqual(["late"]);
+  });
+});
+
+describe("soundness", () => {
+  const broken = new MemoryDisk();
+  broken.index.set("0/0", new Uint8Array(64));
+  test("good: a store that agrees with itself; one of which the browser took or damaged something", () => {
+    expect(soundness(history(stored(0)), new MemoryDisk())).toEqual([]);
+    expect(soundness(history({ type: "damaged", places: [] }), broken)).toEqual([]);
+    expect(soundness(history({ type: "tail lost", position: 0, offsets: {} }), broken)).toEqual([]);
+  });
+  test("bad: a row of the index that nobody can have written", () => {
+    expect(soundness(history(stored(0)), broken)).toEqual([{ kind: "unsound store", text: "INDEX_DAMAGED index 0/0" }]);
   });
 });

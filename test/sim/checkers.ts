@@ -2,13 +2,18 @@ import { disordered, lost, type Stored } from "../support/history.ts";
 import { Consumers } from "./consumers.ts";
 import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
 import { Disturbances } from "./disturbances.ts";
+import { holes } from "./holes.ts";
+import { identities } from "./identities.ts";
+import { latecomers } from "./latecomers.ts";
 import { orderOfQueues } from "./order-checker.ts";
+import { refusals } from "./refusals.ts";
 import { copiesByPlace, placeAfter, retries } from "./retry-checkers.ts";
 import { entriesOf, type FaultKind, type History, type Of, placeOf, type QueueName } from "./history.ts";
 import { beginAfter, losses, takenFrom } from "./losses.ts";
 import type { Plan } from "./plan.ts";
 import { givenAgain } from "./idempotence-checker.ts";
 import { starved } from "./starved.ts";
+import { surrenders } from "./surrenders.ts";
 
 /** What breaks a promise. */
 export type VerdictKind =
@@ -16,6 +21,8 @@ export type VerdictKind =
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back" | "delivered although gone"
   | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
+  | "rejected and stored" | "msgId used twice" | "offset left out" | "late" | "unsound store"
+  | "given up without a failure" | "given up although consumed" | "given up too early" | "given up too late"
   | "unreported loss" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -24,7 +31,7 @@ export interface Verdict {
 }
 
 /** All checks over one history. Each is a pure function of its own; an empty list is good. */
-export function judge(history: History, plan: Pick<Plan, "groups" | "duration" | "work">): Verdict[] {
+export function judge(history: History, plan: Pick<Plan, "groups" | "duration" | "work" | "listenerFails" | "maxReconsumeTimes" | "builds">): Verdict[] {
   return [
     ...acknowledgements(history),
     ...storage(history),
@@ -45,6 +52,11 @@ export function judge(history: History, plan: Pick<Plan, "groups" | "duration" |
     ...starved(history, plan),
     ...orderOfQueues(history, plan),
     ...givenAgain(history, plan),
+    ...refusals(history),
+    ...identities(history),
+    ...holes(history),
+    ...surrenders(history, plan),
+    ...latecomers(history, plan),
   ];
 }
 
@@ -258,6 +270,8 @@ export function storedOffsets(history: History): Verdict[] {
       unknown = Infinity;
       isDamaged = true;
     }
+    // A start that cannot read all leaves offsets out, so that none is used twice.
+    if (entry.type === "epoch" && isDamaged) ends.clear();
     if (entry.type === "stored") ends.set(`${entry.record.topic}:${entry.record.queueId}`, entry.record.queueOffset + 1);
     if (entry.type !== "offset stored" || entry.group === SEEKERS) continue;
     const queue = `${entry.topic}:${entry.queueId}`;

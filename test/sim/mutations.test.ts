@@ -21,39 +21,10 @@ import { SimStore } from "./sim-store.ts";
 import { withMutant } from "./mutant.ts";
 import type { Plan } from "./plan.ts";
 import { describe } from "./report.ts";
-import { simulate, type SimulationOptions } from "./simulate.ts";
+import { simulate } from "./simulate.ts";
 import { worldWithTabs } from "./stage.ts";
+import { expectGreen, firstRed, storm } from "./storm.ts";
 import type { Controls } from "./world.ts";
-
-/** How many seeds a fault may hide from. */
-const SEEDS = 40;
-
-/** Short and busy, and disturbed in one way only. */
-const storm = (changes: Partial<Plan>) => (plan: Plan): Plan => ({
-  ...plan,
-  pace: "hectic", duration: 8_000, gap: 150, tabs: 4, builds: 1,
-  topics: [{ topic: "t1", queues: 4 }],
-  groups: [{ group: "all", kind: "push", subscriptions: { t1: "*" } }],
-  commitFails: 0, commitMisreported: 0, readFails: 0, listenerFails: 0,
-  work: 100, diskLatency: 10, messageLatency: 1, weight: 50, seekers: false, disturbances: {},
-  ...changes,
-});
-
-/** Tries seeds until one is red with the verdict, a `likely` one first, which saves time; returns that seed. */
-async function firstRed(expected: VerdictKind | readonly VerdictKind[], options: SimulationOptions, likely = 1, live = simulate): Promise<number> {
-  const seen = new Set<VerdictKind>();
-  for (const seed of new Set([likely, ...Array.from({ length: SEEDS }, (_, at) => at + 1)])) {
-    const { verdicts } = await live(seed, options);
-    for (const { kind } of verdicts) seen.add(kind);
-    if ([expected].flat().every((wanted) => verdicts.some(({ kind }) => kind === wanted))) return seed;
-  }
-  throw new Error(`no seed up to ${SEEDS} shows "${[expected].flat().join(", ")}"; seen: ${[...seen].join(", ") || "nothing"}`);
-}
-
-async function expectGreen(seed: number, options: SimulationOptions): Promise<void> {
-  const run = await simulate(seed, options);
-  expect(run.verdicts, describe(run)).toEqual([]);
-}
 
 /** Takes rows whose checksum is wrong for good. */
 class CredulousIndexer extends TsIndexer {

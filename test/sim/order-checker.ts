@@ -1,5 +1,5 @@
 import type { Verdict } from "./checkers.ts";
-import { entriesOf, type History, type Of, placeOf } from "./history.ts";
+import { type History, type Of, placeOf } from "./history.ts";
 import type { Plan } from "./plan.ts";
 
 /**
@@ -7,9 +7,6 @@ import type { Plan } from "./plan.ts";
  * elsewhere. Whatever happens meanwhile: whoever is disturbed may begin again, and may not go on.
  */
 export function orderOfQueues(history: History, { groups }: Pick<Plan, "groups">): Verdict[] {
-  // What the browser has lost or cannot read, nobody can be given.
-  if (entriesOf(history, "tail lost").length + entriesOf(history, "damaged").length > 0) return [];
-  if (entriesOf(history, "fault").some(({ kind }) => kind === "row damaged")) return [];
   return groups.filter(({ orderly }) => orderly).flatMap((plan) => orderOfGroup(history, plan));
 }
 
@@ -31,11 +28,16 @@ function orderOfGroup(history: History, { group, subscriptions }: Plan["groups"]
       const [topic, queueId, queueOffset] = place.split(":");
       if (finisher === group) waiting.get(`${topic}:${queueId}`)?.delete(Number(queueOffset));
     }
-    if (entry.type === "removed") {
-      for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position < entry.position) offsets.delete(offset);
+    // What is gone, what the browser has lost and what cannot be read, nobody can be given.
+    if (entry.type === "removed" || entry.type === "tail lost") {
+      const isGone = (position: number): boolean => (entry.type === "removed" ? position < entry.position : position >= entry.position);
+      for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (isGone(position)) offsets.delete(offset);
     }
-    if (entry.type === "tail lost") {
-      for (const offsets of waiting.values()) for (const [offset, position] of offsets) if (position >= entry.position) offsets.delete(offset);
+    if (entry.type === "damaged") {
+      for (const place of entry.places) {
+        const [topic, queueId, offset] = place.split(":");
+        waiting.get(`${topic}:${queueId}`)?.delete(Number(offset));
+      }
     }
     if (entry.type === "delivered" && entry.group === group) {
       const { message, batch, consumer, at } = entry;

@@ -44,6 +44,8 @@ export interface Plan {
   commitMisreported: number;
   readFails: number;
   listenerFails: number;
+  /** How often a message is tried again before it is a dead letter. */
+  maxReconsumeTimes: number;
   /** How long a listener takes on average, ms; 0 = it is done at once. */
   work: number;
   diskLatency: number;
@@ -97,6 +99,7 @@ export function planOf(random: Prng): Plan {
     commitMisreported: rarely(0.02),
     readFails: rarely(0.02),
     listenerFails: random.chance(0.4) ? random.between(0, 0.2) : 0,
+    maxReconsumeTimes: 3,
     work: random.pick([0, 0, 5, 100, 1500]),
     diskLatency: random.pick([1, 3, 10, 60]),
     messageLatency: random.pick([0.2, 1, 5, 20]),
@@ -108,13 +111,18 @@ export function planOf(random: Prng): Plan {
   // Drawn last: what was drawn before stays as it was.
   const orderly = plan.groups.map((group) => (group.kind === "push" && random.chance(0.3) ? { ...group, orderly: true } : group));
   const idempotent = random.fork("idempotent");
-  return { ...plan, groups: orderly.map((group) => (group.kind === "push" && !group.orderly && idempotent.chance(0.3) ? { ...group, idempotent: true } : group)) };
+  return { ...plan, ...failures(random.fork("failures")), groups: orderly.map((group) => (group.kind === "push" && !group.orderly && idempotent.chance(0.3) ? { ...group, idempotent: true } : group)) };
 }
 
 /** In some worlds the log is cut: what is sent there is heavy, for nothing less than a mebibyte goes; and not without measure, for it is carried about. */
 function cuts(random: Prng, pace: Plan["pace"], disturbances: Plan["disturbances"]): Partial<Plan> {
   if (pace === "idle" || "pile up" in disturbances || !random.chance(0.12)) return {};
   return { maxStoreBytes: MIN_STORE_BYTES, fileReservedTime: random.pick([0, 0, 20_000]), weight: pace === "quiet" ? 1_000_000 : 400_000 };
+}
+
+/** In one world of six listeners fail so often that dead letters are no rarity. */
+function failures(random: Prng): Partial<Plan> {
+  return random.chance(0.16) ? { listenerFails: random.between(0.3, 0.8), maxReconsumeTimes: random.pick([0, 1, 2, 3]) } : {};
 }
 
 /** Each in one world of six, or else in a world of its own, where nothing else covers up what it shows. */

@@ -7,7 +7,6 @@ import { entriesOf, type FaultKind, type GroupPlace, type History, type Of, plac
 
 /** Short enough that a healed world comes to rest soon. */
 export const DELAY_LEVELS = "1s 2s 3s 5s 10s 20s 30s 1m";
-export const MAX_RECONSUME_TIMES = 3;
 
 const DELAYS = parseDelayLevels(DELAY_LEVELS);
 
@@ -35,24 +34,24 @@ export const UNHEARD: FaultKind[] = [
 /** A message is moved once; it is not given to its group again from where it was; and what waits is not delivered before its time. */
 export function retries(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  // A copy that was lost leaves its message to be moved again.
-  if (entriesOf(history, "tail lost").length > 0) return verdicts;
   const faults = new Disturbances(history);
   const stored = new Map<string, Of<"stored">>();
-  /** What is finished, and since when. */
-  const finished = new Map<GroupPlace, number>();
+  /** What is finished, since when, and by which record. */
+  const finished = new Map<GroupPlace, { at: number; position: number }>();
   /** The last host to begin, and what each consumer holds since when. */
   let host = 0;
   const held = new Map<string, number>();
   for (const entry of history) {
     if (entry.type === "epoch") host = entry.at;
+    // What the browser takes away finishes nothing any more.
+    if (entry.type === "tail lost") for (const [place, { position }] of finished) if (position >= entry.position) finished.delete(place);
     if (entry.type === "rebalanced") for (const queue of entry.assigned) held.set(`${entry.consumer} ${queue}`, entry.at);
     if (entry.type === "stored") {
       const { finishes, record } = entry;
       stored.set(placeOf(record), entry);
       if (finishes === undefined) continue;
-      if (finished.has(finishes)) verdicts.push({ kind: "moved twice", text: `${finishes} at ${finished.get(finishes)} and at ${entry.at}` });
-      finished.set(finishes, entry.at);
+      if (finished.has(finishes)) verdicts.push({ kind: "moved twice", text: `${finishes} at ${finished.get(finishes)!.at} and at ${entry.at}` });
+      finished.set(finishes, entry);
       const source = stored.get(finishes.split(" ")[1]!);
       const delay = source?.record.topic === SCHEDULE_TOPIC ? DELAYS[source.record.queueId]! : 0;
       // By the brokers' clocks or by the true time: between two brokers the clock may have been set back, or forward. What was not delayed cannot be early.
@@ -63,7 +62,7 @@ export function retries(history: History): Verdict[] {
     }
     if (entry.type !== "delivered") continue;
     const { topic, queueId } = entry.message;
-    const since = finished.get(`${entry.group} ${placeOf(entry.message)}`);
+    const since = finished.get(`${entry.group} ${placeOf(entry.message)}`)?.at;
     if (since === undefined) continue;
     // A host that began later has read it in the log; whoever got the queue from it has no excuse.
     const mustKnow = host > since && (held.get(`${entry.consumer} ${topic}:${queueId}`) ?? 0) > host;

@@ -9,8 +9,8 @@ const FRESH = 2_000;
 suite("the real broker and the real clients in a simulated world keep their promises", () => {
   let merged = 0;
 
-  test.each(SEEDS.filter(({ isLong = false }) => !isLong || process.env.TABMQ_LONG === "1"))("seed $seed: $about", async ({ seed }) => {
-    const run = await simulate(seed);
+  test.each(SEEDS.filter(({ isLong = false }) => !isLong || process.env.TABMQ_LONG === "1"))("seed $seed: $about", async ({ seed, plan = (drawn) => drawn }) => {
+    const run = await simulate(seed, { plan });
     expect(run.verdicts, describe(run)).toEqual([]);
     merged += run.merges.rows;
   });

@@ -9,6 +9,7 @@ import { storedOf } from "./records.ts";
 import { type At, placeOf } from "./history.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { Prng } from "./prng.ts";
+import { soundness } from "./soundness.ts";
 import { type Roles, Tab } from "./tab.ts";
 import { type Controls, World } from "./world.ts";
 
@@ -79,7 +80,7 @@ async function live(seed: number, { plan: change = (plan) => plan, controls = {}
   const history = world.trace.entries;
   return {
     seed, plan, history,
-    verdicts: judge(history, plan),
+    verdicts: [...judge(history, plan), ...soundness(history, world.disk.rows)],
     hash: () => `${world.trace.hash()}-${world.scheduler.trace}`,
     events: world.scheduler.events,
     simulated: world.scheduler.now,

@@ -9,7 +9,7 @@ import { queueKey } from "../../src/model/queue.ts";
 import { sleep } from "../../src/platform/timers.ts";
 import type { Stored } from "../support/history.ts";
 import { storedOf } from "./records.ts";
-import { DELAY_LEVELS, MAX_RECONSUME_TIMES } from "./retry-checkers.ts";
+import { DELAY_LEVELS } from "./retry-checkers.ts";
 import { GRACE, LIMITS } from "./call-limits.ts";
 import type { GroupPlan } from "./plan.ts";
 import type { Prng } from "./prng.ts";
@@ -193,7 +193,7 @@ export class Tab {
           orderly,
           idempotent: idempotent && { window: MAX_IDEMPOTENCE_WINDOW },
           consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
-          maxReconsumeTimes: MAX_RECONSUME_TIMES,
+          maxReconsumeTimes: this.#world.plan.maxReconsumeTimes,
           consumeConcurrency: this.#random.pick([1, 3, 20]),
           ...(this.#random.chance(0.8)
             ? { messageListener: (message, context) => handle([message], context) }

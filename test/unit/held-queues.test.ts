@@ -1,22 +1,36 @@
 import { expect, test } from "vitest";
 import { HeldQueues } from "../../src/client/held-queues.ts";
+import type { ProcessQueue } from "../../src/client/process-queue.ts";
 import type { MessageExt } from "../../src/model/message.ts";
+import type { AssignedQueue } from "../../src/protocol/api.ts";
 
 const limits = { pullBatchSize: 32, thresholdForQueue: 1000, thresholdSizeForQueue: 2 ** 20, maxSpan: 2000 };
 const queue = { topic: "t", queueId: 0 };
 
+const message = (queueOffset: number): MessageExt => ({ ...queue, queueOffset, storeSize: 100 }) as unknown as MessageExt;
+
+function given(queues: HeldQueues, offset: number, more: Partial<AssignedQueue> = {}): void {
+  queues.assign([{ ...queue, offset, done: [], ...more }], "broker-a");
+}
+
+/** A fetch brings these. Returns those that are begun with, and where. */
+function fetched(queues: HeldQueues, ...offsets: number[]): { processQueue: ProcessQueue; messages: MessageExt[] } {
+  const reply = { generation: 1, progress: [{ ...queue, nextOffset: offsets.at(-1)! + 1 }], records: new Uint8Array(0) };
+  const [begun] = queues.receive(reply, offsets.map(message), queues.snapshot(), new Map());
+  for (const _ of begun!.messages) queues.began(begun!.processQueue);
+  return begun!;
+}
+
+function consume(queues: HeldQueues, ...offsets: number[]): void {
+  const { processQueue, messages } = fetched(queues, ...offsets);
+  for (const one of messages) queues.ended(processQueue, one, true);
+}
+
 /** Holds the queue from offset 14 on and has consumed up to 18. */
 function advanced(): HeldQueues {
   const queues = new HeldQueues(limits, () => {});
-  queues.assign([{ ...queue, offset: 14, done: [] }], "broker-a");
-  const messages = [14, 15, 16, 17].map((queueOffset) => ({ ...queue, queueOffset, storeSize: 100 }) as unknown as MessageExt);
-  const reply = { generation: 1, progress: [{ ...queue, nextOffset: 18 }], records: new Uint8Array(0) };
-  for (const { processQueue, messages: fresh } of queues.receive(reply, messages, queues.snapshot(), new Map())) {
-    for (const message of fresh) {
-      queues.began(processQueue);
-      queues.ended(processQueue, message, true);
-    }
-  }
+  given(queues, 14);
+  consume(queues, 14, 15, 16, 17);
   return queues;
 }
 
@@ -25,7 +39,7 @@ test("a queue that comes back before the broker knows how far we came goes on fr
   queues.assign([], "broker-a");
   expect(queues.report().released).toEqual([{ ...queue, commitOffset: 18 }]);
   // This answer was on its way already: it does not know of 18 yet.
-  queues.assign([{ ...queue, offset: 14, done: [] }], "broker-a");
+  given(queues, 14);
   expect(queues.report().held).toMatchObject([{ ...queue, commitOffset: 18, nextOffset: 18 }]);
 });
 
@@ -33,6 +47,51 @@ test("once the broker knows, its offset is the one: somebody may have set it bac
   const queues = advanced();
   queues.assign([], "broker-a");
   queues.told(queues.report().released);
-  queues.assign([{ ...queue, offset: 14, done: [] }], "broker-a");
+  given(queues, 14);
   expect(queues.report().held).toMatchObject([{ ...queue, commitOffset: 14, nextOffset: 14 }]);
+});
+
+test("the broker knows how far we came the first time, and not yet how far the second", () => {
+  const queues = advanced();
+  queues.assign([], "broker-a");
+  const { released } = queues.report();
+  given(queues, 14);
+  consume(queues, 18, 19);
+  queues.assign([], "broker-a");
+  // The answer to the first report.
+  queues.told(released);
+  given(queues, 18);
+  expect(queues.report().held).toMatchObject([{ ...queue, commitOffset: 20, nextOffset: 20 }]);
+});
+
+/** Two are in the hands of listeners as the queue is taken away and given back, by a broker that knows of neither. */
+function returning(more: Partial<AssignedQueue> = {}): { queues: HeldQueues; end: (at: number, isConsumed: boolean) => void; processQueue: ProcessQueue } {
+  const queues = new HeldQueues(limits, () => {});
+  given(queues, 14);
+  const { processQueue, messages } = fetched(queues, 14, 15);
+  queues.assign([], "broker-a");
+  given(queues, 14, more);
+  return { queues, processQueue, end: (at, isConsumed) => void queues.ended(processQueue, messages[at]!, isConsumed) };
+}
+
+test("a queue that comes back while listeners are at it goes on behind what they finish", () => {
+  const { queues, end } = returning();
+  end(0, true);
+  end(1, true);
+  expect(queues.report().held).toMatchObject([{ ...queue, commitOffset: 16, nextOffset: 16 }]);
+});
+
+test("unless an admin has begun it anew meanwhile: then it goes on where the admin says", () => {
+  const { queues, end } = returning({ resets: 1 });
+  end(0, true);
+  end(1, true);
+  expect(queues.report().held).toMatchObject([{ ...queue, commitOffset: 14, nextOffset: 14 }]);
+});
+
+test("what the broker has taken over out of turn does not come again when the queue comes back", () => {
+  const { queues, end, processQueue } = returning();
+  processQueue.settled(15);
+  end(1, true);
+  end(0, false);
+  expect(fetched(queues, 14, 15, 16).messages.map(({ queueOffset }) => queueOffset)).toEqual([14, 16]);
 });

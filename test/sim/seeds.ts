@@ -23,7 +23,7 @@ export const SEEDS: readonly Seed[] = [
     seed: 4, about: "a group at a queue that holds nothing, when the newest commits have been lost (first seed 18)",
     plan: storm({ topics: [{ topic: "t1", queues: 8 }], gap: 500, disturbances: { "lose tail": 2_000 } }),
     without: {
-      mutation: ["broker/groups.ts", "const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? queues.firstOffset;", "const maxOffset = queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;"],
+      mutation: ["broker/group-progress.ts", "const maxOffset = this.#queues.find(queue.topic, queue.queueId)?.maxOffset ?? this.#queues.firstOffset;", "const maxOffset = this.#queues.find(queue.topic, queue.queueId)?.maxOffset ?? 0;"],
       verdict: "offset went back",
     },
   },

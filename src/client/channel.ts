@@ -1,5 +1,5 @@
 import type { Endpoint, Remote } from "comlink";
-import { transfer, wrap } from "comlink";
+import { releaseProxy, transfer, wrap } from "comlink";
 import type { ErrorData } from "../model/errors.ts";
 import { errorFromData, MQError } from "../model/errors.ts";
 import type { Answer, BrokerApi } from "../protocol/api.ts";
@@ -26,7 +26,8 @@ export class Channel {
   epoch: number | null = null;
   readonly #onAnswer: (epoch: number, durable: number) => void;
   /** comlink makes and registers a new proxy each time a method is looked up: once is enough. */
-  readonly #methods = new Map<BrokerMethod, (...given: unknown[]) => Promise<unknown>>();
+  readonly #methods = new Map<BrokerMethod, RemoteMethod>();
+  readonly #guard: Guard;
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
   /** Answers so far, errors included: whoever gives them is not hung. */
@@ -36,7 +37,8 @@ export class Channel {
   constructor(port: PortLike, onAnswer: (epoch: number, durable: number) => void) {
     this.#port = port;
     this.#onAnswer = onAnswer;
-    this.#broker = wrap<BrokerApi>(guardClient(port, (error) => this.fail(error)));
+    this.#guard = { isOver: false, onUnreadable: (error) => this.fail(error) };
+    this.#broker = wrap<BrokerApi>(guardClient(port, this.#guard));
   }
 
   call<M extends BrokerMethod>(method: M, args: Parameters<BrokerApi[M]>, transfers: Transferable[] = []): Promise<BrokerValue<M>> {
@@ -69,10 +71,10 @@ export class Channel {
     return this.#pending.size;
   }
 
-  #method(method: BrokerMethod): (...given: unknown[]) => Promise<unknown> {
+  #method(method: BrokerMethod): RemoteMethod {
     let remote = this.#methods.get(method);
     if (remote === undefined) {
-      remote = this.#broker[method] as unknown as (...given: unknown[]) => Promise<unknown>;
+      remote = this.#broker[method] as unknown as RemoteMethod;
       this.#methods.set(method, remote);
     }
     return remote;
@@ -83,8 +85,25 @@ export class Channel {
     this.#failed ??= error;
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
+    this.#release();
     this.#port.close();
   }
+
+  /** comlink keeps the endpoint of every proxy, and with it all that hangs on it, until it is let go. */
+  #release(): void {
+    if (this.#guard.isOver) return;
+    this.#guard.isOver = true;
+    for (const proxy of [this.#broker, ...this.#methods.values()]) (proxy as { [releaseProxy](): void })[releaseProxy]();
+    this.#methods.clear();
+  }
+}
+
+type RemoteMethod = (...given: unknown[]) => Promise<unknown>;
+
+interface Guard {
+  /** Nothing is said any more: comlink's goodbyes neither. */
+  isOver: boolean;
+  onUnreadable: (error: MQError) => void;
 }
 
 function errorOf(data: ErrorData): MQError {
@@ -92,15 +111,17 @@ function errorOf(data: ErrorData): MQError {
 }
 
 /** Lets answers through and nothing else: no proxies, no transfer handlers. */
-function guardClient(port: PortLike, onUnreadable: (error: MQError) => void): Endpoint {
+function guardClient(port: PortLike, guard: Guard): Endpoint {
   return {
     start: () => port.start(),
-    postMessage: (message: unknown, transfers?: Transferable[]) => port.postMessage(message, transfers ?? []),
+    postMessage: (message: unknown, transfers?: Transferable[]) => {
+      if (!guard.isOver) port.postMessage(message, transfers ?? []);
+    },
     addEventListener: (_type: string, listener: EventListenerOrEventListenerObject) => {
       port.addEventListener("message", (event) => {
         const data = event.data as { id?: unknown; type?: unknown; value?: Partial<Answer<never>> } | null;
         if (typeof data?.id !== "string") return;
-        if (data.id === UNREADABLE_ID && data.value?.ok === false && data.value.error !== undefined) return onUnreadable(errorOf(data.value.error));
+        if (data.id === UNREADABLE_ID && data.value?.ok === false && data.value.error !== undefined) return guard.onUnreadable(errorOf(data.value.error));
         const isAnswer = data.type === "RAW";
         (listener as (event: MessageEvent) => void)(isAnswer ? event : strange(data.id));
       });

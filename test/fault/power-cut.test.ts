@@ -125,9 +125,11 @@ async function cutAsync(): Promise<number> {
   // What came later may be gone without anybody knowing of it.
   const taken = lost(remembered, await tab.readAll("load"));
   if (taken.length > 0) expect(["tail", "total"]).toContain(broker.recovery.loss);
+  // Where nobody knows that the end is gone, its offsets are given again.
+  const known = taken.length > 0 ? acked : remembered;
   for (const queueId of [0, 1, 2, 3]) {
     const [after] = await tab.send("load", ["after"], queueId);
-    const used = acked.filter((message) => message.queueId === queueId).map(({ queueOffset }) => queueOffset);
+    const used = known.filter((message) => message.queueId === queueId).map(({ queueOffset }) => queueOffset);
     expect(after!.queueOffset).toBeGreaterThan(Math.max(-1, ...used));
   }
   return taken.length;

@@ -20,7 +20,16 @@ afterEach(() => house?.close());
 
 async function begin(pages: Record<string, string> = {}): Promise<void> {
   house = await House.open({ pages });
-  power = await PowerCut.prepare(house.pid, house.profile);
+  await trace();
+}
+
+async function trace(): Promise<void> {
+  for (;;) {
+    const prepared = await PowerCut.prepare(house.pid, house.profile);
+    if (prepared !== null) return void (power = prepared);
+    await house.kill();
+    await house.start();
+  }
 }
 
 interface Cut {
@@ -41,7 +50,7 @@ async function cutUnderLoad(round: number, connect: TabConnect, delay: number): 
   await house.kill();
   const files = await power.cut();
   await house.start();
-  power = await PowerCut.prepare(house.pid, house.profile);
+  await trace();
   return { acked: house.history.acked.slice(before), files };
 }
 

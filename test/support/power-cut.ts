@@ -30,11 +30,13 @@ export class PowerCut {
   readonly #folder: string;
   readonly #files: Map<string, File>;
 
-  /** Before the browser has opened any database. */
-  static async prepare(pid: number, profile: string): Promise<PowerCut> {
+  /** Before the browser has opened any database. Null: it was quicker, and what it did at first was not seen. */
+  static async prepare(pid: number, profile: string): Promise<PowerCut | null> {
     const folder = join(profile, "Default", "IndexedDB");
-    const files = new Map(sizes(folder).map(([path, length]) => [path, { length, synced: length, writes: [] }]));
-    return new PowerCut(await Strace.attach(pid, ["-e", TRACED]), folder, files);
+    const before = sizes(folder);
+    const strace = await Strace.attach(pid, ["-e", TRACED]);
+    if (String(sizes(folder)) !== String(before)) return null;
+    return new PowerCut(strace, folder, new Map(before.map(([path, length]) => [path, { length, synced: length, writes: [] }])));
   }
 
   private constructor(strace: Strace, folder: string, files: Map<string, File>) {

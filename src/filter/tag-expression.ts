@@ -1,6 +1,7 @@
 import { MQError } from "../model/errors.ts";
 import { tagHash } from "../model/hash.ts";
 import { MAX_EXPRESSION_LENGTH, MAX_TAGS_PER_EXPRESSION } from "../model/limits.ts";
+import { lowerBound } from "../model/sorted.ts";
 
 /** What a subscription by tag asks for. */
 export interface TagExpression {
@@ -64,16 +65,8 @@ export function parseTagExpression(expression: string | null | undefined): TagEx
   };
 }
 
-/** Binary search; `<` on strings and `sort()` agree on the order of UTF-16 units. */
 function holds<T extends string | number>(sorted: ArrayLike<T>, value: T): boolean {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low < sorted.length && sorted[low] === value;
+  return sorted[lowerBound(sorted, value)] === value;
 }
 
 /** The broker's filter over the consume queue; different tags may share a code, so `matchesTag` has the last word. */

@@ -1,4 +1,4 @@
-import { lowerBound } from "../platform/sorted.ts";
+import { lowerBound } from "../model/sorted.ts";
 import { ByteCache } from "./byte-cache.ts";
 import type { CacheBudget } from "./cache-budget.ts";
 

@@ -1,4 +1,4 @@
-import { lowerBound } from "../platform/sorted.ts";
+import { lowerBound } from "../model/sorted.ts";
 
 /** Rows by position. The positions are kept in order: what is read is found by halving, what is new mostly comes last. */
 export class MemoryRows extends Map<number, Uint8Array> {

@@ -19,6 +19,8 @@ const TEST_TIMEOUT = 45 * 60_000;
 const results = [];
 /** What failed and why, told once more where nobody has to look for it. @type {string[]} */
 const failures = [];
+/** What took longest, because the whole must stay short. @type {string[]} */
+const slowest = [];
 
 const { findChromium, noBrowser } = await import("./support/browser.mjs");
 const browser = await findChromium({ install: true });
@@ -44,6 +46,10 @@ if (failures.length > 0) {
   heading("failed");
   for (const failure of failures) console.log(failure);
 }
+if (slowest.length > 0) {
+  heading("the slowest files");
+  for (const line of slowest) console.log(line);
+}
 heading("summary");
 for (const { name, passed, failed, skipped } of results) {
   console.log(`${failed ? "✗" : "✓"} ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
@@ -61,6 +67,7 @@ async function vitest(args) {
     const code = await node([join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...reporters, ...args]);
     const report = await readFile(file, "utf8").then(JSON.parse, () => undefined);
     failures.push(...failuresOf(report));
+    slowest.push(...slowestOf(report));
     return { name: "tests", ...count(report, code) };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -94,6 +101,17 @@ function failuresOf(report) {
     if (failed.length === 0) return status === "failed" ? [`${file}\n${excerpt(message)}`] : [];
     return failed.map((test) => `${file} > ${test.fullName}\n${excerpt(test.failureMessages.join("\n"))}`);
   });
+}
+
+/** @param {any} report @returns {string[]} */
+function slowestOf(report) {
+  /** @type {{ name: string, startTime: number, endTime: number }[]} */
+  const files = report?.testResults ?? [];
+  return files
+    .map(({ name, startTime, endTime }) => ({ name: relative(ROOT, name), seconds: (endTime - startTime) / 1000 }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 30)
+    .map(({ name, seconds }) => `${seconds.toFixed(0).padStart(5)} s  ${name}`);
 }
 
 /** @param {string} text */

@@ -315,9 +315,16 @@ export class Tab {
   }
 }
 
-/** Resolves when `condition` holds; the test's own timeout is the limit. */
+/** Less than the tests' timeout, in milliseconds: the runner would end the test without a word about what it waited for. */
+const PATIENCE = 100_000;
+
+/** Resolves when `condition` holds. */
 export async function until(condition: () => boolean | Promise<boolean>, every = 20): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, every));
+  const begun = Date.now();
+  while (!(await condition())) {
+    if (Date.now() - begun > PATIENCE) throw new Error(`waited ${PATIENCE / 1000} s in vain until ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, every));
+  }
 }
 
 /** A worker's script, bundled from a file of the tests. */

@@ -159,9 +159,9 @@ describe("maxStoreBytes", () => {
     await house.restart();
     const next = await house.tab();
     await next.connect(options);
-    const before = await removed(next);
     await fill(next, 3000, 2000);
-    await until(async () => (await removed(next)) >= before + 1800);
+    // How far beyond the limit a cut goes depends on the rows it found, single or merged; never less than this is left.
+    await until(async () => (await removed(next)) > 5000 - 2_097_152 / BODY);
     await until(async () => (await onDisk(next)).bytes < 2.2 * MIB);
     const { left, removedMessages, damaged } = await look(next);
     expect({ left, damaged }).toEqual({ left: 5000 - removedMessages, damaged: [] });

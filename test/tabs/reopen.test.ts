@@ -91,7 +91,7 @@ describe("all tabs closed, browser closed, all opened again", () => {
     await tab.connect(connect);
     await tab.createTopic("orders", 1);
     await tab.send("orders", ["long before"]);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 5000));
     const acked = await tab.send("orders", bodies(20, "just before "));
     await tab.page.close();
     await house.restart();

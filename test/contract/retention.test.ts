@@ -6,6 +6,7 @@ import { CLEAN_INTERVAL, QUEUE_PAGE_ENTRIES, ROW_REST } from "../../src/model/li
 import type { BlockStore, CommitBatch, CommitOutcome, Removal } from "../../src/storage/block-store.ts";
 import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { stepsOf } from "../support/every-fault.ts";
 import { type Fault, FaultPlan, FAULTS, FaultyStore } from "../support/faulty-store.ts";
 import { checkStore } from "../support/store-check.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
@@ -310,7 +311,8 @@ describe("a fault while the log is trimmed", () => {
 
   test.each(FAULTS)("%s", { timeout: 120_000 }, async (kind) => {
     const { disk, ids } = await full();
-    for (let at = 1, operations = 1; at <= operations; at++) {
+    const { from, step } = stepsOf(kind);
+    for (let at = from, operations = at; at <= operations; at += step) {
       const copy = copyOf(disk);
       operations = await trimWith(copy, [{ at, kind }]);
       expect(await judge(copy, ids), `${kind} at ${at}`).toEqual([]);

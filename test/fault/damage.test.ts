@@ -4,7 +4,10 @@ import type { Stored } from "../support/history.ts";
 import { bundle, House, type Tab, until } from "../support/house.ts";
 
 let house: House;
-beforeAll(async () => void (house = await House.open({ pages: { "/no-crc.js": await bundle(join(import.meta.dirname, "workers/no-crc.ts")) } })));
+beforeAll(async () => {
+  house = await House.open({ pages: { "/no-crc.js": await bundle(join(import.meta.dirname, "workers/no-crc.ts")) } });
+  await sixRows();
+});
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
 
@@ -60,17 +63,24 @@ function change(tab: Tab, edit: Edit): Promise<number[]> {
   }, edit);
 }
 
-/** Six messages, each in a log row of its own, in one queue; the browser is closed with or without a checkpoint behind them. */
-async function sixRows(namespace: string): Promise<Tab> {
-  const tab = await house.tab();
-  await tab.connect({ namespace });
-  await tab.createTopic(namespace, 1);
-  for (let at = 0; at < 6; at++) await tab.send(namespace, [`message ${at} ${"x".repeat(200)}`]);
-  return stopped(tab, namespace);
+/** One for each test that damages something. */
+const DAMAGED = ["behind", "credulous", "replay-changed", "replay-missing", "replay-exchanged", "tail", "stump"];
+
+/** Six messages, each in a log row of its own, in one queue; then the browser is started again. */
+async function sixRows(): Promise<void> {
+  await Promise.all(DAMAGED.map(async (namespace) => {
+    const tab = await house.tab();
+    await tab.connect({ namespace });
+    await tab.createTopic(namespace, 1);
+    for (let at = 0; at < 6; at++) await tab.send(namespace, [`message ${at} ${"x".repeat(200)}`]);
+    await checkpoint(tab, namespace);
+  }));
+  await house.closeTabs();
+  await house.restart();
 }
 
-/** Waits for the checkpoint, then starts the browser again: no broker runs. */
-async function stopped(tab: Tab, namespace: string): Promise<Tab> {
+/** Waits for the checkpoint behind all that is stored. */
+async function checkpoint(tab: Tab, namespace: string): Promise<void> {
   await until(() =>
     tab.run(async ({ mq }, given) => {
       const { position } = (await mq.diagnostics()).broker;
@@ -86,16 +96,13 @@ async function stopped(tab: Tab, namespace: string): Promise<Tab> {
       return row?.position === position;
     }, namespace),
   );
-  await house.closeTabs();
-  await house.restart();
-  return house.tab();
 }
 
 const contents = (stored: Stored[]): string[] => stored.map(({ content }) => content.slice(0, "t message 0".length));
 
 describe("damaged bytes in the store", () => {
   test("a damaged block behind the checkpoint is reported when it is read, and skipped", async () => {
-    const tab = await sixRows("behind");
+    const tab = await house.tab();
     const positions = await change(tab, { namespace: "behind", flipLog: 2 });
     await tab.connect({ namespace: "behind" });
     await tab.consume("g", "behind", "c");
@@ -108,7 +115,7 @@ describe("damaged bytes in the store", () => {
   });
 
   test("control: a worker that does not check delivers the damaged message", async () => {
-    const tab = await sixRows("credulous");
+    const tab = await house.tab();
     await change(tab, { namespace: "credulous", flipLog: 2 });
     await tab.connect({ namespace: "credulous", worker: "/no-crc.js" });
     const present = await tab.readAll("credulous");
@@ -122,7 +129,7 @@ describe("damaged bytes in the store", () => {
     ["exchanged for another", { swapLog: [2, 4] as [number, number] }, ["BAD_POSITION", "BAD_POSITION"], [0, 1, 3, 5]],
   ])("a block %s without a checkpoint is reported by recovery and skipped, and its offset is not used again", async (name, damage, reasons, left) => {
     const namespace = `replay-${name.split(" ")[0]}`;
-    const tab = await sixRows(namespace);
+    const tab = await house.tab();
     const positions = await change(tab, { namespace, ...damage, dropCheckpoint: true, dropPages: true });
     await tab.connect({ namespace });
     const { recovery, damaged } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker);
@@ -138,7 +145,7 @@ describe("damaged bytes in the store", () => {
   });
 
   test("a damaged last block: no offset or position of it is given again", async () => {
-    const tab = await sixRows("tail");
+    const tab = await house.tab();
     const positions = await change(tab, { namespace: "tail", flipLog: 5, dropCheckpoint: true, dropPages: true });
     await tab.connect({ namespace: "tail" });
     const [next] = await tab.send("tail", ["next"]);
@@ -149,7 +156,7 @@ describe("damaged bytes in the store", () => {
   });
 
   test("a last block of which little is left is reported too, and the log goes on", async () => {
-    const tab = await sixRows("stump");
+    const tab = await house.tab();
     const positions = await change(tab, { namespace: "stump", cutLog: 5, dropCheckpoint: true, dropPages: true });
     await tab.connect({ namespace: "stump" });
     const { recovery } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker);
@@ -174,7 +181,10 @@ describe("damaged bytes in the store", () => {
       { dropPages: true, dropCheckpoint: true, isReplayed: true },
     ];
     for (const { isReplayed, ...damage } of damages) {
-      tab = await stopped(tab, "rebuild");
+      await checkpoint(tab, "rebuild");
+      await house.closeTabs();
+      await house.restart();
+      tab = await house.tab();
       await change(tab, { namespace: "rebuild", ...damage });
       await tab.connect({ namespace: "rebuild" });
       expect(await tab.readAll("rebuild")).toEqual(before);

@@ -8,7 +8,7 @@ import { bundle, House, type TabConnect, until } from "../support/house.ts";
 import { firstOffsets, load, numberOf } from "../support/load.ts";
 
 /** TABMQ_LONG: `npm run test:fault`. Fewer in Firefox, which takes five times as long to start. */
-const KILLS = process.env.TABMQ_LONG ? 50 : engineName() === "chromium" ? 10 : 3;
+const KILLS = process.env.TABMQ_LONG ? 50 : engineName() === "chromium" ? 5 : 2;
 
 let house: House;
 /** What LevelDB wrote to before the last kill. */

@@ -4,7 +4,6 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
 
 /** What a browser under test must not do: update itself, call home, or refuse to run as root in a container. */
 export const BROWSER_ARGS = [
@@ -42,15 +41,16 @@ export async function findChromium({ install }) {
 }
 
 async function firstWorking() {
-  for (const path of candidates()) {
+  for (const path of await candidates()) {
     const browser = existsSync(path) && (await tryBrowser(path));
     if (browser) return browser;
   }
   return undefined;
 }
 
-/** @returns {string[]} */
-function candidates() {
+/** @returns {Promise<string[]>} */
+async function candidates() {
+  const { chromium } = await import("playwright-core");
   const playwrights = chromium.executablePath();
   if (process.platform === "darwin") {
     const apps = ["Google Chrome", "Chromium", "Microsoft Edge"].map((name) => `${name}.app/Contents/MacOS/${name}`);
@@ -76,6 +76,7 @@ function candidates() {
  */
 async function tryBrowser(path) {
   try {
+    const { chromium } = await import("playwright-core");
     const browser = await chromium.launch({ executablePath: path, headless: true, args: BROWSER_ARGS, timeout: 30_000 });
     try {
       const page = await browser.newPage();

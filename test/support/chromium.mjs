@@ -3,7 +3,6 @@
 import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { chromium } from "playwright-core";
 import { BROWSER_ARGS, findChromium, noBrowser } from "./browser.mjs";
 
 /**
@@ -28,6 +27,8 @@ const UNWANTED = ["--disable-background-timer-throttling", "--disable-background
  */
 export async function launch({ profile, headless = true, bfcache = false, args = [] } = {}) {
   const folder = profile ?? temporaryProfile();
+  // Loaded where it is needed: most files of the other engines only read what they have to skip.
+  const { chromium } = await import("playwright-core");
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: await executable(),
     headless,

@@ -5,7 +5,6 @@
  */
 import { join } from "node:path";
 import type { BrowserContext, Page } from "playwright-core";
-import { build } from "vite";
 import type { ConnectOptions, ConsumeFromWhere, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
 import { temporaryProfile } from "./chromium.mjs";
 import { ChromiumBrowser, ChromiumPage } from "./engines/chromium.ts";
@@ -329,6 +328,7 @@ export async function until(condition: () => boolean | Promise<boolean>, every =
 
 /** A worker's script, bundled from a file of the tests. */
 export async function bundle(entry: string): Promise<string> {
+  const { build } = await import("vite");
   const built = await build({
     configFile: false,
     logLevel: "error",

@@ -82,7 +82,7 @@ export const CANNOT: Limit[] = [
 
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = Object.fromEntries(
-  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load"].map((name) => [`test/${name}.test.ts`, [""]]),
+  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
 );
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {

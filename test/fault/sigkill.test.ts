@@ -69,6 +69,11 @@ describe("kill -9 of the whole browser", () => {
   test("control: a worker that answers before its commit is complete loses acknowledged messages", async () => {
     house = await House.open({ pages: { "/early-ack.js": await bundle(join(import.meta.dirname, "workers/early-ack.ts")) } });
     const connect = { namespace: "kill", worker: "/early-ack.js" };
+    const first = await house.tab();
+    await first.connect(connect);
+    await first.createTopic("load", 4);
+    // Until that is stored, which this worker does later too.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
     const acked = await killUnderLoad(0, connect, 800);
     const tab = await house.tab();
     await tab.connect(connect);

@@ -81,9 +81,12 @@ export const CANNOT: Limit[] = [
 ];
 
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
-const ELSEWHERE: Limit["tests"] = Object.fromEntries(
-  ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
-);
+const ELSEWHERE: Limit["tests"] = {
+  ...Object.fromEntries(
+    ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
+  ),
+  "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
+};
 
 export function limitsOf(engine: EngineName, file: string): { reason: string; beginning: string }[] {
   const all = process.env.TABMQ_LONG || process.env.TABMQ_EVERYWHERE ? CANNOT : [...CANNOT, ...(["firefox", "webkit"] as const).map((one) => ({ engine: one, reason: "left to `npm run test:engines`", tests: ELSEWHERE }))];

@@ -8,6 +8,7 @@ import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { EVERYTHING, type QueueFilter, type QueueRead, type QueueReader } from "./queue-reader.ts";
 import { subscriptionOf } from "./subscription.ts";
 import { checkReadable, type Topics } from "./topics.ts";
@@ -32,6 +33,8 @@ export class FetchService {
   readonly #timers: Timers;
   /** Who waits for a queue. */
   readonly #waiting = new Map<string, Set<{ member: Member }>>();
+  /** For whom the next messages are read already. */
+  readonly #ahead = new WeakMap<Member, ReadAhead>();
   #stopped = false;
 
   constructor(services: { groups: Groups; queues: ConsumeQueueStore; topics: Topics; reader: QueueReader; timers: Timers }) {
@@ -123,6 +126,9 @@ export class FetchService {
   /** One round over the queues, each getting its share, so that a full one does not starve the others. */
   async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
     const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
+    const ahead = this.#ahead.get(member);
+    const next = new ReadAhead(this.#reader, this.#timers);
+    this.#ahead.set(member, next);
     const share = Math.floor(FETCH_TARGET_BYTES / Math.max(1, open.length));
     const parts: Uint8Array[] = [];
     let bytes = 0;
@@ -133,17 +139,20 @@ export class FetchService {
       let read: QueueRead;
       do {
         begin = Math.max(cursor.nextOffset, queue.minOffset);
-        read = await this.#reader.read(queue, begin, filter, cursor.want, share);
+        read = await (ahead?.take(queue, begin, filter, cursor.want) ?? this.#reader.read(queue, begin, filter, cursor.want, share));
         // Deleted under the reader, messages may be missing without a word: it begins anew behind them.
       } while (begin < queue.minOffset);
       if (begin > cursor.nextOffset) cursor.movedFrom = { from: cursor.nextOffset, to: begin };
       cursor.nextOffset = read.nextOffset;
       parts.push(read.records);
       bytes += read.records.byteLength;
+      const isFull = read.count >= cursor.want || read.records.byteLength > share / 2;
+      // A filter that looks into records takes its turn with others, and not more often than it is asked.
+      if (isFull && filter.matches === undefined && read.nextOffset < queue.maxOffset) next.begin(queue, read.nextOffset, filter, cursor.want, share);
       // A filter has looked into many records: the others come first before it goes on.
       if (read.isCut) await sleep(this.#timers, 0);
     }
-    return concat(parts, bytes);
+    return parts.length === 1 ? parts[0]! : concat(parts, bytes);
   }
 
   /** Is there something to read for this member? */

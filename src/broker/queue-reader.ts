@@ -15,6 +15,8 @@ export const EVERYTHING: QueueFilter = { codes: null };
 export interface QueueRead {
   /** Whole records, in the order of their offsets. */
   records: Uint8Array;
+  /** How many they are. */
+  count: number;
   /** Behind the last entry that was looked at: where to go on, past what the filter left out. */
   nextOffset: number;
   /** It took as long as it may, and there was more to look at: others may want to run now. */
@@ -62,7 +64,7 @@ export class QueueReader {
       next += passed;
       looked += passed;
     }
-    return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), nextOffset: next };
+    return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), count, nextOffset: next };
   }
 
   /** The same, looking at a bounded number of records, of bytes, and for a bounded time, but at `least` records. */
@@ -74,7 +76,7 @@ export class QueueReader {
     let isCut = false;
     let seen = 0;
     // A part is cut out of what was read: the rest of that is nobody's business.
-    const reply = (nextOffset: number): QueueRead => ({ records: concat(parts, bytes), nextOffset, isCut });
+    const reply = (nextOffset: number): QueueRead => ({ records: concat(parts, bytes), count, nextOffset, isCut });
     // Few at first: when all match, no more are read than are wanted.
     for (let step = max; next < queue.maxOffset && looked < MAX_FILTERED_RECORDS && lookedBytes < MAX_FILTERED_BYTES; step *= 4, next = queue.behindGap(next)) {
       const entries = await queue.read(next, Math.min(step, MAX_FILTERED_RECORDS));

@@ -14,6 +14,7 @@ import { subscriptionOf } from "./subscription.ts";
 import { checkReadable, type Topics } from "./topics.ts";
 
 const EMPTY = new Uint8Array(0);
+const MAX_AHEAD = 8;
 
 /** Where one fetch stands in a queue. */
 interface Cursor extends HeldQueue {
@@ -33,8 +34,8 @@ export class FetchService {
   readonly #timers: Timers;
   /** Who waits for a queue. */
   readonly #waiting = new Map<string, Set<{ member: Member }>>();
-  /** For whom the next messages are read already. */
-  readonly #ahead = new WeakMap<Member, ReadAhead>();
+  /** For whom the next messages are read already, the newest last; few, for each holds as much as a fetch gives. */
+  readonly #ahead = new Map<Member, ReadAhead>();
   #stopped = false;
 
   constructor(services: { groups: Groups; queues: ConsumeQueueStore; topics: Topics; reader: QueueReader; timers: Timers }) {
@@ -127,8 +128,7 @@ export class FetchService {
   async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
     const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
     const ahead = this.#ahead.get(member);
-    const next = new ReadAhead(this.#reader, this.#timers);
-    this.#ahead.set(member, next);
+    const next = this.#nextAhead(member);
     const share = Math.floor(FETCH_TARGET_BYTES / Math.max(1, open.length));
     const parts: Uint8Array[] = [];
     let bytes = 0;
@@ -153,6 +153,15 @@ export class FetchService {
       if (read.isCut) await sleep(this.#timers, 0);
     }
     return parts.length === 1 ? parts[0]! : concat(parts, bytes);
+  }
+
+  #nextAhead(member: Member): ReadAhead {
+    const ahead = new ReadAhead(this.#reader, this.#timers);
+    this.#ahead.delete(member);
+    this.#ahead.set(member, ahead);
+    const [oldest] = this.#ahead.keys();
+    if (this.#ahead.size > MAX_AHEAD) this.#ahead.delete(oldest!);
+    return ahead;
   }
 
   /** Is there something to read for this member? */

@@ -36,7 +36,7 @@ const DEFAULT_VIRTUAL_NODES = 10;
  * @throws MQError INVALID_PARAMETER on an empty id or list, an unknown strategy, or when the strategy lacks something
  */
 export function allocateMessageQueues(strategy: AllocateStrategyName | AllocateFunction, options: AllocateOptions): MessageQueue[] {
-  const { currentClientId, clientIds, queues } = options;
+  const { currentClientId, clientIds, queues } = options ?? refuse("options", "they say who shares what.");
   // Everybody gets the list, whatever the group.
   if (strategy === "CONFIG") return [...(options.messageQueueList ?? refuse("messageQueueList", "CONFIG needs the list of queues to give."))];
   checkInput(currentClientId, clientIds, queues);

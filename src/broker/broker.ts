@@ -188,7 +188,7 @@ export class Broker {
     this.connections = new Connections(this.groups, this.#offsets);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.starts = new StartOffsets({ offsets: this.#offsets, topics: this.topics, times: this.times });
-    this.resets = new OffsetReset({ groups: this.groups, offsets: this.#offsets, topics: this.topics, queues: this.#queues, times: this.times });
+    this.resets = new OffsetReset({ groups: this.groups, offsets: this.#offsets, topics: this.topics, queues: this.#queues, times: this.times, pops: this.pops });
     this.exports = new LogExport({ log: this.#log, indexer, state: this.#state, topics: this.topics, offsets: this.#offsets });
     this.imports = new LogImport({
       log: this.#log, queues: this.#queues, commit: this.#commit, dispatcher, state: this.#state, topics: this.topics, offsets: this.#offsets, refusal,

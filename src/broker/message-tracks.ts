@@ -62,7 +62,7 @@ export class MessageTracks {
   #takers(group: string, { topic, queueId, properties, bytes }: StoredRecord): "some" | "none" | "refuse it" {
     const members = [...(this.#services.groups.find(group)?.members.values() ?? [])];
     if (members.some(({ picked }) => picked?.some((queue) => queue.topic === topic && queue.queueId === queueId))) return "some";
-    const subscription = members.find((member) => member.picked === null && member.subscriptions.has(topic))?.subscriptions.get(topic);
+    const subscription = members.find((member) => (member.picked === null || member.pops !== null) && member.subscriptions.has(topic))?.subscriptions.get(topic);
     if (subscription === undefined) return "none";
     const { codes, matches, failure } = subscription;
     if (failure !== null) return "none";

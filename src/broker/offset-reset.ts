@@ -4,20 +4,21 @@ import type { QueueRef, ResetOffsetRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
+import type { PopService } from "./pop.ts";
 import type { TimeSearch } from "./time-search.ts";
 import type { Topics } from "./topics.ts";
 
 /** Moves a group to other offsets, whether it is at work or not. */
 export class OffsetReset {
-  readonly #services: { groups: Groups; offsets: Offsets; topics: Topics; queues: ConsumeQueueStore; times: TimeSearch };
+  readonly #services: { groups: Groups; offsets: Offsets; topics: Topics; queues: ConsumeQueueStore; times: TimeSearch; pops: PopService };
 
-  constructor(services: { groups: Groups; offsets: Offsets; topics: Topics; queues: ConsumeQueueStore; times: TimeSearch }) {
+  constructor(services: { groups: Groups; offsets: Offsets; topics: Topics; queues: ConsumeQueueStore; times: TimeSearch; pops: PopService }) {
     this.#services = services;
   }
 
   /** Answers when the new offsets are durable. Each lies within its queue, whatever was asked. */
   async reset({ group, topic, queueId, timestamp, offset }: ResetOffsetRequest): Promise<(QueueRef & { offset: number })[]> {
-    const { groups, offsets, topics, queues, times } = this.#services;
+    const { groups, offsets, topics, queues, times, pops } = this.#services;
     if (group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     if ((timestamp === null) === (offset === null)) throw new MQError("INVALID_PARAMETER", "resetOffset needs either a timestamp or an offset.", { field: "resetOffset.timestamp" });
     if ([...(groups.find(group)?.members.values() ?? [])].some(({ isBroadcasting }) => isBroadcasting)) {
@@ -40,6 +41,7 @@ export class OffsetReset {
     const saved = asked.map((place) => {
       const { minOffset, maxOffset } = queues.open(topic, place.queueId);
       place.offset = Math.min(Math.max(place.offset, minOffset), maxOffset);
+      pops.reset(group, topic, place.queueId, place.offset);
       return groups.reset(group, topic, place.queueId, place.offset);
     });
     await Promise.all(saved);

@@ -44,6 +44,8 @@ export class PopQueue {
   next: number;
   /** The group's offset as it was set here last: another one means that somebody has moved it. */
   offset: number | undefined;
+  /** Counted: what was begun to read before one of them is void. */
+  beginnings = 0;
   /** How many of the table were given. */
   given = 0;
   /** In the order of their offsets. */
@@ -66,6 +68,7 @@ export class PopQueue {
   }
 
   begin(offset: number | undefined, next: number): void {
+    this.beginnings++;
     this.#unfinished.clear();
     this.given = 0;
     this.#last = -1;

@@ -159,6 +159,17 @@ export class PopService {
     this.#forgetIdle(group);
   }
 
+  /** An admin begins the queue anew for the group: what consumers have in hand of it is void. Goes with the offset, which is set in the same task. */
+  reset(name: string, topic: string, queueId: number, offset: number): void {
+    const group = this.#groups.get(name);
+    const queue = group?.queues.get(queueKey(topic, queueId));
+    if (group === undefined || queue === undefined) return;
+    queue.begin(offset, offset);
+    this.#write(group, [queue]);
+    group.changed();
+    this.#forgetIdle(group);
+  }
+
   /** New messages are visible in these queues. */
   published(queues: Iterable<ConsumeQueue>): void {
     for (const { topic } of queues) {
@@ -261,6 +272,8 @@ export class PopService {
         if (isFull()) return;
         if (!entry.wasGiven && !group.hasRoom) break;
         const { queueOffset } = entry;
+        // Begun anew, or finished, while the one before it was read.
+        if (queue.find(queueOffset) !== entry) continue;
         if (entry.reconsumeTimes > member.pops.maxReconsumeTimes) {
           this.#bury(group, queue, entry);
           continue;
@@ -284,11 +297,11 @@ export class PopService {
       }
       if (isFull() || queue.isBlocked || !group.hasRoom || queue.next >= stored.maxOffset) return;
       const begin = Math.max(queue.next, stored.minOffset);
-      const { offset } = queue;
+      const { beginnings } = queue;
       const read = await reader.read(stored, begin, filter, max - given.length, FETCH_TARGET_BYTES - bytesOf(given));
       if (!this.#isAlive(member)) return;
       // Moved or deleted under the reader: it begins anew.
-      if (begin < stored.minOffset || offset !== queue.offset || offsets.get(group.name, topic, queueId) !== queue.offset) continue;
+      if (begin < stored.minOffset || beginnings !== queue.beginnings || offsets.get(group.name, topic, queueId) !== queue.offset) continue;
       for (const { bytes, queueOffset, properties, reconsumeTimes } of readAllStored(read.records)) {
         if (queue.find(queueOffset) !== undefined || offsets.isDone({ group: group.name, topic, queueId, queueOffset })) continue;
         queue.add(queueOffset, properties[PROPERTY.SHARDING_KEY] ?? null, reconsumeTimes);

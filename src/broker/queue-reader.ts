@@ -88,6 +88,8 @@ export class QueueReader {
       let stop = -1;
       for (let at = 0, size: number; at < records.byteLength && stop < 0; at += size) {
         size = view.getInt32(at + RECORD.totalSize);
+        // Before it is moved to the front: a record that is longer than what was left out there ends up in its own place.
+        const queueOffset = readInt64(view, at + RECORD.queueOffset);
         const isMatch = matches(records.subarray(at, at + size));
         if (isMatch === true) {
           if (end !== at) records.copyWithin(end, at, at + size);
@@ -95,8 +97,8 @@ export class QueueReader {
           count++;
         }
         isCut = ++seen >= least && this.#clock.monotonic() >= until;
-        if (isMatch === null) stop = readInt64(view, at + RECORD.queueOffset);
-        else if (isCut || count === max || bytes + end >= maxBytes) stop = readInt64(view, at + RECORD.queueOffset) + 1;
+        if (isMatch === null) stop = queueOffset;
+        else if (isCut || count === max || bytes + end >= maxBytes) stop = queueOffset + 1;
       }
       if (end > 0) parts.push(records.subarray(0, end));
       bytes += end;

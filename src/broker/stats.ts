@@ -50,7 +50,8 @@ export class Stats {
     const brokerOffset = queue.maxOffset;
     const consumerOffset = Math.max(offsets.get(group, topic, queueId) ?? 0, queue.minOffset);
     const key = queueKey(topic, queueId);
-    const owner = groups.find(group)?.owner.get(key);
+    const live = groups.find(group);
+    const owner = live?.owner.get(key) ?? [...(live?.members.values() ?? [])].find(({ picked, held }) => picked !== null && held.has(key));
     const received = owner?.held.get(key)?.nextOffset ?? consumerOffset;
     return {
       topic,

@@ -124,7 +124,10 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     const { timeout = 5000, max: most = 10 } = pollCheck(options, "poll");
     if (this.#autoCommit) this.#finishGiven();
     await this.#started();
-    if (this.#ready.length === 0 && timeout > 0) await this.#arrival(timeout);
+    const { clock } = this.#connection.environment;
+    const until = clock.monotonic() + timeout;
+    // Another poll may have taken what has come, or its queue is gone again.
+    for (let left = timeout; this.#ready.length === 0 && left > 0 && !this.#isShut; left = until - clock.monotonic()) await this.#arrival(left);
     const taken = this.#ready.splice(0, most);
     for (const { processQueue } of taken) this.#member!.began(processQueue);
     this.#given.push(...taken);
@@ -238,6 +241,8 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 
   #started(): Promise<void> {
+    // Nothing that comes late makes a member that nobody would stop.
+    this.#checkOpen();
     if (this.#member === null) {
       if (this.#subscriptions.size === 0) throw this.#refusal ?? new MQError("INVALID_PARAMETER", "Call subscribe or assign first.", { field: "subscribe" });
       this.#start([]);

@@ -36,7 +36,7 @@ const DEFAULT_VIRTUAL_NODES = 10;
  * @throws MQError INVALID_PARAMETER on an empty id or list, an unknown strategy, or when the strategy lacks something
  */
 export function allocateMessageQueues(strategy: AllocateStrategyName | AllocateFunction, options: AllocateOptions): MessageQueue[] {
-  const { currentClientId, clientIds, queues } = options;
+  const { currentClientId, clientIds, queues } = options ?? refuse("options", "they say who shares what.");
   // Everybody gets the list, whatever the group.
   if (strategy === "CONFIG") return [...(options.messageQueueList ?? refuse("messageQueueList", "CONFIG needs the list of queues to give."))];
   checkInput(currentClientId, clientIds, queues);
@@ -93,6 +93,7 @@ function ofMachineRooms({ currentClientId, clientIds, queues, consumerIdcs }: Al
 /** Each room's queues to its own clients; those of a room without clients to everybody. */
 function nearby(options: AllocateOptions): MessageQueue[] {
   const { currentClientId, clientIds, queues, inner = "AVG", brokerRoom, consumerRoom } = options;
+  if (inner === "MACHINE_ROOM_NEARBY") refuse("inner", "MACHINE_ROOM_NEARBY cannot be how it shares within a room.");
   const roomOf = (find: AllocateOptions["brokerRoom"], field: string, of: string): string => {
     if (find === undefined) return refuse(field, "MACHINE_ROOM_NEARBY needs it, to know who is near.");
     return find(of) || refuse(field, `${JSON.stringify(of)} is in no room.`);

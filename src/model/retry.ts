@@ -1,4 +1,5 @@
 import { DEFAULT_DELAY_LEVELS } from "./delay-level.ts";
+import { MQError } from "./errors.ts";
 import { deadLetterTopic, retryTopic } from "./names.ts";
 
 /** RocketMQ's retryMaxTimes. */
@@ -6,8 +7,9 @@ export const MAX_RECONSUME_TIMES = 16;
 /** The level of the first retry: those before are too short for anything to have got better. */
 const FIRST_RETRY_LEVEL = 3;
 
-/** When a message that has been consumed in vain `reconsumeTimes` times before is tried again, by the default levels; ms. */
+/** When a message that has been consumed in vain `reconsumeTimes` times before is tried again, by the default levels; ms. @throws MQError INVALID_PARAMETER */
 export function retryDelay(reconsumeTimes: number): { level: number; delay: number } {
+  if (!Number.isSafeInteger(reconsumeTimes) || reconsumeTimes < 0) throw new MQError("INVALID_PARAMETER", "reconsumeTimes must be a whole number from 0 on.", { field: "reconsumeTimes" });
   const level = Math.min(FIRST_RETRY_LEVEL + reconsumeTimes, DEFAULT_DELAY_LEVELS.length);
   return { level, delay: DEFAULT_DELAY_LEVELS[level - 1]! };
 }

@@ -257,6 +257,38 @@ describe("pull consumer", () => {
     expect((await Promise.all(polls)).flat()).toHaveLength(2);
   });
 
+  test("a poll waits its time, also when another one has taken what came", async () => {
+    const pull = await mq.createPullConsumer({ consumerGroup: "g", autoCommit: false });
+    pull.subscribe("t");
+    const polls = [pull.poll({ max: 1, timeout: 20_000 }), pull.poll({ max: 1, timeout: 20_000 })];
+    await sendNumbers(1);
+    await Promise.race(polls);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await sendNumbers(1);
+    expect((await Promise.all(polls)).map((messages) => messages.length)).toEqual([1, 1]);
+  });
+
+  test("nothing that is called, or comes back, after shutdown makes a member of the group", async () => {
+    await sendNumbers(3);
+    const never = await mq.createPullConsumer({ consumerGroup: "g" });
+    never.subscribe("t");
+    const late = never.seek(q0, 1);
+    await never.shutdown();
+    await expect(late).rejects.toMatchObject({ code: "CLOSED" });
+    expect(() => never.pause([q0])).toThrow(expect.objectContaining({ code: "CLOSED" }));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect((await mq.admin.consumerConnections("g")).connections).toEqual([]);
+  });
+
+  test("what a consumer has of queues it has picked is in flight as well", async () => {
+    await sendNumbers(3);
+    const pull = await mq.createPullConsumer({ consumerGroup: "g", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    await pull.assign([q0]);
+    expect(await pull.poll()).toHaveLength(3);
+    await until(async () => (await mq.admin.consumeStats("g")).queues[0]!.inflight === 3);
+    expect((await mq.admin.consumeStats("g")).queues[0]).toMatchObject({ consumerOffset: 0, clientId: mq.clientId });
+  });
+
   test("a seek beyond the end is refused and stops nothing", async () => {
     await sendNumbers(3);
     const pull = await mq.createPullConsumer({ consumerGroup: "g" });

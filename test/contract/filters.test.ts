@@ -73,6 +73,23 @@ describe("SQL92 in the broker", () => {
     expect(none).toMatchObject({ status: "NO_MATCHED_MSG", nextBeginOffset: 10, messages: [] });
   });
 
+  test("a match that is longer than the misses before it: where to go on is not read out of its body", async () => {
+    for (const body of ["a", "b", "c"]) {
+      // Two: the first read looks at no more messages than are wanted.
+      for (const miss of ["no", "no"]) await send(miss, { n: "1" });
+      await send(body.repeat(2000), { n: "2" });
+    }
+    const filter = MessageSelector.bySql("n = 2");
+    const pull = await mq.createPullConsumer({ consumerGroup: "p" });
+    for (const [offset, next] of [[0, 3], [1, 3], [3, 6], [4, 6], [6, 9]] as const) {
+      expect(await pull.pull(q0, filter, offset, 1)).toMatchObject({ status: "FOUND", nextBeginOffset: next, messages: [{ queueOffset: next - 1 }] });
+    }
+    const { seen, errors } = await consume(filter, { pullBatchSize: 1 });
+    await caughtUp();
+    expect(seen.map((text) => text[0])).toEqual(["a", "b", "c"]);
+    expect(errors).toEqual([]);
+  });
+
   test("a match behind more misses than one read looks at", async () => {
     const misses = MAX_FILTERED_RECORDS + 100;
     await Promise.all(Array.from({ length: misses }, () => send("no", { n: "1" })));

@@ -52,6 +52,18 @@ test("each group by itself: consumed, not yet, filtered, nobody there, in retry,
   await until(async () => (await tracks(msgId))["busy"] === "CONSUMED");
 });
 
+test("simple consumers are at work too: in hand it is not consumed yet, and what their filter leaves out is filtered", async () => {
+  const simple = (consumerGroup: string, filter: string) => mq.createSimpleConsumer({ consumerGroup, subscriptions: { t: filter }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+  const [takes, refuses, left] = [await simple("takes", "tag"), await simple("refuses", "other"), await simple("left", "*")];
+  const { msgId } = await producer.send({ topic: "t", body: "x", tags: "tag" });
+  const [message] = await takes.receive({ awaitDuration: 0 });
+  await refuses.receive({ awaitDuration: 0 });
+  await left.shutdown();
+  expect(await tracks(msgId)).toEqual({ takes: "NOT_CONSUMED_YET", refuses: "FILTERED", left: "NOT_ONLINE" });
+  await takes.ack(message!);
+  expect(await tracks(msgId)).toMatchObject({ takes: "CONSUMED" });
+});
+
 test("a retry that succeeds, a dead letter that is sent again, an offset that is reset", async () => {
   let isBroken = true;
   const consumer = await consume("g", (_message, context) => {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Groups } from "../../src/broker/groups.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
+import { PopService } from "../../src/broker/pop.ts";
 import type { MessageExt, Producer, PushConsumerOptions, TabMQ } from "../../src/index.ts";
 import { copyOf } from "../support/memory-disk.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
@@ -198,6 +199,55 @@ describe("a group that is at work", () => {
       await pull.commit();
       expect((await mq.admin.consumeStats(group)).queues.find(({ topic }) => topic === "t")!.consumerOffset).toBe(6);
     }
+  });
+});
+
+describe("simple consumers", () => {
+  const texts = (messages: MessageExt[]): string[] => messages.map((message) => message.text());
+  const consumer = () => mq.createSimpleConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+
+  /** Five messages in hand of which three are finished; then the group begins at the first one again. What it is given then. */
+  async function begunAnew(finished: number[]): Promise<string[]> {
+    await send(5);
+    const simple = await consumer();
+    const messages = await simple.receive({ awaitDuration: 0 });
+    for (const at of finished) await simple.ack(messages[at]!);
+    await mq.admin.resetOffset({ group: "g", topic: "t", offset: 0 });
+    const late = simple.ack(messages[3]!);
+    await expect(late).rejects.toMatchObject({ code: "INVALID_RECEIPT_HANDLE" });
+    return texts(await simple.receive({ awaitDuration: 0 }));
+  }
+
+  const ALL = ["0", "1", "2", "3", "4"];
+
+  test("what is in hand is void: an acknowledgement from before does not take the reset back", async () => {
+    expect(await begunAnew([0, 1, 2])).toEqual(ALL);
+    expect(await offsetOf()).toBe(0);
+  });
+
+  test("to where the group stands already: what it has finished behind that is given again too", async () => {
+    expect(await begunAnew([1, 2, 4])).toEqual(ALL);
+  });
+
+  test("control: where nobody tells who keeps the claims, an acknowledgement takes the reset back", async () => {
+    vi.spyOn(PopService.prototype, "reset").mockImplementation(() => {});
+    await expect(begunAnew([0, 1, 2])).rejects.toThrow();
+    expect(await offsetOf()).toBe(4);
+  });
+
+  test("who waits is given what is there again at once, and the next broker knows of no claim", async () => {
+    await send(3);
+    const simple = await consumer();
+    for (const message of await simple.receive({ awaitDuration: 0 })) await simple.ack(message);
+    const waiting = simple.receive({ awaitDuration: 60_000 });
+    await pause(20);
+    await mq.admin.resetOffset({ group: "g", topic: "t", offset: 1 });
+    expect(texts(await waiting)).toEqual(["1", "2"]);
+    await mq.admin.resetOffset({ group: "g", topic: "t", offset: 0 });
+    const after = new NodeOrigin(copyOf(origin.disk));
+    const next = await (await after.connect()).createSimpleConsumer({ consumerGroup: "g", subscriptions: { t: "*" } });
+    expect(texts(await next.receive({ awaitDuration: 0 }))).toEqual(["0", "1", "2"]);
+    await after.close();
   });
 });
 

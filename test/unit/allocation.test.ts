@@ -63,3 +63,8 @@ it.each([
   const call = (): unknown => allocateMessageQueues(strategy, { currentClientId: "a", clientIds: ["a"], queues: queuesOf(1), ...options });
   expect(call).toThrow(expect.objectContaining({ code: "INVALID_PARAMETER", field }));
 });
+
+it("MACHINE_ROOM_NEARBY within itself is refused, not looked into for ever", () => {
+  const request = { currentClientId: "c0", clientIds: ["c0"], queues: queuesOf(1), ...rooms, inner: "MACHINE_ROOM_NEARBY" } as const;
+  expect(() => allocateMessageQueues("MACHINE_ROOM_NEARBY", request)).toThrow(expect.objectContaining({ code: "INVALID_PARAMETER", field: "inner" }));
+});

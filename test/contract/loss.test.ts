@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { MessageExt, TabMQ } from "../../src/index.ts";
-import { LOSS_GAP_BYTES, MAX_WITNESS_POSITION } from "../../src/model/limits.ts";
+import { LOSS_GAP_BYTES, MAX_WITNESS_POSITION, WITNESS_INTERVAL } from "../../src/model/limits.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { GatedStore } from "../support/gated-store.ts";
 import { copyOf } from "../support/memory-disk.ts";
 
 let origins: NodeOrigin[] = [];
@@ -194,13 +195,28 @@ describe("the note", () => {
     expect(both.groups.toSorted()).toEqual(["g1", "g2"]);
   });
 
-  test("is never ahead of what is durable", async () => {
+  test("is never ahead of what is durable: answers that come while a commit is on its way do not count it", async () => {
     const origin = start(new MemoryDisk());
+    const store = new GatedStore(origin.disk);
+    origin.makeStore = () => store;
     const mq = await origin.connect();
     for (let i = 0; i < 20; i++) await send(mq, [`${i}`]);
+    const before = (await mq.diagnostics()).broker;
+    expect(before.position).toBe(before.durablePosition);
+    store.shut();
+    const sent = send(mq, ["on its way"]);
+    await until(async () => (await mq.diagnostics()).broker.position > before.position);
+    expect((await mq.diagnostics()).broker.durablePosition).toBe(before.durablePosition);
+    const noted = (): number => (JSON.parse(origin.memo.text ?? '{ "position": 0 }') as { position: number }).position;
+    // Twice as long as a tab takes to note what it has heard.
+    await new Promise((resolve) => setTimeout(resolve, 2 * WITNESS_INTERVAL));
+    expect(noted()).toBe(before.durablePosition);
+    store.open();
+    await sent;
     const { durablePosition } = (await mq.diagnostics()).broker;
+    expect(durablePosition).toBeGreaterThan(before.durablePosition);
     await mq.close();
-    expect((JSON.parse(origin.memo.text!) as { position: number }).position).toBe(durablePosition);
+    expect(noted()).toBe(durablePosition);
   });
 
   test("is not kept for a broker that keeps nothing", async () => {

@@ -198,6 +198,10 @@ describe("losses", () => {
     expect(losses(history(stored(0), stored(1), damaged, { type: "damage told", position: 100, bytes: 100 }, rest([message(0)])))).toEqual([]);
     expect(losses(history(stored(0), stored(1), damaged, rest([message(0)], undefined, { damaged: [{ position: 0, bytes: 200 }] })))).toEqual([]);
   });
+  test("bad: a loss that there was not, or for the second time", () => {
+    expect(kinds(losses(history(stored(0), noted, goesOn)))).toEqual(["loss made up"]);
+    expect(kinds(losses(history(stored(0), stored(1), cut(100), noted, noted, goesOn)))).toEqual(["loss made up"]);
+  });
   test("bad: the log goes on without a word; what cannot be read is nowhere named", () => {
     expect(kinds(losses(history(stored(0), stored(1), cut(100), goesOn)))).toEqual(["unreported loss"]);
     expect(kinds(losses(history(stored(0), stored(1), damaged, rest([message(0)], undefined, { damaged: [{ position: 0, bytes: 100 }] }))))).toEqual(["unreported damage"]);

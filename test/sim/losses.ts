@@ -24,7 +24,7 @@ export function beginAfter(history: History): number {
   return begin;
 }
 
-/** Of what the browser has lost, and of what it has damaged, somebody is told. */
+/** Of what the browser has lost, and of what it has damaged, somebody is told; and nobody of what it has not. */
 export function losses(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
   const positions = new Map<string, number>();
@@ -33,7 +33,10 @@ export function losses(history: History): Verdict[] {
   let untold: number | null = null;
   for (const entry of history) {
     if (entry.type === "tail lost") untold = entry.position;
-    if (entry.type === "loss noted") untold = null;
+    if (entry.type === "loss noted") {
+      if (untold === null) verdicts.push({ kind: "loss made up", text: `at ${entry.at} a broker notes a loss, and the browser has lost nothing since it last did` });
+      untold = null;
+    }
     if (entry.type === "damaged") for (const place of entry.places) damaged.add(place);
     if (entry.type === "damage told") told.push(entry);
     if (entry.type === "stored") {

@@ -307,6 +307,11 @@ suite("a world without a protection is found out; with it, the same seed is gree
       plan: { disturbances: { "lose tail": 2_000 } },
       mutation: ["storage/loss.ts", "if (mark === null || ", "if (mark !== undefined || "],
     },
+    {
+      what: "tabs note how far the log has been written, not how far it is durable", verdict: "loss made up",
+      plan: { diskLatency: 60, disturbances: { "kill host": 1_500 } },
+      mutation: ["broker/host.ts", "this.#broker?.durablePosition ?? 0", "this.#broker?.diagnostics().position ?? 0"],
+    },
   ];
   test.each(mutants)("$what: $verdict", async ({ verdict, plan, mutation, likely }) => {
     const seed = await withMutant(...mutation, (mutant) => firstRed(verdict, { plan: storm(plan) }, likely, mutant.simulate));

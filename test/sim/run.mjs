@@ -26,6 +26,15 @@ const { values } = parseArgs({
   },
 });
 
+const jobs = Number(values.jobs);
+const first = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+// Of what is no number nothing would ever be the end, or every seed the same world.
+const areNumbers = [first, Number(values.seeds), jobs].every((value) => Number.isSafeInteger(value) && value >= 0) && jobs > 0 && Number(values.minutes ?? 0) >= 0 && Number(values.events ?? 0) >= 0;
+if (!areNumbers) {
+  console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance]");
+  process.exit(2);
+}
+
 // comlink says goodbye when the collector finds a proxy, at moments that no seed decides; and keeps every endpoint until then, so of
 // thousands of worlds that end in the middle of everything all would be kept.
 const BANNER = "delete globalThis.FinalizationRegistry;";
@@ -40,8 +49,6 @@ try {
     ssr: { noExternal: true },
     build: { ssr: join(ROOT, values.rebalance ? "test/sim/rebalance-cli.ts" : "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline", rolldownOptions: { output: { banner: BANNER } } },
   });
-  const jobs = Number(values.jobs);
-  const first = Number(values.seed ?? Math.floor(Math.random() * 1e9));
   const codes = await Promise.all(Array.from({ length: jobs }, (_, job) => run(first + job, jobs)));
   process.exitCode = codes.some((code) => code !== 0) ? 1 : 0;
 } finally {

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Member } from "../../src/broker/member.ts";
 import type { MessageExt, Producer, PushConsumerOptions, TabMQ } from "../../src/index.ts";
 import { MessageSelector } from "../../src/index.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
@@ -354,4 +355,21 @@ describe("a filter over a long queue", () => {
     expect(seen).toEqual([4999, 9999, 14_999, 19_999]);
     await caughtUp();
   });
+});
+
+test("a fetch that has ended waits for nothing any more: what comes later wakes only the one that waits", async () => {
+  const seen: string[] = [];
+  await consumer(mq, (message) => void seen.push(message.text()));
+  const wake = vi.spyOn(Member.prototype, "wake");
+  const wakesOfOne = async (): Promise<number> => {
+    const [before, count] = [seen.length, wake.mock.calls.length];
+    await producer.send({ topic: "t", body: "x" });
+    await until(() => seen.length > before);
+    await caughtUp();
+    return wake.mock.calls.length - count;
+  };
+  const first = await wakesOfOne();
+  for (let at = 0; at < 30; at++) await wakesOfOne();
+  expect(await wakesOfOne()).toBeLessThan(first + 10);
+  vi.restoreAllMocks();
 });

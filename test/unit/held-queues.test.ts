@@ -95,3 +95,28 @@ test("what the broker has taken over out of turn does not come again when the qu
   end(0, false);
   expect(fetched(queues, 14, 15, 16).messages.map(({ queueOffset }) => queueOffset)).toEqual([14, 16]);
 });
+
+/** The answer to a fetch that was sent before something happened to the queue. Returns what is begun with, and where the queue stands. */
+function answeredAfter(happens: (queues: HeldQueues) => void): { begun: number[]; nextOffset: number | undefined } {
+  const queues = advanced();
+  const asked = queues.snapshot();
+  happens(queues);
+  const reply = { generation: 1, progress: [{ ...queue, nextOffset: 20 }], records: new Uint8Array(0) };
+  const begun = queues.receive(reply, [18, 19].map(message), asked, new Map());
+  return { begun: begun.flatMap(({ messages }) => messages.map(({ queueOffset }) => queueOffset)), nextOffset: queues.report().held[0]?.nextOffset };
+}
+
+test("what was asked before a seek does not carry the queue past what the seek is about", () => {
+  expect(answeredAfter((queues) => queues.restart(queues.find(queue)!, 2))).toEqual({ begun: [], nextOffset: 2 });
+  // Control of the answer: where nothing has happened it is taken in.
+  expect(answeredAfter(() => {})).toEqual({ begun: [18, 19], nextOffset: 20 });
+});
+
+test("nor past where the queue is given back, when the group was set back meanwhile", () => {
+  const setBack = (queues: HeldQueues): void => {
+    queues.assign([], "broker-a");
+    queues.told(queues.report().released);
+    given(queues, 3);
+  };
+  expect(answeredAfter(setBack)).toEqual({ begun: [], nextOffset: 3 });
+});

@@ -27,9 +27,9 @@ const { values } = parseArgs({
 });
 
 const jobs = Number(values.jobs);
-const first = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
 // Of what is no number nothing would ever be the end, or every seed the same world.
-const areNumbers = [first, Number(values.seeds), jobs].every((value) => Number.isSafeInteger(value) && value >= 0) && jobs > 0 && Number(values.minutes ?? 0) >= 0 && Number(values.events ?? 0) >= 0;
+const areNumbers = [firstSeed, Number(values.seeds), jobs].every((value) => Number.isSafeInteger(value) && value >= 0) && jobs > 0 && Number(values.minutes ?? 0) >= 0 && Number(values.events ?? 0) >= 0;
 if (!areNumbers) {
   console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance]");
   process.exit(2);
@@ -49,7 +49,7 @@ try {
     ssr: { noExternal: true },
     build: { ssr: join(ROOT, values.rebalance ? "test/sim/rebalance-cli.ts" : "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline", rolldownOptions: { output: { banner: BANNER } } },
   });
-  const codes = await Promise.all(Array.from({ length: jobs }, (_, job) => run(first + job, jobs)));
+  const codes = await Promise.all(Array.from({ length: jobs }, (_, job) => run(firstSeed + job, jobs)));
   process.exitCode = codes.some((code) => code !== 0) ? 1 : 0;
 } finally {
   await rm(folder, { recursive: true, force: true });

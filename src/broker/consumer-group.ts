@@ -15,8 +15,6 @@ export class ConsumerGroup {
   readonly members = new Map<string, Member>();
   readonly target = new Map<string, Member>();
   readonly owner = new Map<string, Member>();
-  /** How often each queue was begun anew by an admin since the group is at work. */
-  readonly resets = new Map<string, number>();
   readonly rate: RateMeter;
   /** Of what its members have in common. Raised whenever that is replaced. */
   termsVersion = 0;

@@ -52,7 +52,7 @@ export class GroupProgress {
   /** A member that works on the queue says how far the group has come there. */
   commit(group: ConsumerGroup, queue: QueueCommit): void {
     // From before a reset, which the member has yet to hear of.
-    if ((queue.resets ?? 0) !== (group.resets.get(keyOf(queue)) ?? 0)) return;
+    if ((queue.resets ?? 0) !== this.#offsets.resets(group.name, queue.topic, queue.queueId)) return;
     const before = this.#offsets.get(group.name, queue.topic, queue.queueId) ?? 0;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
     const maxOffset = this.#queues.find(queue.topic, queue.queueId)?.maxOffset ?? this.#queues.firstOffset;

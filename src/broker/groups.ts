@@ -174,10 +174,10 @@ export class Groups {
     const queues = member.picked ?? this.#rebalancing.targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     const { offsets } = this.#services;
     return queues.map(({ topic, queueId }) => {
-      const resets = member.group.resets.get(queueKey(topic, queueId));
+      const resets = offsets.resets(member.group.name, topic, queueId);
       return {
         topic, queueId, offset: this.#progress.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
-        ...(resets !== undefined && { resets }),
+        ...(resets > 0 && { resets }),
       };
     });
   }
@@ -202,7 +202,6 @@ export class Groups {
     const group = this.#groups.get(name);
     const key = queueKey(topic, queueId);
     if (group !== undefined) {
-      group.resets.set(key, (group.resets.get(key) ?? 0) + 1);
       for (const member of group.members.values()) {
         if (group.owner.get(key) === member || member.picked?.some((queue) => keyOf(queue) === key)) member.changed();
       }
@@ -213,8 +212,7 @@ export class Groups {
   /** Throws STALE_GENERATION for what was received before a reset. */
   checkSettles(member: Member, { topic, queueId, resets = 0 }: Pick<SettleRequest, "topic" | "queueId" | "resets">): void {
     this.checkHolds(member, topic, queueId);
-    const key = queueKey(topic, queueId);
-    if (resets !== (member.group.resets.get(key) ?? 0)) throw new MQError("STALE_GENERATION", `The queue ${key} was begun anew for the group.`);
+    if (resets !== this.#services.offsets.resets(member.group.name, topic, queueId)) throw new MQError("STALE_GENERATION", `The queue ${queueKey(topic, queueId)} was begun anew for the group.`);
   }
 
   /** A topic appeared or got more queues: the groups that want it share anew. */

@@ -9,11 +9,14 @@ import { LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { DoneOffsets } from "./done-offsets.ts";
 
 const PREFIX = "offset/";
+const RESET_PREFIX = "reset/";
 
 /** How far each group has come: for each queue, the offset before which everything is consumed, and what is done behind it. */
 export class Offsets {
   /** group -> topic -> offset by queue id */
   readonly #offsets = new Map<string, Map<string, Record<number, number>>>();
+  /** How often each queue was begun anew for a group; as "group/topic", by queue id. Stored with the offsets, so that what is from before stays void under the next broker. */
+  readonly #resets = new Map<string, Record<number, number>>();
   readonly #state: DurableState;
   readonly #done: DoneOffsets;
   /** Pairs of a group and a topic. */
@@ -32,6 +35,7 @@ export class Offsets {
       this.#topics(group).set(topic, readOffsets(value));
       this.#pairs++;
     }
+    for (const [key, value] of this.#state.startingWith(RESET_PREFIX)) this.#resets.set(key, readOffsets(value));
   }
 
   /** Groups are remembered for ever, so there is an end to how many of them there can be. Throws FLOW_CONTROL. */
@@ -72,8 +76,17 @@ export class Offsets {
     this.#move(group, topic, queueId, offset);
   }
 
+  /** 0 = never. */
+  resets(group: string, topic: string, queueId: number): number {
+    return this.#resets.get(`${group}/${topic}`)?.[queueId] ?? 0;
+  }
+
   /** The group begins anew here: what it has done behind that is void. Resolves when that is durable. */
   reset(group: string, topic: string, queueId: number, offset: number): Promise<void> {
+    const key = `${group}/${topic}`;
+    const resets = { ...this.#resets.get(key), [queueId]: this.resets(group, topic, queueId) + 1 };
+    this.#resets.set(key, resets);
+    this.#state.set(RESET_PREFIX + key, resets);
     this.#move(group, topic, queueId, offset);
     this.#done.clear(group, topic, queueId);
     return this.#state.save(`${PREFIX}${group}/${topic}`, this.#topics(group).get(topic));

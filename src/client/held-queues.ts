@@ -4,7 +4,7 @@ import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { compareQueues, queueKey } from "../model/queue.ts";
 import type { AssignedQueue, FetchReply, HeldQueue, QueueCommit, QueueRef } from "../protocol/api.ts";
-import { ProcessQueue } from "./process-queue.ts";
+import { type Progress, ProcessQueue } from "./process-queue.ts";
 
 /** How much a consumer takes in. */
 export interface FlowLimits {
@@ -30,10 +30,12 @@ export class HeldQueues {
   /** Let go, and the broker does not know yet how far we came. */
   #released: QueueCommit[] = [];
   /**
-   * The same, by queue, until the broker has answered that it knows: an answer that was on its way meanwhile may give
-   * the queue back to us at an offset that is older than our progress.
+   * How far we came in them, by queue, until the broker has answered that it knows: an answer that was on its way meanwhile
+   * may give the queue back to us at an offset that is older than our progress.
    */
-  readonly #untold = new Map<string, QueueCommit>();
+  readonly #untold = new Map<string, Progress & { told?: QueueCommit }>();
+  /** Held when the broker died, and a listener is still at them: the next broker may give them to us again. */
+  readonly #orphans = new Map<string, ProcessQueue>();
   /** Queues given back to us, or begun anew by an admin, before we had let them go. */
   readonly #returning = new Map<string, AssignedQueue>();
   readonly #paused = new Set<string>();
@@ -101,7 +103,7 @@ export class HeldQueues {
   }
 
   told(released: QueueCommit[]): void {
-    for (const queue of released) if (this.#untold.get(keyOf(queue)) === queue) this.#untold.delete(keyOf(queue));
+    for (const queue of released) if (this.#untold.get(keyOf(queue))?.told === queue) this.#untold.delete(keyOf(queue));
   }
 
   tellAgain(released: QueueCommit[]): void {
@@ -137,10 +139,11 @@ export class HeldQueues {
         this.#letGo(held);
       }
       if (held !== undefined) continue;
-      const { topic, queueId, offset, done, resets } = given;
-      const queue = { topic, queueId, brokerName };
-      const untold = this.#untold.get(key);
-      this.#held.set(key, new ProcessQueue(queue, untold?.resets === resets ? Math.max(offset, untold?.commitOffset ?? 0) : offset, done, resets));
+      const queue = { topic: given.topic, queueId: given.queueId, brokerName };
+      const orphan = this.#orphans.get(key);
+      if (orphan !== undefined) this.#returning.set(key, given);
+      this.#held.set(key, orphan ?? begin(queue, given, this.#untold.get(key)));
+      this.#orphans.delete(key);
       assigned.push(queue);
     }
     return { assigned, revoked };
@@ -178,12 +181,15 @@ export class HeldQueues {
     for (const processQueue of this.#active()) this.#drop(processQueue);
   }
 
-  /** All that is held is somebody else's now. */
+  /** The broker knows us no longer: all that is held may be somebody else's now. How far we came counts if it comes back. */
   forget(): void {
     this.dropAll();
+    for (const [key, processQueue] of this.#held) {
+      if (processQueue.running > 0) this.#orphans.set(key, processQueue);
+      else this.#untold.set(key, processQueue.progress);
+    }
     this.#held.clear();
     this.#released = [];
-    this.#untold.clear();
     this.#returning.clear();
   }
 
@@ -192,7 +198,10 @@ export class HeldQueues {
   }
 
   #describe(processQueue: ProcessQueue): HeldQueue {
-    const { queue, commitOffset, nextOffset, isDropped, resets } = processQueue;
+    const { queue, nextOffset, isDropped, resets } = processQueue;
+    // An orphan may have been overtaken by others while the broker did not know us.
+    const returning = this.#returning.get(keyOf(queue));
+    const commitOffset = returning?.resets === resets ? Math.max(processQueue.commitOffset, returning?.offset ?? 0) : processQueue.commitOffset;
     const want = isDropped || this.isResting || this.isPaused(queue) ? 0 : this.#room(processQueue);
     return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want, ...(resets !== undefined && { resets }) };
   }
@@ -211,20 +220,30 @@ export class HeldQueues {
   /** Lets a queue that was taken away go, when nothing of it is running any more. */
   #letGo(processQueue: ProcessQueue): void {
     const key = keyOf(processQueue.queue);
-    if (processQueue.running > 0 || this.#held.get(key) !== processQueue) return;
+    if (processQueue.running > 0) return;
+    if (this.#orphans.get(key) === processQueue) {
+      this.#orphans.delete(key);
+      this.#untold.set(key, processQueue.progress);
+    }
+    if (this.#held.get(key) !== processQueue) return;
     this.#held.delete(key);
     const given = this.#returning.get(key);
     this.#returning.delete(key);
     if (given !== undefined) {
-      // It came back while a listener was still at it: go on behind what is done, unless that is void.
-      const { offset, done } = given.resets === processQueue.resets ? { offset: processQueue.commitOffset, done: processQueue.done } : given;
-      this.#held.set(key, new ProcessQueue(processQueue.queue, offset, done, given.resets));
+      // It came back while a listener was still at it.
+      this.#held.set(key, begin(processQueue.queue, given, processQueue.progress));
       return;
     }
     const commit = commitOf(processQueue);
     this.#released.push(commit);
-    this.#untold.set(key, commit);
+    this.#untold.set(key, { ...processQueue.progress, told: commit });
   }
+}
+
+/** Begins a queue where the broker says, and behind what we have done of it ourselves, unless an admin has begun it anew since. */
+function begin(queue: MessageQueue, { offset, done, resets }: AssignedQueue, ours: Progress | undefined): ProcessQueue {
+  if (ours === undefined || ours.resets !== resets) return new ProcessQueue(queue, offset, done, resets);
+  return new ProcessQueue(queue, Math.max(offset, ours.commitOffset), [...done, ...ours.done], resets);
 }
 
 function keyOf({ topic, queueId }: QueueRef): string {

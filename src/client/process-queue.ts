@@ -2,6 +2,13 @@ import type { MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import type { OffsetRange } from "../protocol/api.ts";
 
+/** How far a consumer has come in a queue: everything before `commitOffset`, and these ranges behind it. */
+export interface Progress {
+  commitOffset: number;
+  done: OffsetRange[];
+  resets: number | undefined;
+}
+
 /**
  * What a consumer holds of one queue: messages received and not yet consumed, in the order of their offsets.
  * One stuck message holds the offset; everything before it may be committed.
@@ -53,6 +60,18 @@ export class ProcessQueue {
   get commitOffset(): number {
     for (const oldest of this.#cached.keys()) return oldest;
     return this.nextOffset;
+  }
+
+  /** How far it has come, for whoever gets the queue next. */
+  get progress(): Progress {
+    const done: OffsetRange[] = [];
+    let next = this.commitOffset;
+    // What has come and is not here any more is consumed, or was of no interest.
+    for (const offset of [...this.#cached.keys(), this.nextOffset]) {
+      if (offset > next) done.push([next, offset]);
+      next = offset + 1;
+    }
+    return { commitOffset: this.commitOffset, done: [...done, ...this.#done.filter(([, to]) => to > this.nextOffset)], resets: this.resets };
   }
 
   /** Takes messages in; those that were received before, or are done, are left out. Returns what is new. */

@@ -1,5 +1,6 @@
 /** A group begins anew where an admin says, exactly, whatever its consumers are doing at the time. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { GroupProgress } from "../../src/broker/group-progress.ts";
 import { Groups } from "../../src/broker/groups.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
 import { PopService } from "../../src/broker/pop.ts";
@@ -12,7 +13,15 @@ const QUEUE = { topic: "t", brokerName: "broker-a", queueId: 0 };
 let origin: NodeOrigin;
 let mq: TabMQ;
 let producer: Producer;
+/** The offsets of each broker that was started. */
+let brokers: Offsets[];
 beforeEach(async () => {
+  brokers = [];
+  const { restore } = Offsets.prototype;
+  vi.spyOn(Offsets.prototype, "restore").mockImplementation(function remember(this: Offsets) {
+    brokers.push(this);
+    restore.call(this);
+  });
   origin = new NodeOrigin();
   mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
   producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 30_000 });
@@ -103,13 +112,8 @@ describe("a group that is at work", () => {
   });
 
   test("control: a broker that does not tell the members is overruled by what they report", async () => {
-    const brokers: { offsets: Offsets }[] = [];
-    const { restore } = Offsets.prototype;
-    vi.spyOn(Offsets.prototype, "restore").mockImplementation(function remember(this: Offsets) {
-      brokers.push({ offsets: this });
-      restore.call(this);
-    });
-    vi.spyOn(Groups.prototype, "reset").mockImplementation((group, topic, queueId, offset) => brokers[0]!.offsets.reset(group, topic, queueId, offset));
+    vi.spyOn(Offsets.prototype, "resets").mockReturnValue(0);
+    vi.spyOn(Groups.prototype, "reset").mockImplementation((group, topic, queueId, offset) => brokers.at(-1)!.reset(group, topic, queueId, offset));
     origin = new NodeOrigin();
     mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
     producer = await mq.createProducer({ producerGroup: "p" });
@@ -118,13 +122,8 @@ describe("a group that is at work", () => {
   });
 
   test("control: a broker that takes progress from before the reset is moved on by what finishes late", async () => {
-    const { heard } = Groups.prototype;
-    vi.spyOn(Groups.prototype, "heard").mockImplementation(function credulous(this: Groups, member, request) {
-      const held = request.held.map((queue) => {
-        const resets = member.group.resets.get(`${queue.topic}:${queue.queueId}`);
-        return { ...queue, ...(resets !== undefined && { resets }) };
-      });
-      heard.call(this, member, { ...request, held });
+    vi.spyOn(GroupProgress.prototype, "commit").mockImplementation(function credulous(this: GroupProgress, group, queue) {
+      brokers.at(-1)!.commit(group.name, queue.topic, queue.queueId, queue.commitOffset, queue.commitOffset);
     });
     await send(10);
     let release = (): void => {};

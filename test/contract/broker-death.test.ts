@@ -1,0 +1,113 @@
+/** A consumer outlives its broker: what it has done is not done again, unless an admin wants it so. */
+import { describe, expect, test, vi } from "vitest";
+import { Member } from "../../src/broker/member.ts";
+import { Offsets } from "../../src/broker/offsets.ts";
+import { HeldQueues } from "../../src/client/held-queues.ts";
+import type { PushConsumerOptions } from "../../src/index.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { VirtualOrigin } from "../support/virtual-origin.ts";
+
+interface Seen {
+  /** Calls of the listener, by message. */
+  calls: number[];
+  /** Calls that began while another one for the same message was going on. */
+  overlaps: number;
+  left: number;
+}
+
+/** One tab consumes 40 messages, 2 s each; its broker dies after a second, in the middle of many. */
+function outlive(options: Partial<PushConsumerOptions> = {}): Promise<Seen> {
+  const disk = new MemoryDisk();
+  const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null });
+  return origin.time.run(
+    (async () => {
+      const mq = await origin.connect({ broker: { defaultTopicQueueNums: 4 } });
+      const producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 60_000 });
+      const calls = new Map<string, number>();
+      const running = new Set<string>();
+      let overlaps = 0;
+      await mq.createPushConsumer({
+        consumerGroup: "g",
+        subscriptions: { t: "*" },
+        messageListener: async ({ msgId }) => {
+          calls.set(msgId, (calls.get(msgId) ?? 0) + 1);
+          if (running.has(msgId)) overlaps++;
+          running.add(msgId);
+          await origin.time.sleep(2000 + (calls.size % 7) * 100);
+          running.delete(msgId);
+        },
+        ...options,
+      });
+      for (let at = 0; at < 40; at++) await producer.send({ topic: "t", body: `${at}` });
+      await origin.time.sleep(1000);
+      origin.killWorker();
+      await origin.time.sleep(120_000);
+      const left = (await mq.admin.consumeStats("g")).diffTotal;
+      await mq.close();
+      await origin.stopWorker();
+      return { calls: [...calls.values()], overlaps, left };
+    })(),
+  );
+}
+
+describe("a consumer whose broker dies", () => {
+  const once = { calls: Array.from({ length: 40 }, () => 1), overlaps: 0, left: 0 };
+
+  test.each([{}, { orderly: true }, { consumeConcurrency: 3 }])("finishes what it has begun, and nothing of it comes again: %o", async (options) => {
+    expect(await outlive(options)).toEqual(once);
+  });
+
+  test("control: one to which its progress does not count consumes again what was finished", async () => {
+    const { assign, forget } = HeldQueues.prototype;
+    let isLost = false;
+    vi.spyOn(HeldQueues.prototype, "forget").mockImplementation(function noted(this: HeldQueues) {
+      isLost = true;
+      forget.call(this);
+    });
+    // As if an admin had begun every queue anew.
+    vi.spyOn(HeldQueues.prototype, "assign").mockImplementation(function anew(this: HeldQueues, queues, brokerName) {
+      return assign.call(this, isLost ? queues.map((queue) => ({ ...queue, resets: 1 })) : queues, brokerName);
+    });
+    const { calls } = await outlive();
+    vi.restoreAllMocks();
+    expect(Math.max(...calls)).toBeGreaterThan(1);
+  });
+});
+
+describe("a reset that the broker has not told of when it dies", () => {
+  /** Ten messages are consumed, the group is set back to the fourth, and the broker dies. What comes after that. */
+  function reset(): Promise<number[]> {
+    const disk = new MemoryDisk();
+    const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null });
+    return origin.time.run(
+      (async () => {
+        const mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
+        const producer = await mq.createProducer({ producerGroup: "p" });
+        const seen: number[] = [];
+        await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: ({ queueOffset }) => void seen.push(queueOffset) });
+        for (let at = 0; at < 10; at++) await producer.send({ topic: "t", body: `${at}` });
+        await origin.time.sleep(1000);
+        expect(seen).toHaveLength(10);
+        vi.spyOn(Member.prototype, "changed").mockReturnValue();
+        await mq.admin.resetOffset({ group: "g", topic: "t", offset: 3 });
+        origin.killWorker();
+        vi.mocked(Member.prototype.changed).mockRestore();
+        await origin.time.sleep(30_000);
+        await mq.close();
+        await origin.stopWorker();
+        return seen.slice(10);
+      })(),
+    );
+  }
+
+  test("makes what its consumers have done void under the next broker too", async () => {
+    expect((await reset()).toSorted()).toEqual([3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test("control: where the next broker does not know of it, they go on as if nothing had been", async () => {
+    vi.spyOn(Offsets.prototype, "resets").mockReturnValue(0);
+    const again = await reset();
+    vi.restoreAllMocks();
+    expect(again).toEqual([]);
+  });
+});

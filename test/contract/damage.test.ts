@@ -12,6 +12,7 @@ import { CommitLog } from "../../src/storage/commit-log.ts";
 import { ENTRY_BYTES } from "../../src/storage/consume-queue.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
 import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import type { TrimRow } from "../../src/storage/log-trimmer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../support/damage-judge.ts";
 import { livedStore, type LivedStore } from "../support/lived-store.ts";
@@ -287,6 +288,35 @@ describe("control: with a protection off, damage is delivered", { timeout: TIMEO
     expect(await firstFault([{ name: "", apply }], { mayMiss: () => false })).toMatch(/is missing/);
     const checked = (disk: MemoryDisk): void => void disk.state.set("checkpoint", { ...without, check: _check });
     expect(await firstFault([{ name: "", apply: checked }], { mayMiss: () => false })).toBeUndefined();
+  });
+});
+
+describe("where the log begins, made up", { timeout: TIMEOUT }, () => {
+  const trim = (): TrimRow => store.disk.state.get("trim") as TrimRow;
+  /** Ahead of the log, and all of it would be swept away; a queue too many, and there is no end to reading. */
+  const MADE_UP: [string, () => Partial<TrimRow>][] = [
+    ["behind the log's end", () => ({ position: 3_000_000 })],
+    ["in the log", () => ({ position: positions.at(-1)! })],
+    ["the last of all positions", () => ({ position: Number.MAX_SAFE_INTEGER })],
+    ["a queue behind its end", () => ({ queues: [["a", 0, 2 ** 40]] })],
+    ["a queue of the millions", () => ({ queues: [["a", 1_000_000, 0]] })],
+  ];
+  const broken = (change: Partial<TrimRow>): MemoryDisk => {
+    const disk = shallowCopyOf(store.disk);
+    disk.state.set("trim", { ...trim(), ...change });
+    return disk;
+  };
+
+  test.each(MADE_UP)("%s: not believed", async (_what, change) => {
+    for (const witness of [null, markOf(truth)]) expect((await judgeDamage(broken(change()), truth, { witness, isQuick: true, isTwice: true })).faults).toEqual([]);
+  });
+
+  test("control: without its checksum it is", async () => {
+    const { check: _check, ...row } = trim();
+    const disk = shallowCopyOf(store.disk);
+    disk.state.set("trim", { ...row, position: 3_000_000 });
+    const { faults } = await judgeDamage(disk, truth, { isQuick: true });
+    expect(faults.length).toBeGreaterThan(0);
   });
 });
 

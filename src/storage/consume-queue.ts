@@ -16,6 +16,8 @@ import type { PageKey } from "./block-store.ts";
 export const ENTRY_BYTES = 20;
 const PAGE_MAGIC = 0x544d5151;
 const PAGE_HEADER_BYTES = 16;
+/** Of the entries of a whole page. */
+export const PAGE_BYTES = QUEUE_PAGE_ENTRIES * ENTRY_BYTES;
 
 const encoder = new TextEncoder();
 
@@ -129,6 +131,7 @@ export class ConsumeQueue {
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
     if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
+    if (number > this.lastPage) this.#fillLastPage();
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
     const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
     if (at + ENTRY_BYTES > page.entries.byteLength) page.entries = grow(page.entries, at + ENTRY_BYTES);
@@ -139,6 +142,14 @@ export class ConsumeQueue {
     this.nextOffset = Math.max(this.nextOffset, this.maxOffset);
     this.lostOffsets = 0;
     this.lastUpdate = storeTimestamp;
+  }
+
+  /** With holes, when the queue goes on in another page: a stored page that is short and not the last one is an old state of it. */
+  #fillLastPage(): void {
+    const last = this.#pages.get(this.lastPage);
+    if (last === undefined || this.maxOffset % QUEUE_PAGE_ENTRIES === 0) return;
+    last.entries = grow(last.entries, PAGE_BYTES);
+    last.dirty = true;
   }
 
   #skip(offset: number): void {
@@ -227,7 +238,7 @@ export interface DirtyPage {
 }
 
 function grow(entries: Uint8Array, needed: number): Uint8Array {
-  const grown = new Uint8Array(Math.min(QUEUE_PAGE_ENTRIES * ENTRY_BYTES, Math.max(needed, entries.byteLength * 2)));
+  const grown = new Uint8Array(Math.min(PAGE_BYTES, Math.max(needed, entries.byteLength * 2)));
   grown.set(entries);
   return grown;
 }

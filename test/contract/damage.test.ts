@@ -6,6 +6,7 @@
  * Of the long rows not every byte and length is taken, unless TABMQ_FULL=1: every run starts a broker.
  */
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import type { TabMQ } from "../../src/index.ts";
 import { readInt64 } from "../../src/model/record.ts";
 import type { CheckpointRow } from "../../src/storage/checkpoint.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
@@ -17,6 +18,7 @@ import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../support/damage-judge.ts";
 import { livedStore, type LivedStore } from "../support/lived-store.ts";
 import { shallowCopyOf } from "../support/memory-disk.ts";
+import { NodeOrigin } from "../support/node-broker.ts";
 
 const FULL = process.env.TABMQ_FULL === "1";
 const TIMEOUT = FULL ? 3_600_000 : 180_000;
@@ -231,6 +233,40 @@ describe.each(["queue", "index"] as const)("a page of the %s", { timeout: TIMEOU
     await judgeAll(strangers(part, store.earlier), { isTwice: true });
     // Its checksum is right: that it is another's is noticed by the records it leads to.
     await judgeAll(strangers(part, [...foreign.earlier, foreign.disk]), { isTwice: true, ...(part === "queue" && { isForConsumers: true, mayMiss: () => true }) });
+  });
+});
+
+test("a page of the queue as it was before the queue went on in the next one", async () => {
+  const disk = new MemoryDisk();
+  const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+  const life = async (work: (mq: TabMQ, origin: NodeOrigin) => Promise<void>): Promise<void> => {
+    const origin = new NodeOrigin(disk);
+    try {
+      await work(await origin.connect({ broker: { defaultTopicQueueNums: 1 } }), origin);
+      await origin.host.broker?.close();
+    } finally {
+      await origin.close();
+    }
+  };
+  const send = (count: number) => life(async (mq) => {
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await producer.send(Array.from({ length: count }, (_, at) => ({ topic: "t", body: `${at}` })));
+  });
+  await send(500);
+  const old = disk.queue.get("t/0/0")!;
+  await send(1000);
+  expect(disk.queue.get("t/0/0")!.byteLength).toBeGreaterThan(old.byteLength);
+  disk.queue.set("t/0/0", old);
+  await life(async (mq) => {
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const read: number[] = [];
+    for (let offset = 0; offset < 1500; ) {
+      const { messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
+      read.push(...messages.map(({ queueOffset }) => queueOffset));
+      offset = nextBeginOffset;
+    }
+    expect(read).toEqual(Array.from({ length: 1500 }, (_, at) => at));
+    expect((await mq.diagnostics()).broker.recovery.rebuilt).toBe(1);
   });
 });
 

@@ -33,7 +33,8 @@ export class Topics {
     if (readImport(this.#state)?.isDone === false) return;
     for (const { topic, queueId } of queues.all()) {
       const known = this.#topics.get(topic) ?? this.#describe({ topic });
-      const needed = Math.max(queueId + 1, known.readQueueNums);
+      // No topic has more: a number beyond was made up, and every group would look through as many queues.
+      const needed = Math.min(MAX_QUEUES_PER_TOPIC, Math.max(queueId + 1, known.readQueueNums));
       // However many there are: their messages are stored, and a start that refused would refuse for ever.
       if (this.#topics.get(topic)?.readQueueNums !== needed) void this.#keep({ ...known, readQueueNums: needed }).catch(() => {});
     }

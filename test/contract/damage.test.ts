@@ -347,6 +347,16 @@ describe("where the log begins, made up", { timeout: TIMEOUT }, () => {
     for (const witness of [null, markOf(truth)]) expect((await judgeDamage(broken(change()), truth, { witness, isQuick: true, isTwice: true })).faults).toEqual([]);
   });
 
+  test("a queue of the millions, by a build that wrote no checksum: a topic has no more queues for it than it can have", async () => {
+    const disk = shallowCopyOf(store.disk);
+    const { check: _check, ...row } = trim();
+    disk.state.set("trim", { ...row, queues: [...row.queues, ["a", 1_000_000, 0]] });
+    const origin = new NodeOrigin(disk);
+    const { admin } = await origin.connect();
+    expect((await admin.topics()).find(({ topic }) => topic === "a")).toMatchObject({ readQueueNums: 128 });
+    await origin.close();
+  });
+
   test("control: without its checksum it is", async () => {
     const { check: _check, ...row } = trim();
     const disk = shallowCopyOf(store.disk);

@@ -60,7 +60,7 @@ export class ConsumeQueueStore implements PageSource {
     const [bytes] = await this.#store.readPages([key]);
     if (bytes === undefined && isRemoved()) return undefined;
     const stored = bytes === undefined ? null : decodePage(bytes, key);
-    const isOld = stored !== null && stored.byteLength < PAGE_BYTES && page < (this.find(topic, queueId)?.lastPage ?? 0);
+    const isOld = stored !== null && stored.byteLength < (this.find(topic, queueId)?.bytesOf(page) ?? 0);
     const entries = stored === null || isOld ? await this.#rebuild(name, key) : stored;
     this.#cache.set(name, entries, entries.byteLength);
     return entries;

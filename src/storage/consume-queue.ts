@@ -129,9 +129,9 @@ export class ConsumeQueue {
   publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
     assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
-    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
-    if (number > this.lastPage) this.#fillLastPage();
+    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
+    else if (number > this.lastPage) this.#fillLastPage();
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
     const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
     if (at + ENTRY_BYTES > page.entries.byteLength) page.entries = grow(page.entries, at + ENTRY_BYTES);
@@ -144,7 +144,15 @@ export class ConsumeQueue {
     this.lastUpdate = storeTimestamp;
   }
 
-  /** With holes, when the queue goes on in another page: a stored page that is short and not the last one is an old state of it. */
+  /** How long a page is that is not the last one; shorter, it is an old state of it. */
+  bytesOf(page: number): number {
+    if (page >= this.lastPage) return 0;
+    const first = page * QUEUE_PAGE_ENTRIES;
+    const gap = this.#gaps.find(([from]) => first < from && from < first + QUEUE_PAGE_ENTRIES);
+    return gap === undefined ? PAGE_BYTES : (gap[0] - first) * ENTRY_BYTES;
+  }
+
+  /** With holes, when the queue goes on in the next page. */
   #fillLastPage(): void {
     const last = this.#pages.get(this.lastPage);
     if (last === undefined || this.maxOffset % QUEUE_PAGE_ENTRIES === 0) return;

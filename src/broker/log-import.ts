@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
+import { MAX_IMPORTED_OFFSET, MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
 import { MANIFEST_TOPIC } from "../model/log-manifest.ts";
 import { checkTopic } from "../model/names.ts";
 import { queueKey } from "../model/queue.ts";
@@ -7,6 +7,7 @@ import { RECORD } from "../model/record.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
 import type { ImportEnd, ImportRecords } from "../protocol/api.ts";
 import { openFrame } from "../protocol/frame.ts";
+import { isCount } from "../protocol/validate.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
 import { type ConsumeQueue, ENTRY_BYTES, entrySize } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
@@ -45,6 +46,8 @@ interface Run {
  */
 export class LogImport {
   readonly #services: ImportServices;
+  /** Of the messages so far: a start makes a topic for each that no list names. */
+  #topics: Set<string> | null = null;
   /** Calls take turns: one that is repeated must find what the one before has stored. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -75,7 +78,7 @@ export class LogImport {
     const row = readImport(state);
     if (row?.id === id && row.isDone) return null;
     this.#check(id);
-    if (known.list().length + topics.length > MAX_TOPICS) throw new MQError("FLOW_CONTROL", `The broker holds at most ${MAX_TOPICS} topics.`, { field: "topic" });
+    if (new Set([...known.list(), ...topics, ...queues.all()].map(({ topic }) => topic)).size > MAX_TOPICS) throw tooManyTopics();
     for (const { group, topic } of groups) offsets.checkRoom(group, [topic]);
     const done = saveImport(state, { id, isDone: true });
     for (const { group, topic, offsets: places, done: ranges = [] } of groups) {
@@ -138,6 +141,13 @@ export class LogImport {
     }
     const foreign = table.queueId.findIndex((queueId) => queueId >= MAX_QUEUES_PER_TOPIC);
     if (foreign >= 0) refuse(foreign, `A topic has at most ${MAX_QUEUES_PER_TOPIC} queues.`);
+    const far = table.queueOffset.findIndex((offset) => offset > MAX_IMPORTED_OFFSET);
+    if (far >= 0) refuse(far, `Its offset is ${table.queueOffset[far]!}: behind it the queue could not go on.`);
+    const timeless = table.storeTimestamp.findIndex((time) => !isCount(time));
+    if (timeless >= 0) refuse(timeless, "Its store time is no time.");
+    const names = (this.#topics ??= new Set([...this.#services.queues.all()].map(({ topic }) => topic)));
+    if (names.size + table.topics.filter((topic) => !names.has(topic)).length > MAX_TOPICS) throw tooManyTopics();
+    for (const topic of table.topics) names.add(topic);
   }
 
   /** 1 for each record that stands at its offset already. */
@@ -208,6 +218,10 @@ export class LogImport {
     if (row?.id === id && !row.isDone) return;
     throw new MQError("INVALID_PARAMETER", "This import has not begun, or is over.", { field: "id" });
   }
+}
+
+function tooManyTopics(): MQError {
+  return new MQError("FLOW_CONTROL", `The broker holds at most ${MAX_TOPICS} topics.`, { field: "topic" });
 }
 
 /** The bytes of a record that an import changes: its position, and who stored it. */

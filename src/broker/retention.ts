@@ -151,17 +151,19 @@ export class Retention {
     return deleteTriggered || this.#isHour() ? this.#lastExpired() : null;
   }
 
-  /** Where the last segment ends that is old enough. */
+  /** Where the last segment ends that is old enough; of the one that is not whole, the last block. */
   async #lastExpired(): Promise<number | null> {
     const { settings, log, trimmer, clock } = this.#options;
-    const size = settings.maxStoreBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(BLOCK_MAX_BYTES, settings.maxStoreBytes / 16));
+    const segment = settings.maxStoreBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(BLOCK_MAX_BYTES, settings.maxStoreBytes / 16));
     const rules = { now: clock.now(), reservedMs: settings.fileReservedTime, cleanAtOnce: false };
     let last: number | null = null;
-    for (let count = 0; count < DELETE_BATCH_MAX; count++) {
-      const border = await trimmer.border((last ?? log.minPosition) + size);
-      // What lies behind is the file that is being written.
-      if (border === null || filesToDelete([border.storeTimestamp, Number.POSITIVE_INFINITY], rules) === 0) break;
-      last = border.position;
+    for (const size of new Set([segment, BLOCK_MAX_BYTES])) {
+      for (let count = 0; count < DELETE_BATCH_MAX; count++) {
+        const border = await trimmer.border((last ?? log.minPosition) + size);
+        // What lies behind is the file that is being written.
+        if (border === null || filesToDelete([border.storeTimestamp, Number.POSITIVE_INFINITY], rules) === 0) break;
+        last = border.position;
+      }
     }
     return last;
   }

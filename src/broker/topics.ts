@@ -33,8 +33,10 @@ export class Topics {
     if (readImport(this.#state)?.isDone === false) return;
     for (const { topic, queueId } of queues.all()) {
       const known = this.#topics.get(topic) ?? this.#describe({ topic });
-      const needed = Math.max(queueId + 1, known.readQueueNums);
-      if (this.#topics.get(topic)?.readQueueNums !== needed) void this.#put({ ...known, readQueueNums: needed }).catch(() => {});
+      // No topic has more: a number beyond was made up, and every group would look through as many queues.
+      const needed = Math.min(MAX_QUEUES_PER_TOPIC, Math.max(queueId + 1, known.readQueueNums));
+      // However many there are: their messages are stored, and a start that refused would refuse for ever.
+      if (this.#topics.get(topic)?.readQueueNums !== needed) void this.#keep({ ...known, readQueueNums: needed }).catch(() => {});
     }
   }
 
@@ -117,6 +119,10 @@ export class Topics {
     if (!this.#topics.has(config.topic) && this.#topics.size >= MAX_TOPICS) {
       throw new MQError("FLOW_CONTROL", `The broker holds ${MAX_TOPICS} topics already.`, { field: "topic" });
     }
+    return this.#keep(config);
+  }
+
+  #keep(config: TopicConfig): Promise<void> {
     this.#topics.set(config.topic, config);
     this.onChanged(config.topic);
     return this.#state.save(`${PREFIX}${config.topic}`, config);

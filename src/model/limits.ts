@@ -123,6 +123,8 @@ export const MAX_SCANNED_ENTRIES = 8192;
 /** Records in one call of an export or an import end after this many bytes. */
 export const LOG_BATCH_BYTES = 1024 * 1024;
 export const MAX_IMPORT_ID_LENGTH = 64;
+/** Offsets of a queue must not run out. */
+export const MAX_IMPORTED_OFFSET = 2 ** 50;
 
 // Queries
 export const DEFAULT_QUERY_MESSAGES = 32;

@@ -4,7 +4,7 @@ import type { BlockStore, PageKey } from "./block-store.ts";
 import { ByteCache } from "./byte-cache.ts";
 import type { CacheBudget } from "./cache-budget.ts";
 import type { PageSource } from "./consume-queue.ts";
-import { ConsumeQueue, ENTRY_BYTES, decodePage } from "./consume-queue.ts";
+import { ConsumeQueue, ENTRY_BYTES, PAGE_BYTES, decodePage } from "./consume-queue.ts";
 import type { RecordTable } from "./indexer.ts";
 import type { Scanned } from "./log-scanner.ts";
 
@@ -59,7 +59,9 @@ export class ConsumeQueueStore implements PageSource {
     if (cached !== undefined) return cached;
     const [bytes] = await this.#store.readPages([key]);
     if (bytes === undefined && isRemoved()) return undefined;
-    const entries = (bytes === undefined ? null : decodePage(bytes, key)) ?? (await this.#rebuild(name, key));
+    const stored = bytes === undefined ? null : decodePage(bytes, key);
+    const isOld = stored !== null && stored.byteLength < (this.find(topic, queueId)?.bytesOf(page) ?? 0);
+    const entries = stored === null || isOld ? await this.#rebuild(name, key) : stored;
     this.#cache.set(name, entries, entries.byteLength);
     return entries;
   }
@@ -74,7 +76,7 @@ export class ConsumeQueueStore implements PageSource {
   }
 
   async #rebuildNow([topic, queueId, page]: PageKey): Promise<Uint8Array> {
-    const entries = new Uint8Array(QUEUE_PAGE_ENTRIES * ENTRY_BYTES);
+    const entries = new Uint8Array(PAGE_BYTES);
     const first = page * QUEUE_PAGE_ENTRIES;
     let isFound = false;
     for await (const scanned of this.#scan()) {

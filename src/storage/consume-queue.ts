@@ -16,6 +16,8 @@ import type { PageKey } from "./block-store.ts";
 export const ENTRY_BYTES = 20;
 const PAGE_MAGIC = 0x544d5151;
 const PAGE_HEADER_BYTES = 16;
+/** Of the entries of a whole page. */
+export const PAGE_BYTES = QUEUE_PAGE_ENTRIES * ENTRY_BYTES;
 
 const encoder = new TextEncoder();
 
@@ -127,8 +129,9 @@ export class ConsumeQueue {
   publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
     assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
-    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
+    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
+    else if (number > this.lastPage) this.#fillLastPage();
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
     const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
     if (at + ENTRY_BYTES > page.entries.byteLength) page.entries = grow(page.entries, at + ENTRY_BYTES);
@@ -139,6 +142,22 @@ export class ConsumeQueue {
     this.nextOffset = Math.max(this.nextOffset, this.maxOffset);
     this.lostOffsets = 0;
     this.lastUpdate = storeTimestamp;
+  }
+
+  /** How long a page is that is not the last one; shorter, it is an old state of it. */
+  bytesOf(page: number): number {
+    if (page >= this.lastPage) return 0;
+    const first = page * QUEUE_PAGE_ENTRIES;
+    const gap = this.#gaps.find(([from]) => first < from && from < first + QUEUE_PAGE_ENTRIES);
+    return gap === undefined ? PAGE_BYTES : (gap[0] - first) * ENTRY_BYTES;
+  }
+
+  /** With holes, when the queue goes on in the next page. */
+  #fillLastPage(): void {
+    const last = this.#pages.get(this.lastPage);
+    if (last === undefined || this.maxOffset % QUEUE_PAGE_ENTRIES === 0) return;
+    last.entries = grow(last.entries, PAGE_BYTES);
+    last.dirty = true;
   }
 
   #skip(offset: number): void {
@@ -227,7 +246,7 @@ export interface DirtyPage {
 }
 
 function grow(entries: Uint8Array, needed: number): Uint8Array {
-  const grown = new Uint8Array(Math.min(QUEUE_PAGE_ENTRIES * ENTRY_BYTES, Math.max(needed, entries.byteLength * 2)));
+  const grown = new Uint8Array(Math.min(PAGE_BYTES, Math.max(needed, entries.byteLength * 2)));
   grown.set(entries);
   return grown;
 }

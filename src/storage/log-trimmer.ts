@@ -1,3 +1,4 @@
+import { crc32 } from "../model/crc32.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import { isCount } from "../protocol/validate.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
@@ -7,6 +8,8 @@ import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueueStore } from "./consume-queue-store.ts";
 import type { Indexer } from "./indexer.ts";
 import type { KeyIndex } from "./key-index.ts";
+
+const encoder = new TextEncoder();
 
 export const TRIM_KEY = "trim";
 
@@ -19,6 +22,8 @@ export interface TrimRow {
   bytes: number;
   /** Where the queues begin; at their end when nothing is left of them. */
   queues: [topic: string, queueId: number, minOffset: number][];
+  /** CRC-32 of all that: what is wrong here is swept away. Builds before 0.2 wrote none. */
+  check?: number;
 }
 
 export const UNTRIMMED: TrimRow = { version: 1, position: 0, messages: 0, bytes: 0, queues: [] };
@@ -118,6 +123,7 @@ export class LogTrimmer {
       bytes: bytes + this.#log.bytesBetween(begin, position),
       queues: begins.map(({ queue, to }) => [queue.topic, queue.queueId, to]),
     };
+    row.check = checkOf(row);
     const outcome = await this.#store.commit({ epoch: this.#epoch, log: [], queue: [], state: [[TRIM_KEY, row]] });
     if (outcome.status === "committed") this.#adopt(row);
     if (outcome.status === "unknown") {
@@ -148,9 +154,13 @@ export class LogTrimmer {
 /** Nothing removed yet when there is no such row, or none that this version understands. */
 export function readTrim(value: unknown): TrimRow {
   if (typeof value !== "object" || value === null) return UNTRIMMED;
-  const { version, position, messages, bytes, queues } = value as Partial<TrimRow>;
+  const { version, position, messages, bytes, queues, check } = value as Partial<TrimRow>;
   const whole =
     version === 1 && [position, messages, bytes].every(isCount) && Array.isArray(queues) &&
     queues.every((queue) => Array.isArray(queue) && queue.length === 3 && typeof queue[0] === "string" && isCount(queue[1]) && isCount(queue[2]));
-  return whole ? (value as TrimRow) : UNTRIMMED;
+  return whole && (check === undefined || check === checkOf(value as TrimRow)) ? (value as TrimRow) : UNTRIMMED;
+}
+
+function checkOf({ position, messages, bytes, queues }: TrimRow): number {
+  return crc32(encoder.encode(JSON.stringify([position, messages, bytes, queues])));
 }

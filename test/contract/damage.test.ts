@@ -6,16 +6,19 @@
  * Of the long rows not every byte and length is taken, unless TABMQ_FULL=1: every run starts a broker.
  */
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import type { TabMQ } from "../../src/index.ts";
 import { readInt64 } from "../../src/model/record.ts";
 import type { CheckpointRow } from "../../src/storage/checkpoint.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import { ENTRY_BYTES } from "../../src/storage/consume-queue.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
 import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import type { TrimRow } from "../../src/storage/log-trimmer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../support/damage-judge.ts";
 import { livedStore, type LivedStore } from "../support/lived-store.ts";
 import { shallowCopyOf } from "../support/memory-disk.ts";
+import { NodeOrigin } from "../support/node-broker.ts";
 
 const FULL = process.env.TABMQ_FULL === "1";
 const TIMEOUT = FULL ? 3_600_000 : 180_000;
@@ -233,6 +236,40 @@ describe.each(["queue", "index"] as const)("a page of the %s", { timeout: TIMEOU
   });
 });
 
+test("a page of the queue as it was before the queue went on in the next one", async () => {
+  const disk = new MemoryDisk();
+  const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+  const life = async (work: (mq: TabMQ, origin: NodeOrigin) => Promise<void>): Promise<void> => {
+    const origin = new NodeOrigin(disk);
+    try {
+      await work(await origin.connect({ broker: { defaultTopicQueueNums: 1 } }), origin);
+      await origin.host.broker?.close();
+    } finally {
+      await origin.close();
+    }
+  };
+  const send = (count: number) => life(async (mq) => {
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await producer.send(Array.from({ length: count }, (_, at) => ({ topic: "t", body: `${at}` })));
+  });
+  await send(500);
+  const old = disk.queue.get("t/0/0")!;
+  await send(1000);
+  expect(disk.queue.get("t/0/0")!.byteLength).toBeGreaterThan(old.byteLength);
+  disk.queue.set("t/0/0", old);
+  await life(async (mq) => {
+    const pull = await mq.createPullConsumer({ consumerGroup: "g" });
+    const read: number[] = [];
+    for (let offset = 0; offset < 1500; ) {
+      const { messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
+      read.push(...messages.map(({ queueOffset }) => queueOffset));
+      offset = nextBeginOffset;
+    }
+    expect(read).toEqual(Array.from({ length: 1500 }, (_, at) => at));
+    expect((await mq.diagnostics()).broker.recovery.rebuilt).toBe(1);
+  });
+});
+
 describe("control: with a protection off, damage is delivered", { timeout: TIMEOUT }, () => {
   /** The first thing that is wrong with any of these damages. */
   async function firstFault(damages: Iterable<Damage>, options: JudgeOptions): Promise<string | undefined> {
@@ -287,6 +324,45 @@ describe("control: with a protection off, damage is delivered", { timeout: TIMEO
     expect(await firstFault([{ name: "", apply }], { mayMiss: () => false })).toMatch(/is missing/);
     const checked = (disk: MemoryDisk): void => void disk.state.set("checkpoint", { ...without, check: _check });
     expect(await firstFault([{ name: "", apply: checked }], { mayMiss: () => false })).toBeUndefined();
+  });
+});
+
+describe("where the log begins, made up", { timeout: TIMEOUT }, () => {
+  const trim = (): TrimRow => store.disk.state.get("trim") as TrimRow;
+  /** Ahead of the log, and all of it would be swept away; a queue too many, and there is no end to reading. */
+  const MADE_UP: [string, () => Partial<TrimRow>][] = [
+    ["behind the log's end", () => ({ position: 3_000_000 })],
+    ["in the log", () => ({ position: positions.at(-1)! })],
+    ["the last of all positions", () => ({ position: Number.MAX_SAFE_INTEGER })],
+    ["a queue behind its end", () => ({ queues: [["a", 0, 2 ** 40]] })],
+    ["a queue of the millions", () => ({ queues: [["a", 1_000_000, 0]] })],
+  ];
+  const broken = (change: Partial<TrimRow>): MemoryDisk => {
+    const disk = shallowCopyOf(store.disk);
+    disk.state.set("trim", { ...trim(), ...change });
+    return disk;
+  };
+
+  test.each(MADE_UP)("%s: not believed", async (_what, change) => {
+    for (const witness of [null, markOf(truth)]) expect((await judgeDamage(broken(change()), truth, { witness, isQuick: true, isTwice: true })).faults).toEqual([]);
+  });
+
+  test("a queue of the millions, by a build that wrote no checksum: a topic has no more queues for it than it can have", async () => {
+    const disk = shallowCopyOf(store.disk);
+    const { check: _check, ...row } = trim();
+    disk.state.set("trim", { ...row, queues: [...row.queues, ["a", 1_000_000, 0]] });
+    const origin = new NodeOrigin(disk);
+    const { admin } = await origin.connect();
+    expect((await admin.topics()).find(({ topic }) => topic === "a")).toMatchObject({ readQueueNums: 128 });
+    await origin.close();
+  });
+
+  test("control: without its checksum it is", async () => {
+    const { check: _check, ...row } = trim();
+    const disk = shallowCopyOf(store.disk);
+    disk.state.set("trim", { ...row, position: 3_000_000 });
+    const { faults } = await judgeDamage(disk, truth, { isQuick: true });
+    expect(faults.length).toBeGreaterThan(0);
   });
 });
 

@@ -1,6 +1,7 @@
 /** The broker's side of an import, given what no honest client sends. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TabMQ } from "../../src/index.ts";
+import { MAX_TOPICS } from "../../src/model/limits.ts";
 import { MANIFEST_TOPIC } from "../../src/model/log-manifest.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
@@ -46,6 +47,9 @@ describe("records", () => {
     ["an offset of before", () => record(0), "holds another message, or was given away"],
     ["a queue that no topic can have", () => record(1, { queueId: 128 }), "at most 128 queues"],
     ["a name that is none", () => record(1, { topic: "a b" }), "no topic's name"],
+    ["an offset behind which there is none", () => record(2 ** 53 - 1), "the queue could not go on"],
+    ["a store time of before 1970", () => record(1, { storeTimestamp: -1n }), "no time"],
+    ["a store time that is no number here", () => record(1, { storeTimestamp: 2n ** 62n }), "no time"],
     ["a manifest among the messages", () => record(1, { topic: MANIFEST_TOPIC }), "not a topic of messages"],
   ])("a frame is taken whole or not at all: %s", async (_name, wrong, reason) => {
     await service().begin(ID);
@@ -93,6 +97,24 @@ describe("topics and groups", () => {
     await take([record(0, { queueId: 5 }), record(0, { topic: "unlisted" })]);
     await service().end({ id: ID, topics: [{ topic: "t", readQueueNums: 1, writeQueueNums: 1 }], offsets: [] });
     expect((await mq.admin.topics()).map(({ topic, readQueueNums }) => [topic, readQueueNums])).toEqual([["t", 6], ["unlisted", 4]]);
+  });
+
+  test("more topics than a broker can have are refused, whoever names them; and what is stored keeps no start from serving", { timeout: 60_000 }, async () => {
+    const unlisted = (from: number, count: number): Uint8Array[] => Array.from({ length: count }, (_, at) => record(0, { topic: `t${from + at}` }));
+    await service().begin(ID);
+    await take(unlisted(0, MAX_TOPICS - 1));
+    await expect(take(unlisted(MAX_TOPICS - 2, 3))).rejects.toMatchObject({ code: "FLOW_CONTROL" });
+    const topics = ["x", "y"].map((topic) => ({ topic, readQueueNums: 1, writeQueueNums: 1 }));
+    await expect(service().end({ id: ID, topics, offsets: [] })).rejects.toMatchObject({ code: "FLOW_CONTROL" });
+    await service().end({ id: ID, topics: topics.slice(1), offsets: [] });
+    expect(await mq.admin.topics()).toHaveLength(MAX_TOPICS);
+    await origin.close();
+    // As a build that did not count them has left it.
+    origin.disk.state.set("topic/one-more", { ...(origin.disk.state.get("topic/y") as object), topic: "one-more" });
+    origin.disk.state.delete("topic/t0");
+    origin = new NodeOrigin(origin.disk);
+    mq = await origin.connect();
+    expect(await mq.admin.topics()).toHaveLength(MAX_TOPICS + 1);
   });
 
   test("a full store refuses, and what was refused is not there", async () => {

@@ -392,6 +392,22 @@ describe("fileReservedTime", () => {
     expect(checkStore(disk)).toEqual([]);
   }, 60_000);
 
+  test("also of a log that is shorter than a segment: by blocks", async () => {
+    const disk = new MemoryDisk();
+    await life(disk, async (mq, origin) => {
+      await send(mq, 400, 30_000);
+      await origin.time.sleep(2 * HOUR);
+      await send(mq, 100, 30_000);
+      expect(await readAll(mq)).toHaveLength(500);
+      await origin.time.sleep(1.5 * HOUR);
+      const left = await readAll(mq);
+      expect(left.filter(({ storeTimestamp }) => origin.time.now() - storeTimestamp < 2 * HOUR)).toHaveLength(100);
+      // 12 MB are old enough; a block or two of them have the younger ones behind them.
+      expect(left.length).toBeLessThan(100 + 80);
+    }, { fileReservedTime: 3 * HOUR });
+    expect(checkStore(disk)).toEqual([]);
+  }, 60_000);
+
   test("only at the hours of deleteWhen, unless room runs short", async () => {
     const disk = new MemoryDisk();
     let room: Room = { usage: 10, quota: 100 };

@@ -32,7 +32,7 @@ export interface QueryOptions {
 const queryOptions = record({
   topic: topicName,
   key: filled(MAX_KEY_LENGTH),
-  max: optional(integer(1, MAX_QUERY_MESSAGES)),
+  max: optional(integer(1, Number.MAX_SAFE_INTEGER)),
   begin: optional(offset),
   end: optional(offset),
 });
@@ -118,10 +118,11 @@ export class Admin {
 
   /**
    * Messages of a topic by key, or by msgId, the newest first; an empty list when there is none. `begin` and `end`: store times, ms,
-   * inclusive. At most `max`: 32 unless given, 64 at most.
+   * inclusive. At most `max`: 32 unless given; never more than 64, whatever is asked, as RocketMQ has it.
    */
   async queryMessages(options: QueryOptions): Promise<MessageExt[]> {
-    const { topic, key, max = DEFAULT_QUERY_MESSAGES, begin = 0, end = Number.MAX_SAFE_INTEGER } = queryOptions(options, "queryMessages");
+    const { topic, key, max: asked = DEFAULT_QUERY_MESSAGES, begin = 0, end = Number.MAX_SAFE_INTEGER } = queryOptions(options, "queryMessages");
+    const max = Math.min(asked, MAX_QUERY_MESSAGES);
     const found: MessageExt[] = [];
     for await (const message of this.#find({ topic, key, max, begin, end })) {
       found.push(message);

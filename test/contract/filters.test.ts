@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Member } from "../../src/broker/member.ts";
 import { MessageSelector, type MQError, type Producer, type PullConsumer, type PushConsumerOptions, type TabMQ } from "../../src/index.ts";
 import { MAX_FILTER_MODULES, MAX_FILTERED_RECORDS } from "../../src/model/limits.ts";
 import { LOOPING, TAGGED_A, TRAPPING } from "../support/wasm-filters.ts";
@@ -167,6 +168,17 @@ describe("WebAssembly in the broker", () => {
     // Nothing unmatched is delivered, nothing is passed by, and it is told once.
     const waiting = (await mq.admin.consumeStats("bad")).queues.find(({ topic }) => topic === "t")!;
     expect([seen, waiting.consumerOffset, waiting.diff, errors.length]).toEqual([["u1"], 0, 2, 1]);
+  });
+
+  test("control: a broker that does not look whether a filter has failed tells nobody", async () => {
+    const failures = vi.spyOn(Member.prototype, "failures").mockReturnValue([]);
+    await send("1", {}, "x");
+    const { errors } = await consume(MessageSelector.byWasm(TRAPPING), { consumerGroup: "bad" });
+    const good = await consume("*");
+    await until(() => good.seen.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    failures.mockRestore();
+    expect(errors).toEqual([]);
   });
 
   test("the group goes on from there with another filter", async () => {

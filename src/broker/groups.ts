@@ -8,7 +8,7 @@ import type { Cancel, Timers } from "../platform/timers.ts";
 import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
-import { type GroupTerms, misfit } from "./group-terms.ts";
+import { displacement, type GroupTerms, misfit } from "./group-terms.ts";
 import { GroupProgress } from "./group-progress.ts";
 import type { FinishedKeys } from "./finished-keys.ts";
 import type { KeyClaims } from "./key-claims.ts";
@@ -59,21 +59,22 @@ export class Groups {
     }
     if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     const subscriptions = subscriptionsOf(request, modules);
-    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
+    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" } } = request;
+    const broadcast = request.pops === undefined ? request.broadcast : undefined;
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
     const { orderly = null, idempotenceWindow = 0 } = request;
     const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions, orderly, idempotenceWindow };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
-    group.checkKind(pops !== null, terms);
+    group.checkKind(pops !== null);
     const claimant = pops === null ? this.claimantOf(group.name) : null;
     if (claimant !== null) throw mixed(group.name, false, claimant);
-    const picked = pops !== null ? [] : request.queues.length > 0 ? request.queues : null;
+    const picked = pops === null && request.queues.length > 0 ? request.queues : null;
     if (broadcast !== undefined && [...session.members].some((other) => other.group === group && other.isBroadcasting)) {
       // Their offsets are kept under one name.
       throw new MQError("INVALID_PARAMETER", `This client has a broadcasting consumer of group "${group.name}" already.`, { field: "consumerGroup" });
     }
-    const begun = new Set(broadcast !== undefined ? [] : picked === null || pops !== null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    const begun = new Set(broadcast !== undefined ? [] : picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
     if (idempotenceWindow > 0) this.#services.finished.open(group.name, (name) => this.#groups.has(name));
     const displaced = picked === null ? group.admit(terms, request) : [];
@@ -98,11 +99,11 @@ export class Groups {
    */
   subscribe(member: Member, request: SubscribeRequest, modules: ReadonlyMap<string, Subscription> = new Map(), starts: ReadonlyMap<string, number> = new Map()): number {
     const { group } = member;
-    if (member.picked !== null || member.isBroadcasting) throw new MQError("INVALID_PARAMETER", "Only a consumer that shares its group's queues changes its subscriptions.", { field: "subscribe" });
+    if (member.picked !== null || member.isBroadcasting) throw new MQError("INVALID_PARAMETER", "Only a consumer that its group's terms bind changes them.", { field: "subscribe" });
     const subscriptions = subscriptionsOf(request, modules);
     this.#services.offsets.checkRoom(group.name, subscriptions.keys());
     const wish = { number: request.wish, terms: { ...member.terms, subscriptions } };
-    if (member.isDisplaced) throw new MQError("SUBSCRIPTION_INCONSISTENT", `Group "${group.name}" goes on under other terms, without this consumer.`, { field: "subscriptions" });
+    if (member.isDisplaced) throw displacement(group.name);
     // Content again with what there is.
     member.wish = misfit(group.name, member.terms, wish.terms) === null ? null : wish;
     if (member.wish === null || this.#agree(group, wish.terms, member.consumeFromWhere, starts)) return group.termsVersion;
@@ -239,6 +240,7 @@ export class Groups {
     if (!group.agree(terms)) return false;
     for (const topic of terms.subscriptions.keys()) this.#progress.begin(group.name, topic, where, starts);
     this.#rebalancing.rebalance(group);
+    this.onTermsChanged(group.name);
     return true;
   }
 
@@ -252,6 +254,7 @@ export class Groups {
   #displace(member: Member, terms: GroupTerms): void {
     member.isDisplaced = true;
     member.tell(misfit(member.group.name, terms, member.terms)!);
+    this.onTermsChanged(member.group.name);
   }
 
   /**
@@ -273,6 +276,8 @@ export class Groups {
   /** Also set there: a simple consumer has left or died; and whose claims a group has from an earlier broker. */
   onPopperGone: (member: Popper) => void = () => assert(false, "onPopperGone is wired");
   claimantOf: (group: string) => string | null = () => null;
+  /** And who waits for a message may wait for others now, or no longer. */
+  onTermsChanged: (group: string) => void = () => assert(false, "onTermsChanged is wired");
 }
 
 const EXPIRY_TICKS = 3;

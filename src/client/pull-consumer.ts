@@ -15,9 +15,10 @@ import { listen } from "./listen.ts";
 import { type Start, startFields, startOf } from "./start.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
-import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
+import { CONSUMER_EVENTS } from "./push-consumer.ts";
 import { queueRef } from "./queue-ref.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
+import { selector as checkSelector } from "./subscriptions.ts";
 
 export interface PullConsumerOptions extends StandingOptions {
   consumerGroup: string;

@@ -5,7 +5,7 @@ import { queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, PickRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { displacement, type GroupTerms, misfit } from "./group-terms.ts";
@@ -111,6 +111,17 @@ export class Groups {
     throw misfit(group.name, stranger.terms, wish.terms) ?? misfit(group.name, stranger.wish!.terms, wish.terms)!;
   }
 
+  /** A member that has picked its queues picks others: those that stay go on, and in those that it leaves it finishes what it has in hand. */
+  pick(member: Member, { queues }: PickRequest, starts: ReadonlyMap<string, number> = new Map()): void {
+    if (member.picked === null || queues.length === 0) throw new MQError("INVALID_PARAMETER", "Only a consumer that picks its queues picks others, and at least one.", { field: "assign" });
+    const { group, consumeFromWhere } = member;
+    const topics = new Set(queues.map(({ topic }) => topic));
+    this.#services.offsets.checkRoom(group.name, topics);
+    for (const topic of topics) this.#progress.begin(group.name, topic, consumeFromWhere, starts);
+    member.picked = queues;
+    member.changed();
+  }
+
   /** The member behind an id that came over a port: it must be the session's own. */
   memberOf(session: Session, memberId: string): Member {
     const member = this.#members.get(memberId);
@@ -191,10 +202,10 @@ export class Groups {
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
   }
 
-  /** One who is letting a queue go still holds it. Throws STALE_GENERATION. */
+  /** One who is letting a queue go still holds it; who picks its queues does as it says. Throws STALE_GENERATION. */
   checkHolds(member: Member, topic: string, queueId: number): void {
     const key = queueKey(topic, queueId);
-    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId);
+    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId) || member.held.has(key);
     if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
   }
 

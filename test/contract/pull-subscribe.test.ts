@@ -1,6 +1,7 @@
 /** A pull consumer changes what its group is subscribed to, together with whoever else is in it. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ConsumerGroup } from "../../src/broker/consumer-group.ts";
+import { FetchService } from "../../src/broker/fetch.ts";
 import { GroupMember } from "../../src/client/group-member.ts";
 import type { MQError, PullConsumer, PullConsumerOptions, PushConsumer, TabMQ } from "../../src/index.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
@@ -165,12 +166,17 @@ test("control: where one wish is enough, the other passes what is meant for both
   expect(b.got).toEqual([]);
 });
 
-/** `u` has gone while poll had four messages of it and the application one more. */
-async function unsubscribed(options: Partial<PullConsumerOptions> = {}): Promise<Seen<PullConsumer>> {
+/** Poll has four messages of `u`, and the application one more. */
+async function begun(options: Partial<PullConsumerOptions> = {}): Promise<Seen<PullConsumer>> {
   const a = await pulls("a", options, { t: "*", u: "*" });
   const producer = await admin.createProducer({ producerGroup: "p" });
   await producer.send(["1", "2", "3", "4", "5"].map((body) => ({ topic: "u", body })), { queue: { topic: "u", brokerName: "broker-a", queueId: 0 } });
   await until(async () => (a.got.push(...(await a.consumer.poll({ timeout: 0, max: 1 })).map((message) => message.text())), a.got.length === 1));
+  return a;
+}
+
+async function unsubscribed(options: Partial<PullConsumerOptions> = {}): Promise<Seen<PullConsumer>> {
+  const a = await begun(options);
   await a.consumer.unsubscribe("u");
   return a;
 }
@@ -209,6 +215,28 @@ describe("a topic that is unsubscribed from", () => {
     expect(new Set(a.got).size).toBe(5);
     expect(a.got.length).toBeLessThan(7);
     expect(a.errors).toEqual([]);
+  });
+
+  test("and subscribed to again before this consumer's next fetch has never gone: what poll has of it is given", async () => {
+    const a = await begun();
+    const { fetch } = FetchService.prototype;
+    let [isAsked, open] = [false, (): void => {}];
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    vi.spyOn(FetchService.prototype, "fetch").mockImplementation(async function late(this: FetchService, member, request) {
+      isAsked = true;
+      await gate;
+      return fetch.call(this, member, request);
+    });
+    // With it the fetch comes back that was waiting.
+    await send("t", "x", ["6"]);
+    await until(() => isAsked);
+    await a.consumer.unsubscribe("u");
+    await poll(a);
+    expect(a.got).toEqual(["1", "6"]);
+    await a.consumer.subscribe("u");
+    open();
+    await drain(a);
+    expect(a.got).toEqual(["1", "6", "2", "3", "4", "5"]);
   });
 
   test("waits for the application's commit of what it has been given; without one it comes again with the topic", async () => {

@@ -182,6 +182,7 @@ export class Broker {
       clock, steady, timers,
     });
     this.groups.onPopperGone = (member) => this.pops.gone(member);
+    this.groups.onTermsChanged = (group) => this.pops.termsChanged(group);
     this.groups.claimantOf = (group) => this.pops.claimantOf(group);
     this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
     this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, pops: this.pops, reader });

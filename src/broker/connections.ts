@@ -21,7 +21,8 @@ export class Connections {
       const live = this.#groups.find(group);
       const members = [...(live?.members.values() ?? [])];
       const topics = new Set([...this.#offsets.topicsOf(group), ...members.flatMap((member) => [...member.subscriptions.keys()])]);
-      const terms = live?.bound()[0]?.terms;
+      // Who pops shares no queues: how is no question there.
+      const terms = live?.bound().find(({ pops }) => pops === null)?.terms;
       return {
         group,
         consumers: members.length,

@@ -28,7 +28,7 @@ export class ConsumerGroup {
 
   /** Members that share queues, in the order the strategy wants. */
   sharing(): Member[] {
-    const members = this.bound().filter(({ terms }) => terms.messageModel === "CLUSTERING");
+    const members = this.bound().filter(({ terms, pops }) => terms.messageModel === "CLUSTERING" && pops === null);
     return members.sort((a, b) => (a.consumerId < b.consumerId ? -1 : 1));
   }
 
@@ -78,12 +78,10 @@ export class ConsumerGroup {
     }
   }
 
-  /** Who owns a queue and who takes single messages out of it cannot both be right about what is finished; and those who do that want the same. */
-  checkKind(isPopping: boolean, terms: GroupTerms): void {
-    for (const { pops, clientId, terms: theirs } of this.members.values()) {
+  /** Who owns a queue and who takes single messages out of it cannot both be right about what is finished. */
+  checkKind(isPopping: boolean): void {
+    for (const { pops, clientId } of this.members.values()) {
       if ((pops !== null) !== isPopping) throw mixed(this.name, isPopping, `of client "${clientId}"`);
-      const refusal = isPopping ? misfit(this.name, theirs, terms) : null;
-      if (refusal !== null) throw refusal;
     }
   }
 }

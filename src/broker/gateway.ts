@@ -51,6 +51,8 @@ const subscribeRequest = record({
   consumeTimestamp: optional(time),
 });
 
+const pickRequest = record({ memberId, queues: list(record(queue), MAX_HELD_QUEUES), consumeTimestamp: optional(time) });
+
 const heldQueue = record({
   ...queue,
   commitOffset: integer(-1, Number.MAX_SAFE_INTEGER),
@@ -208,6 +210,17 @@ export function serve(port: PortLike, connection: Connection): void {
           // It may have gone meanwhile.
           return broker.groups.subscribe(broker.groups.memberOf(session, checked.memberId), checked, modules, starts);
         });
+      }),
+    pick: (request) =>
+      answer(async () => {
+        const { broker, session } = connection.open();
+        const checked = pickRequest(request, "assign");
+        const { name } = broker.groups.memberOf(session, checked.memberId).group;
+        const { consumeTimestamp, queues } = checked;
+        const starts = consumeTimestamp === undefined ? undefined : await broker.starts.at(consumeTimestamp, { group: name, subscriptions: [], queues });
+        connection.open();
+        broker.groups.pick(broker.groups.memberOf(session, checked.memberId), checked, starts);
+        return null;
       }),
     allocate: (request) =>
       answer(() => {

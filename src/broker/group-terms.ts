@@ -32,6 +32,11 @@ export function misfit(group: string, theirs: GroupTerms, ours: GroupTerms): MQE
   );
 }
 
+/** Why a member that others have taken its group from gets nothing more. */
+export function displacement(group: string): MQError {
+  return new MQError("SUBSCRIPTION_INCONSISTENT", `Group "${group}" goes on under other terms, without this consumer.`, { field: "subscriptions" });
+}
+
 function kindOf(orderly: boolean): string {
   return orderly ? "orderly listeners" : "concurrent listeners";
 }

@@ -5,10 +5,10 @@ import { queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
-import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
+import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, JoinRequest, PickRequest, QueueCommit, QuitRequest, SettleRequest, SubscribeRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
-import { type GroupTerms, misfit } from "./group-terms.ts";
+import { displacement, type GroupTerms, misfit } from "./group-terms.ts";
 import { GroupProgress } from "./group-progress.ts";
 import type { FinishedKeys } from "./finished-keys.ts";
 import type { KeyClaims } from "./key-claims.ts";
@@ -59,21 +59,22 @@ export class Groups {
     }
     if (request.group.startsWith(SYSTEM_GROUP_PREFIX)) throw new MQError("NO_PERMISSION", `Groups that begin with ${SYSTEM_GROUP_PREFIX} are the broker's own.`, { field: "group" });
     const subscriptions = subscriptionsOf(request, modules);
-    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" }, broadcast } = request;
+    const { consumeFromWhere, consumeType = "CONSUME_PASSIVELY", allocation = { strategy: "AVG" } } = request;
+    const broadcast = request.pops === undefined ? request.broadcast : undefined;
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
     const { orderly = null, idempotenceWindow = 0 } = request;
     const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions, orderly, idempotenceWindow };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
-    group.checkKind(pops !== null, terms);
+    group.checkKind(pops !== null);
     const claimant = pops === null ? this.claimantOf(group.name) : null;
     if (claimant !== null) throw mixed(group.name, false, claimant);
-    const picked = pops !== null ? [] : request.queues.length > 0 ? request.queues : null;
+    const picked = pops === null && request.queues.length > 0 ? request.queues : null;
     if (broadcast !== undefined && [...session.members].some((other) => other.group === group && other.isBroadcasting)) {
       // Their offsets are kept under one name.
       throw new MQError("INVALID_PARAMETER", `This client has a broadcasting consumer of group "${group.name}" already.`, { field: "consumerGroup" });
     }
-    const begun = new Set(broadcast !== undefined ? [] : picked === null || pops !== null ? subscriptions.keys() : picked.map(({ topic }) => topic));
+    const begun = new Set(broadcast !== undefined ? [] : picked === null ? subscriptions.keys() : picked.map(({ topic }) => topic));
     this.#services.offsets.checkRoom(group.name, begun);
     if (idempotenceWindow > 0) this.#services.finished.open(group.name, (name) => this.#groups.has(name));
     const displaced = picked === null ? group.admit(terms, request) : [];
@@ -98,16 +99,27 @@ export class Groups {
    */
   subscribe(member: Member, request: SubscribeRequest, modules: ReadonlyMap<string, Subscription> = new Map(), starts: ReadonlyMap<string, number> = new Map()): number {
     const { group } = member;
-    if (member.picked !== null || member.isBroadcasting) throw new MQError("INVALID_PARAMETER", "Only a consumer that shares its group's queues changes its subscriptions.", { field: "subscribe" });
+    if (member.picked !== null || member.isBroadcasting) throw new MQError("INVALID_PARAMETER", "Only a consumer that its group's terms bind changes them.", { field: "subscribe" });
     const subscriptions = subscriptionsOf(request, modules);
     this.#services.offsets.checkRoom(group.name, subscriptions.keys());
     const wish = { number: request.wish, terms: { ...member.terms, subscriptions } };
-    if (member.isDisplaced) throw new MQError("SUBSCRIPTION_INCONSISTENT", `Group "${group.name}" goes on under other terms, without this consumer.`, { field: "subscriptions" });
+    if (member.isDisplaced) throw displacement(group.name);
     // Content again with what there is.
     member.wish = misfit(group.name, member.terms, wish.terms) === null ? null : wish;
     if (member.wish === null || this.#agree(group, wish.terms, member.consumeFromWhere, starts)) return group.termsVersion;
     const stranger = group.bound().find((other) => misfit(group.name, (other.wish ?? other).terms, wish.terms) !== null)!;
     throw misfit(group.name, stranger.terms, wish.terms) ?? misfit(group.name, stranger.wish!.terms, wish.terms)!;
+  }
+
+  /** A member that has picked its queues picks others: those that stay go on, and in those that it leaves it finishes what it has in hand. */
+  pick(member: Member, { queues }: PickRequest, starts: ReadonlyMap<string, number> = new Map()): void {
+    if (member.picked === null || queues.length === 0) throw new MQError("INVALID_PARAMETER", "Only a consumer that picks its queues picks others, and at least one.", { field: "assign" });
+    const { group, consumeFromWhere } = member;
+    const topics = new Set(queues.map(({ topic }) => topic));
+    this.#services.offsets.checkRoom(group.name, topics);
+    for (const topic of topics) this.#progress.begin(group.name, topic, consumeFromWhere, starts);
+    member.picked = queues;
+    member.changed();
   }
 
   /** The member behind an id that came over a port: it must be the session's own. */
@@ -190,10 +202,10 @@ export class Groups {
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
   }
 
-  /** One who is letting a queue go still holds it. Throws STALE_GENERATION. */
+  /** One who is letting a queue go still holds it; who picks its queues does as it says. Throws STALE_GENERATION. */
   checkHolds(member: Member, topic: string, queueId: number): void {
     const key = queueKey(topic, queueId);
-    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId);
+    const holds = member.picked === null ? member.group.owner.get(key) === member : this.mayRead(member, topic, queueId) || member.held.has(key);
     if (!holds) throw new MQError("STALE_GENERATION", `The queue ${key} belongs to another consumer of the group now.`);
   }
 
@@ -239,6 +251,7 @@ export class Groups {
     if (!group.agree(terms)) return false;
     for (const topic of terms.subscriptions.keys()) this.#progress.begin(group.name, topic, where, starts);
     this.#rebalancing.rebalance(group);
+    this.onTermsChanged(group.name);
     return true;
   }
 
@@ -252,6 +265,7 @@ export class Groups {
   #displace(member: Member, terms: GroupTerms): void {
     member.isDisplaced = true;
     member.tell(misfit(member.group.name, terms, member.terms)!);
+    this.onTermsChanged(member.group.name);
   }
 
   /**
@@ -273,6 +287,8 @@ export class Groups {
   /** Also set there: a simple consumer has left or died; and whose claims a group has from an earlier broker. */
   onPopperGone: (member: Popper) => void = () => assert(false, "onPopperGone is wired");
   claimantOf: (group: string) => string | null = () => null;
+  /** And who waits for a message may wait for others now, or no longer. */
+  onTermsChanged: (group: string) => void = () => assert(false, "onTermsChanged is wired");
 }
 
 const EXPIRY_TICKS = 3;

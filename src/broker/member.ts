@@ -36,7 +36,7 @@ export class Member {
   /** Number of the wish that its terms come from; 0 = none. */
   granted = 0;
   /** Queues it has picked by itself (`assign`); null = it is bound by the group's terms. */
-  readonly picked: readonly QueueRef[] | null;
+  picked: readonly QueueRef[] | null;
   /** It holds no queue and asks for messages one by one (a simple consumer). */
   readonly pops: Popping | null;
   /** Strategy CONFIG: the queues that are meant for it. */

@@ -1,4 +1,4 @@
-import { errorToData, MQError } from "../model/errors.ts";
+import { errorFromData, errorToData, MQError } from "../model/errors.ts";
 import type { Finish } from "../model/finish.ts";
 import { FETCH_TARGET_BYTES, MAX_CLAIMS, MEMBER_EXPIRY } from "../model/limits.ts";
 import { PROPERTY } from "../model/properties.ts";
@@ -14,6 +14,7 @@ import type { AckReply, AckRequest, ChangeInvisibleRequest, ClaimHandle, Receive
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
+import { displacement } from "./group-terms.ts";
 import type { Groups, Popper } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
 import { type Claimed, PopGroup } from "./pop-group.ts";
@@ -97,11 +98,12 @@ export class PopService {
     try {
       for (;;) {
         const { changes } = group;
+        if (member.isDisplaced) throw displaced(member);
         const [failed] = member.failures();
         if (failed !== undefined) throw failed.error;
         const given = await this.#take(group, member, request);
-        if (given.length > 0) return await this.#hand(group, given);
-        if (isLate || !this.#isAlive(member)) return { records: EMPTY, handles: [] };
+        if (given.length > 0) return await this.#hand(group, member, given);
+        if (isLate || !this.#isAlive(member)) return { records: EMPTY, handles: [], ...subscribed(member) };
         if (changes === group.changes) await group.sleep(member, (ends) => (wake = ends));
       }
     } finally {
@@ -170,6 +172,11 @@ export class PopService {
     this.#forgetIdle(group);
   }
 
+  /** Its members are subscribed to something else now, or have to go. */
+  termsChanged(name: string): void {
+    this.#groups.get(name)?.changed();
+  }
+
   /** New messages are visible in these queues. */
   published(queues: Iterable<ConsumeQueue>): void {
     for (const { topic } of queues) {
@@ -190,7 +197,7 @@ export class PopService {
   }
 
   #isAlive(member: Popper): boolean {
-    return !this.#stopped && member.group.members.has(member.id);
+    return !this.#stopped && !member.isDisplaced && member.group.members.has(member.id);
   }
 
   /** The group with what earlier consumers have left unfinished. */
@@ -262,10 +269,12 @@ export class PopService {
     const { queues, offsets, reader, clock, timers, epoch } = this.#services;
     const { topic, queueId } = queue;
     const stored = queues.open(topic, queueId);
-    const filter = member.subscriptions.get(topic)!;
     const fresh = new Map<number, Uint8Array>();
     const isFull = (): boolean => given.length >= max || bytesOf(given) >= FETCH_TARGET_BYTES;
     for (;;) {
+      // The group may have agreed on others while this waited.
+      const filter = member.subscriptions.get(topic);
+      if (filter === undefined) return;
       if (offsets.get(group.name, topic, queueId) !== queue.offset) this.#begin(group, queue);
       this.#dropDeleted(group, queue, stored);
       for (const entry of queue.free()) {
@@ -300,8 +309,8 @@ export class PopService {
       const { beginnings } = queue;
       const read = await reader.read(stored, begin, filter, max - given.length, FETCH_TARGET_BYTES - bytesOf(given));
       if (!this.#isAlive(member)) return;
-      // Moved or deleted under the reader: it begins anew.
-      if (begin < stored.minOffset || beginnings !== queue.beginnings || offsets.get(group.name, topic, queueId) !== queue.offset) continue;
+      // Moved, deleted or filtered otherwise under the reader: it begins anew.
+      if (begin < stored.minOffset || filter !== member.subscriptions.get(topic) || beginnings !== queue.beginnings || offsets.get(group.name, topic, queueId) !== queue.offset) continue;
       for (const { bytes, queueOffset, properties, reconsumeTimes } of readAllStored(read.records)) {
         if (queue.find(queueOffset) !== undefined || offsets.isDone({ group: group.name, topic, queueId, queueOffset })) continue;
         queue.add(queueOffset, properties[PROPERTY.SHARDING_KEY] ?? null, reconsumeTimes);
@@ -314,13 +323,13 @@ export class PopService {
   }
 
   /** Answers when another broker would know the claims too. */
-  async #hand(group: PopGroup, given: Given[]): Promise<ReceiveReply> {
+  async #hand(group: PopGroup, member: Popper, given: Given[]): Promise<ReceiveReply> {
     await this.#keep(group, new Set(given.map(({ queue }) => queue))).catch((error: unknown) => {
       // A store that is full keeps nobody from consuming: the claims hold as long as this broker does.
       if (!(error instanceof MQError && error.code === "STORAGE_FULL")) throw error;
     });
     const handles = given.map(({ queue: { topic, queueId }, entry: { queueOffset }, claim: { epoch, number, version } }): ClaimHandle => ({ topic, queueId, queueOffset, epoch, number, version }));
-    return { records: concat(given.map(({ record }) => record), bytesOf(given)), handles };
+    return { records: concat(given.map(({ record }) => record), bytesOf(given)), handles, ...subscribed(member) };
   }
 
   #find(group: PopGroup, { pops }: Popper, handle: ClaimHandle, version: number): Claimed | null {
@@ -404,6 +413,17 @@ export class PopService {
   #toWall(): number {
     return this.#services.steady.now() - this.#services.clock.monotonic();
   }
+}
+
+/** The wish that its terms come from, by which the client filters what comes with it. */
+function subscribed({ granted, group }: Popper): Pick<ReceiveReply, "subscribed"> {
+  return granted === 0 ? {} : { subscribed: { wish: granted, termsVersion: group.termsVersion } };
+}
+
+/** The first time it hears who has come. */
+function displaced(member: Popper): MQError {
+  const [told] = member.takeErrors();
+  return told === undefined ? displacement(member.group.name) : errorFromData(told);
 }
 
 function clientOf(owner: string): string {

@@ -67,6 +67,8 @@ export class GroupMember {
   readonly #options: MemberOptions;
   readonly #queues: HeldQueues;
   readonly #subscriptions: Subscriptions;
+  /** Instead of sharing with the group; none = it shares. */
+  #picked: QueueRef[];
   readonly #audit = new SequenceAudit((gap) => this.events.emit("sequenceGap", gap));
   readonly #unlisten: (() => void)[];
   /** Null while the broker does not know us. */
@@ -93,6 +95,7 @@ export class GroupMember {
     this.#connection = connection;
     this.#options = options;
     this.#subscriptions = new Subscriptions(options.subscriptions);
+    this.#picked = options.queues;
     this.#queues = new HeldQueues(options, (processQueue) => this.events.emit("dropped", processQueue));
     if (options.idempotence) options.idempotence.claim = (keys) => this.#claim(keys);
     this.#unlisten = [
@@ -151,6 +154,35 @@ export class GroupMember {
       if (asMQError(error).code !== "SUBSCRIPTION_INCONSISTENT") this.#subscriptions.drop(wish);
       throw error;
     }
+  }
+
+  /** Is it subscribed to the topic? Who picks queues takes every topic. */
+  isSubscribed(topic: string): boolean {
+    return this.#picked.length > 0 || this.#subscriptions.current.has(topic);
+  }
+
+  /** A queue that it does not want it has not lost: nobody else is to have it instead. */
+  wants(queue: QueueRef): boolean {
+    return this.isSubscribed(queue.topic) && (this.#picked.length === 0 || this.#picked.some(({ topic, queueId }) => topic === queue.topic && queueId === queue.queueId));
+  }
+
+  /** Other queues instead of those it has picked. Resolves when they are its own; refused, it keeps what it has. */
+  async pick(queues: QueueRef[]): Promise<void> {
+    const memberId = this.#memberId;
+    if (memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const before = this.#picked;
+    // A fetch may bring them before the call is answered.
+    this.#picked = queues;
+    try {
+      const { consumeTimestamp } = this.#options;
+      await this.#connection.callOnce("pick", [{ memberId, queues, ...(consumeTimestamp !== undefined && { consumeTimestamp }) }], { timeout: CALL_TIMEOUT });
+    } catch (error) {
+      this.#picked = before;
+      throw error;
+    }
+    if (memberId !== this.#memberId) return;
+    await this.#fetch(memberId, 0);
+    this.poke();
   }
 
   /** Begins the queue anew at an offset; what was received of it is forgotten. */
@@ -257,9 +289,9 @@ export class GroupMember {
   }
 
   async #askToJoin(): Promise<void> {
-    const { group, queues, consumeFromWhere, consumeTimestamp, standing } = this.#options;
+    const { group, consumeFromWhere, consumeTimestamp, standing } = this.#options;
     const start = consumeTimestamp === undefined ? { consumeFromWhere } : { consumeFromWhere, consumeTimestamp };
-    const request = { group, subscriptions: this.#filters(this.#subscriptions.current), queues, ...start, ...joinTerms(standing, this.#termsVersion) };
+    const request = { group, subscriptions: this.#filters(this.#subscriptions.current), queues: this.#picked, ...start, ...joinTerms(standing, this.#termsVersion) };
     const { memberId, termsVersion } = await this.#connection.call("join", [request]);
     if (this.#isStopped) {
       await this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});

@@ -1,5 +1,5 @@
 import type { MessageSelector } from "../filter/message-selector.ts";
-import { MQError } from "../model/errors.ts";
+import { asMQError, MQError } from "../model/errors.ts";
 import { DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_PULL_BATCH, MAX_QUEUES_PER_CALL } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -13,11 +13,12 @@ import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
 import { listen } from "./listen.ts";
 import { type Start, startFields, startOf } from "./start.ts";
-import type { ProcessQueue } from "./process-queue.ts";
+import { PollBuffer } from "./poll-buffer.ts";
 import type { ConsumerEvents } from "./push-consumer.ts";
-import { CONSUMER_EVENTS, selector as checkSelector } from "./push-consumer.ts";
+import { CONSUMER_EVENTS } from "./push-consumer.ts";
 import { queueRef } from "./queue-ref.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
+import { checkSubscribed, selector as checkSelector, type SubscriptionMap, withoutTopic, withTopic } from "./subscriptions.ts";
 
 export interface PullConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -57,12 +58,6 @@ const pollCheck = record({ timeout: optional(integer(0, 2 ** 31 - 1)), max: opti
 const topicCheck = named(checkClientTopic);
 const max = integer(1, MAX_PULL_BATCH);
 
-/** A message that `poll` may give, or has given. */
-interface Held {
-  processQueue: ProcessQueue;
-  message: MessageExt;
-}
-
 /** Asks for messages when it wants them. Made by `mq.createPullConsumer`; RocketMQ calls it lite pull consumer. */
 export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly consumerGroup: string;
@@ -72,18 +67,16 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #begin: Start;
   readonly #pullBatchSize: number;
   readonly #standing: Standing;
-  readonly #subscriptions = new Map<string, MessageSelector>();
+  /** Before it has joined. */
+  #subscriptions: SubscriptionMap = new Map();
   readonly #onShutdown: (consumer: PullConsumer) => void;
   #member: GroupMember | null = null;
+  #buffer: PollBuffer | null = null;
+  /** It has picked its queues. */
+  #picks = false;
   #starting: Promise<void> = Promise.resolve();
   /** Why the queues of `assign` were refused. */
   #refusal: unknown;
-  #ready: Held[] = [];
-  /** Of paused queues. */
-  #parked: Held[] = [];
-  #given: Held[] = [];
-  /** Polls that wait for a message. */
-  readonly #sleepers = new Set<() => void>();
   #closing: Promise<void> | null = null;
   #isShut = false;
 
@@ -98,40 +91,52 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#onShutdown = onShutdown;
   }
 
-  /** Shares the topic's queues with the group. May be called for several topics, before the first poll. */
-  subscribe(topic: string, selector: string | MessageSelector = "*"): void {
-    this.#checkOpen();
-    if (this.#member !== null) throw new MQError("INVALID_PARAMETER", "subscribe comes before the first poll, and does not go together with assign.", { field: "subscribe" });
-    this.#subscriptions.set(topicCheck(topic, "subscribe.topic"), checkSelector(selector, "subscribe.selector"));
+  /**
+   * Shares the topic's queues with the group. May be called for several topics. Before the first poll it is done at
+   * once; after it the group has to agree, as in `subscribe` of a push consumer: see there when the promise rejects. It
+   * need not be awaited, because an `error` event tells of a refusal too, and `subscribed` of the consent.
+   */
+  subscribe(topic: string, selector: string | MessageSelector = "*"): Promise<void> {
+    return this.#change("subscribe", (subscriptions) => withTopic(subscriptions, topic, selector));
+  }
+
+  /** The group does not consume this topic any more; else as `subscribe`. Nothing more of it is given; what was given is finished as ever. */
+  unsubscribe(topic: string): Promise<void> {
+    return this.#change("unsubscribe", (subscriptions) => withoutTopic(subscriptions, topic));
   }
 
   /**
-   * Takes exactly these queues, whoever else reads them. Resolves when the broker has given them; it need not be
-   * awaited, because `poll` tells of a refusal too.
+   * Takes exactly these queues, whoever else reads them, instead of those of an earlier call: queues that stay go on where
+   * they are, and the progress of those that go is committed when what was given of them is finished. Resolves when the
+   * broker has given them; it need not be awaited: `poll` waits for it, and tells of the first call's refusal too. A later
+   * call that is refused changes nothing, and an `error` event tells of it.
    */
   assign(queues: MessageQueue[]): Promise<void> {
     this.#checkOpen();
-    if (this.#subscriptions.size > 0 || this.#member !== null) throw new MQError("INVALID_PARAMETER", "assign is called once, and does not go together with subscribe.", { field: "assign" });
+    if (this.#subscriptions.size > 0) throw new MQError("INVALID_PARAMETER", "assign does not go together with subscribe.", { field: "assign" });
     const checked = this.#queueRefs(queues, "assign");
     if (checked.length === 0) throw new MQError("INVALID_PARAMETER", "assign needs at least one queue.", { field: "assign" });
-    this.#start(checked);
-    return this.#starting;
+    if (this.#member === null) {
+      this.#start(checked);
+      return this.#starting;
+    }
+    const change = this.#starting.catch(() => {}).then(() => this.#assignAgain(checked));
+    this.#starting = change.catch(() => {});
+    return this.#told(change);
   }
 
   /** The next messages: at once if some are there, else as soon as the first arrives; none when the time is up. */
   async poll(options: PollOptions = {}): Promise<MessageExt[]> {
     this.#checkOpen();
     const { timeout = 5000, max: most = 10 } = pollCheck(options, "poll");
-    if (this.#autoCommit) this.#finishGiven();
+    if (this.#autoCommit) this.#buffer?.finishGiven();
     await this.#started();
+    const buffer = this.#buffer!;
     const { clock } = this.#connection.environment;
     const until = clock.monotonic() + timeout;
     // Another poll may have taken what has come, or its queue is gone again.
-    for (let left = timeout; this.#ready.length === 0 && left > 0 && !this.#isShut; left = until - clock.monotonic()) await this.#arrival(left);
-    const taken = this.#ready.splice(0, most);
-    for (const { processQueue } of taken) this.#member!.began(processQueue);
-    this.#given.push(...taken);
-    return taken.map(({ message }) => message);
+    for (let left = timeout; buffer.isEmpty && left > 0 && !this.#isShut; left = until - clock.monotonic()) await buffer.arrival(left);
+    return buffer.take(most);
   }
 
   /** Message by message, for ever; leave the loop with `break`. What was given before counts as consumed at the next step. */
@@ -171,7 +176,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   /** Everything that `poll` has given is consumed; resolves when the broker knows. */
   async commit(): Promise<void> {
     this.#checkOpen();
-    this.#finishGiven();
+    this.#buffer?.finishGiven();
     await this.#started();
     await this.#member!.commit();
   }
@@ -182,12 +187,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     // Before the first poll there is no member yet: this makes one.
     this.#started().catch(() => {});
     for (const queue of checked) this.#member!.pause(queue);
-    this.#sort(this.#ready.splice(0));
+    this.#buffer!.sortAgain();
   }
 
   resume(queues: MessageQueue[]): void {
     for (const queue of this.#queueRefs(queues, "resume")) this.#member?.resume(queue);
-    this.#sort(this.#parked.splice(0));
+    this.#buffer?.sortAgain();
   }
 
   assignment(): MessageQueue[] {
@@ -224,9 +229,9 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   }
 
   async #shutdown(): Promise<void> {
-    if (this.#autoCommit) this.#finishGiven();
+    if (this.#autoCommit) this.#buffer?.finishGiven();
     this.#isShut = true;
-    this.#wake();
+    this.#buffer?.wake();
     await this.#starting.catch(() => {});
     await this.#member?.stop();
     this.#onShutdown(this);
@@ -247,7 +252,43 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       if (this.#subscriptions.size === 0) throw this.#refusal ?? new MQError("INVALID_PARAMETER", "Call subscribe or assign first.", { field: "subscribe" });
       this.#start([]);
     }
-    return this.#starting;
+    return this.#starting.then(() => {
+      if (this.#member === null) throw this.#refusal;
+    });
+  }
+
+  #change(what: string, change: (subscriptions: SubscriptionMap) => SubscriptionMap): Promise<void> {
+    this.#checkOpen();
+    const member = this.#member;
+    if (member !== null && this.#picks) throw new MQError("INVALID_PARAMETER", `${what} does not go together with assign.`, { field: what });
+    if (member === null) {
+      this.#subscriptions = change(this.#subscriptions);
+      return Promise.resolve();
+    }
+    return this.#told(
+      this.#starting.then(() => {
+        this.#checkOpen();
+        return member.subscribe(checkSubscribed(change(member.wishedSubscriptions)));
+      }),
+    );
+  }
+
+  async #assignAgain(queues: QueueRef[]): Promise<void> {
+    this.#checkOpen();
+    if (this.#member === null) {
+      this.#start(queues);
+      return this.#starting;
+    }
+    await this.#checkExist(queues);
+    await this.#member.pick(queues);
+  }
+
+  /** For who does not await it. */
+  #told(change: Promise<void>): Promise<void> {
+    change.catch((error: unknown) => {
+      if (!this.#isShut) this.#events.emit("error", asMQError(error));
+    });
+    return change;
   }
 
   #start(queues: { topic: string; queueId: number }[]): void {
@@ -262,20 +303,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       thresholdSizeForQueue: DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
       maxSpan: Infinity,
     });
-    member.events.on("messages", ({ processQueue, messages }) => {
-      this.#sort(messages.map((message) => ({ processQueue, message })));
-    });
-    member.events.on("dropped", (processQueue) => {
-      this.#ready = this.#ready.filter((held) => held.processQueue !== processQueue);
-      this.#parked = this.#parked.filter((held) => held.processQueue !== processQueue);
-      // What was given stays with the application, but its offset is another's business now.
-      const lost = this.#given.filter((held) => held.processQueue === processQueue);
-      this.#given = this.#given.filter((held) => held.processQueue !== processQueue);
-      for (const { message } of lost) queueMicrotask(() => member.ended(processQueue, message, false));
-    });
+    this.#buffer = new PollBuffer(member, this.#connection.environment.timers);
+    this.#picks = queues.length > 0;
     member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));
     member.events.on("sequenceGap", (gap) => this.#events.emit("sequenceGap", gap));
+    member.events.on("subscribed", (now) => this.#events.emit("subscribed", { subscriptions: Object.fromEntries(now) }));
     member.events.on("error", (error) => this.#events.emit("error", error));
     this.#member = member;
     const started = queues.length === 0 ? member.start() : this.#checkExist(queues).then(() => member.start());
@@ -286,33 +319,6 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       throw error;
     });
     this.#starting.catch(() => {});
-  }
-
-  /** What `poll` may give now, and what has to wait for `resume`. */
-  #sort(messages: Held[]): void {
-    for (const held of messages) (this.#member?.isPaused(held.processQueue.queue) ? this.#parked : this.#ready).push(held);
-    if (this.#ready.length > 0) this.#wake();
-  }
-
-  #finishGiven(): void {
-    for (const { processQueue, message } of this.#given.splice(0)) this.#member?.ended(processQueue, message, true);
-  }
-
-  #arrival(timeout: number): Promise<void> {
-    return new Promise((resolve) => {
-      const sleepers = this.#sleepers;
-      const cancel = this.#connection.environment.timers.after(timeout, done);
-      sleepers.add(done);
-      function done(): void {
-        cancel();
-        sleepers.delete(done);
-        resolve();
-      }
-    });
-  }
-
-  #wake(): void {
-    for (const wake of this.#sleepers) wake();
   }
 
   #queueRef(value: unknown, field: string): QueueRef {

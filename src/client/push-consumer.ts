@@ -1,16 +1,16 @@
-import { MessageSelector } from "../filter/message-selector.ts";
+import type { MessageSelector } from "../filter/message-selector.ts";
 import type { MessageModel } from "../model/consume-result.ts";
 import { MQError } from "../model/errors.ts";
 import {
   CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,
-  MAX_EXPRESSION_LENGTH, MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER,
+  MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { MAX_RECONSUME_TIMES } from "../model/retry.ts";
 import { Events } from "../platform/events.ts";
 import type { ConsumeFromWhere } from "../protocol/api.ts";
-import { boolean, callable, entries, integer, named, oneOf, optional, record, text } from "../protocol/validate.ts";
+import { boolean, callable, entries, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
 import { GroupMember } from "./group-member.ts";
@@ -21,6 +21,7 @@ import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
 import type { SequenceGap } from "./sequence-audit.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
+import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
 
 export interface PushConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -121,20 +122,6 @@ const optionsCheck = record({
   exceptionPolicy: optional(oneOf("retry", "skip")),
   idempotent: optional(idempotentOptions),
 });
-
-export function selector(value: unknown, field: string): MessageSelector {
-  if (value instanceof MessageSelector) return value;
-  const expression = text(MAX_EXPRESSION_LENGTH)(value, field);
-  try {
-    return MessageSelector.byTag(expression);
-  } catch (error) {
-    // The parser knows the place in the expression; which expression it was is known here.
-    if (!(error instanceof MQError) || error.position === undefined) throw error;
-    throw new MQError(error.code, `${field}: ${error.message}`, { field, position: error.position, cause: error });
-  }
-}
-
-const topicCheck = named(checkClientTopic);
 
 const SHUTDOWN_PATIENCE = 5000;
 
@@ -240,18 +227,13 @@ export class PushConsumer {
    */
   async subscribe(topic: string, filter: string | MessageSelector = "*"): Promise<void> {
     this.#checkOpen();
-    const wished = new Map(this.#member.wishedSubscriptions).set(topicCheck(topic, "subscribe.topic"), selector(filter, "subscribe.selector"));
-    if (wished.size > MAX_SUBSCRIPTIONS_PER_MEMBER) throw new MQError("INVALID_PARAMETER", `A consumer subscribes to at most ${MAX_SUBSCRIPTIONS_PER_MEMBER} topics.`, { field: "subscribe.topic" });
-    await this.#member.subscribe(wished);
+    await this.#member.subscribe(withTopic(this.#member.wishedSubscriptions, topic, filter));
   }
 
   /** The group does not consume this topic any more; else as `subscribe`. What its listeners have in hand is finished. One topic must be left. */
   async unsubscribe(topic: string): Promise<void> {
     this.#checkOpen();
-    const wished = new Map(this.#member.wishedSubscriptions);
-    if (!wished.delete(topicCheck(topic, "unsubscribe.topic"))) throw new MQError("INVALID_PARAMETER", `The consumer is not subscribed to "${topic}".`, { field: "unsubscribe.topic" });
-    if (wished.size === 0) throw new MQError("INVALID_PARAMETER", "A push consumer subscribes to at least one topic.", { field: "unsubscribe.topic" });
-    await this.#member.subscribe(wished);
+    await this.#member.subscribe(checkSubscribed(withoutTopic(this.#member.wishedSubscriptions, topic)));
   }
 
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {

@@ -2,20 +2,20 @@ import type { MessageSelector } from "../filter/message-selector.ts";
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, DEFAULT_INVISIBLE_DURATION, LONG_POLL, LONG_POLL_GRACE, MAX_CLAIMS, MAX_INVISIBLE_DURATION, MAX_RECEIVE, MAX_SUBSCRIPTIONS_PER_MEMBER } from "../model/limits.ts";
 import { asSent, type MessageExt } from "../model/message.ts";
-import { checkClientTopic, checkGroup, retryTopic } from "../model/names.ts";
+import { checkClientTopic, checkGroup } from "../model/names.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { MAX_RECONSUME_TIMES } from "../model/retry.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import { Events } from "../platform/events.ts";
 import { sleep } from "../platform/timers.ts";
-import type { BrokerApi, ClaimHandle, ConsumeFromWhere, Filter } from "../protocol/api.ts";
-import { entries, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
+import type { BrokerApi, ClaimHandle, ConsumeFromWhere } from "../protocol/api.ts";
+import { boolean, entries, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { BrokerGone, type BrokerMethod, type BrokerValue } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { Deadline } from "./deadline.ts";
-import { filterOf } from "./subscriptions.ts";
 import { listen } from "./listen.ts";
-import { selector } from "./push-consumer.ts";
+import { PopMember } from "./pop-member.ts";
+import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
 
 export interface SimpleConsumerOptions {
   consumerGroup: string;
@@ -25,6 +25,8 @@ export interface SimpleConsumerOptions {
   consumeFromWhere?: ConsumeFromWhere;
   /** How often a message is given again before it becomes a dead letter. Default 16. */
   maxReconsumeTimes?: number;
+  /** The group's subscriptions become this consumer's; `receive` of members with others rejects from then on, what they have in hand they may acknowledge. Default false: this consumer is refused. */
+  replaceSubscription?: boolean;
 }
 
 export interface ReceiveOptions {
@@ -38,22 +40,24 @@ export interface ReceiveOptions {
 
 export interface SimpleConsumerEvents {
   error: MQError;
+  /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */
+  subscribed: { subscriptions: Record<string, MessageSelector> };
 }
 
-const EVENTS = ["error"] as const satisfies readonly (keyof SimpleConsumerEvents)[];
+const EVENTS = ["error", "subscribed"] as const satisfies readonly (keyof SimpleConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
   subscriptions: entries(named(checkClientTopic), selector, MAX_SUBSCRIPTIONS_PER_MEMBER),
   consumeFromWhere: optional(oneOf("CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET")),
   maxReconsumeTimes: optional(integer(0, 2 ** 31 - 1)),
+  replaceSubscription: optional(boolean),
 });
 const invisible = integer(1, MAX_INVISIBLE_DURATION);
 const receiveCheck = record({ max: optional(integer(1, MAX_RECEIVE)), invisibleDuration: optional(invisible), awaitDuration: optional(integer(0, 2 ** 31 - 1)) });
 
 /** Between two tries where a broker cannot answer, ms. */
 const RETRY_DELAY = 50;
-const ERROR_DELAY = 1000;
 
 /** A message that this consumer has claimed. */
 interface Held {
@@ -76,19 +80,12 @@ export class SimpleConsumer {
   readonly consumerGroup: string;
   readonly #events = new Events<SimpleConsumerEvents>();
   readonly #connection: Connection;
-  readonly #subscriptions: Map<string, MessageSelector>;
-  readonly #consumeFromWhere: ConsumeFromWhere;
-  readonly #maxReconsumeTimes: number;
   readonly #onShutdown: (consumer: SimpleConsumer) => void;
+  readonly #member: PopMember;
   readonly #unlisten: (() => void)[];
-  /** Tells the broker, and the next one, who this is. */
-  readonly #instance: number;
   #held = new WeakMap<MessageExt, Held>();
   #acks: Ack[] = [];
   #receives = 0;
-  /** Null while the broker does not know us. */
-  #memberId: string | null = null;
-  #joining: Promise<string> | null = null;
   #closing: Promise<void> | null = null;
   #isShut = false;
   readonly #shut = deferred<never[]>();
@@ -96,24 +93,27 @@ export class SimpleConsumer {
   constructor(connection: Connection, options: SimpleConsumerOptions, onShutdown: (consumer: SimpleConsumer) => void) {
     const checked = optionsCheck(options, "simpleConsumer");
     this.consumerGroup = checked.consumerGroup;
-    this.#subscriptions = new Map(checked.subscriptions);
-    if (this.#subscriptions.size === 0) throw new MQError("INVALID_PARAMETER", "A simple consumer needs a subscription.", { field: "simpleConsumer.subscriptions" });
-    this.#consumeFromWhere = checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET";
-    this.#maxReconsumeTimes = checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES;
+    if (checked.subscriptions.length === 0) throw new MQError("INVALID_PARAMETER", "A simple consumer needs a subscription.", { field: "simpleConsumer.subscriptions" });
     this.#connection = connection;
     this.#onShutdown = onShutdown;
-    this.#instance = connection.environment.random.bytes(6).reduce((number, byte) => number * 256 + byte, 0);
+    this.#member = new PopMember(connection, {
+      group: this.consumerGroup,
+      subscriptions: new Map(checked.subscriptions),
+      consumeFromWhere: checked.consumeFromWhere ?? "CONSUME_FROM_LAST_OFFSET",
+      maxReconsumeTimes: checked.maxReconsumeTimes ?? MAX_RECONSUME_TIMES,
+      replaceSubscription: checked.replaceSubscription ?? false,
+    });
     this.#unlisten = [
-      connection.lifecycle.on("lost", () => (this.#memberId = null)),
-      // Whoever has claims must be seen by the next broker, or it takes them for a dead consumer's.
-      connection.lifecycle.on("open", () => void this.#rejoin()),
-      connection.lifecycle.on("hide", () => this.#sayGoodbye()),
+      // The page goes away, and what it has claimed. Should it come back, that is others'.
+      connection.lifecycle.on("hide", () => (this.#held = new WeakMap())),
+      this.#member.events.on("error", (error) => this.#events.emit("error", error)),
+      this.#member.events.on("subscribed", (subscriptions) => this.#events.emit("subscribed", { subscriptions: Object.fromEntries(subscriptions) })),
     ];
   }
 
   /** Joins the group; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. */
   async start(): Promise<void> {
-    await this.#asking("join", CALL_TIMEOUT, (deadline) => deadline.race(this.#joined()));
+    await this.#asking("join", CALL_TIMEOUT, (deadline) => deadline.race(this.#member.joined()));
   }
 
   /** Messages that nobody else has at the moment: at once if some are there, else as soon as the first arrives; none when the time is up. */
@@ -126,8 +126,10 @@ export class SimpleConsumer {
       for (;;) {
         const receive = ++this.#receives;
         const wait = Math.max(0, Math.min(LONG_POLL, Math.ceil(until - clock.monotonic())));
-        const { records, handles } = await this.#call(deadline, "receive", (memberId) => [{ memberId, receive, max, invisibleDuration, wait }], wait + LONG_POLL_GRACE);
+        const { records, handles, subscribed } = await this.#call(deadline, "receive", (memberId) => [{ memberId, receive, max, invisibleDuration, wait }], wait + LONG_POLL_GRACE);
         if (this.#isShut) return [];
+        // What comes with it is filtered by it.
+        if (subscribed !== undefined) this.#member.granted(subscribed);
         const messages = this.#take(decodeRecords(records, this.#connection.serving.brokerName), handles, clock.monotonic() + invisibleDuration);
         if (messages.length > 0 || clock.monotonic() >= until) return messages;
       }
@@ -155,6 +157,21 @@ export class SimpleConsumer {
     });
   }
 
+  /**
+   * The group consumes this topic too, or by another filter: as `subscribe` of a push consumer. The consumer that was
+   * refused hears of the others' consent (`subscribed`) with its next `receive`, or within a second.
+   */
+  async subscribe(topic: string, filter: string | MessageSelector = "*"): Promise<void> {
+    this.#checkOpen();
+    await this.#member.subscribe(withTopic(this.#member.wishedSubscriptions, topic, filter));
+  }
+
+  /** The group does not consume this topic any more; what it has in hand of it can be acknowledged. One topic must be left. */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen();
+    await this.#member.subscribe(checkSubscribed(withoutTopic(this.#member.wishedSubscriptions, topic)));
+  }
+
   on<Name extends keyof SimpleConsumerEvents>(name: Name, listener: (event: SimpleConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, EVENTS, name, listener);
   }
@@ -171,9 +188,7 @@ export class SimpleConsumer {
     this.#isShut = true;
     this.#shut.resolve([]);
     for (const unlisten of this.#unlisten) unlisten();
-    const memberId = this.#memberId ?? (await this.#joining?.catch(() => null)) ?? null;
-    this.#memberId = null;
-    if (memberId !== null) await this.#connection.callOnce("quit", [{ memberId, commits: [] }], { timeout: 2000 }).catch(() => {});
+    await this.#member.stop();
     this.#onShutdown(this);
   }
 
@@ -196,7 +211,7 @@ export class SimpleConsumer {
     for (const [at, stored] of decoded.entries()) {
       const held: Held = { handle: handles[at]!, until, last: Promise.resolve(), isInDoubt: false };
       // The broker compares tag codes; different tags may share one, so the text has the last word.
-      const filter = this.#subscriptions.get(stored.topic);
+      const filter = this.#member.subscriptions.get(stored.topic);
       if (filter?.type === "TAG" && !filter.matches({ tags: stored.tags })) {
         this.#ack(held).catch((error: unknown) => this.#events.emit("error", asMQError(error)));
         continue;
@@ -286,52 +301,17 @@ export class SimpleConsumer {
   async #call<M extends BrokerMethod>(deadline: Deadline, method: M, args: (memberId: string) => Parameters<BrokerApi[M]>, timeout: number, onDoubt: () => void = () => {}): Promise<BrokerValue<M>> {
     for (;;) {
       try {
-        const memberId = await deadline.race(this.#joined());
+        const memberId = await deadline.race(this.#member.joined());
         return await deadline.race(this.#connection.callOnce(method, args(memberId), { timeout }));
       } catch (error) {
         const { code, outcome } = asMQError(error);
+        if (code === "SUBSCRIPTION_INCONSISTENT") this.#member.displacedBy(asMQError(error));
         if (code === "DEADLINE_EXCEEDED" || this.#isShut) throw error;
-        if (code === "STALE_GENERATION") this.#memberId = null;
+        if (code === "STALE_GENERATION") this.#member.forget();
         else if (!(error instanceof BrokerGone) && code !== "FENCED" && code !== "STORAGE_UNAVAILABLE") throw error;
         if (outcome === "unknown") onDoubt();
       }
       await deadline.race(sleep(this.#connection.environment.timers, RETRY_DELAY));
     }
-  }
-
-  #joined(): Promise<string> {
-    if (this.#isShut) return Promise.reject(new MQError("CLOSED", `The simple consumer of group "${this.consumerGroup}" is shut down.`));
-    if (this.#memberId !== null) return Promise.resolve(this.#memberId);
-    this.#joining ??= this.#join().finally(() => (this.#joining = null));
-    return this.#joining;
-  }
-
-  async #join(): Promise<string> {
-    const subscriptions = [...this.#subscriptions].map(([topic, filter]): [string, Filter] => [topic, filterOf(filter)]);
-    subscriptions.push([retryTopic(this.consumerGroup), "*"]);
-    const pops = { instance: this.#instance, maxReconsumeTimes: this.#maxReconsumeTimes };
-    const { memberId } = await this.#connection.call("join", [{ group: this.consumerGroup, subscriptions, queues: [], consumeFromWhere: this.#consumeFromWhere, pops }]);
-    this.#connection.witness.joined(this.consumerGroup);
-    this.#memberId = memberId;
-    return memberId;
-  }
-
-  async #rejoin(): Promise<void> {
-    while (!this.#isShut && this.#memberId === null && this.#connection.isOpen) {
-      try {
-        await this.#joined();
-      } catch (error) {
-        if (error instanceof BrokerGone || this.#isShut) return;
-        this.#events.emit("error", asMQError(error));
-        await sleep(this.#connection.environment.timers, ERROR_DELAY);
-      }
-    }
-  }
-
-  /** The page goes away: what it has claimed shall not wait for its lock to be noticed. Should it come back, that is others'. */
-  #sayGoodbye(): void {
-    this.#held = new WeakMap();
-    if (this.#memberId === null) return;
-    void this.#connection.callOnce("quit", [{ memberId: this.#memberId, commits: [] }]).catch(() => {});
   }
 }

@@ -2,7 +2,7 @@ import type { ErrorData } from "../model/errors.ts";
 import type { ConsumeStats, ConsumerConnections, DeadLettersReply, DeadLettersRequest, GroupInfo, MessageTrack, ResendRequest, ResetOffsetRequest, TopicStats } from "./admin-calls.ts";
 import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
 import type { BrokerDiagnostics } from "./diagnostics.ts";
-import type { AllocateReply, ClaimKeysRequest, FetchReply, FetchRequest, JoinReply, JoinRequest, KeyState, QuitRequest, SettleReply, SettleRequest, SubscribeRequest } from "./group-calls.ts";
+import type { AllocateReply, ClaimKeysRequest, FetchReply, FetchRequest, JoinReply, JoinRequest, KeyState, PickRequest, QuitRequest, SettleReply, SettleRequest, SubscribeRequest } from "./group-calls.ts";
 import type { AckReply, AckRequest, ChangeInvisibleRequest, ClaimHandle, ReceiveReply, ReceiveRequest } from "./pop-calls.ts";
 import type { PullReply, PullRequest, QueryReply, QueryRequest, SearchOffsetRequest } from "./query-calls.ts";
 import type { FlushReply, QueueRef, SendReply, TopicConfig, TopicSpec } from "./send-calls.ts";
@@ -48,6 +48,8 @@ export interface BrokerApi {
   quit(request: QuitRequest): Promise<Answer<null>>;
   /** Asks for other subscriptions; taken when all members of the group ask for the same, and refused until then, but remembered. Answers with the version of the terms. */
   subscribe(request: SubscribeRequest): Promise<Answer<number>>;
+  /** Answered when the next fetch brings the queues. May be repeated. */
+  pick(request: PickRequest): Promise<Answer<null>>;
   /** The answer to what a fetch has asked of a group's leader; null = it has been asked something newer since. */
   allocate(request: AllocateReply): Promise<Answer<null>>;
   /** Takes keys in hand for an idempotent consumer; one answer a key. May be repeated. */
@@ -90,7 +92,7 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "subscribe", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
+  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "subscribe", "pick", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
   "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
   "deadLetters", "resendDeadLetters", "resetOffset", "messageTrack", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",

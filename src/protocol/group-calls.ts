@@ -141,6 +141,14 @@ export interface FetchReply {
   keysKept?: number;
 }
 
+/** Of a member that has picked its queues: these, from now on. Those that stay go on; from the others it finishes what it has in hand. */
+export interface PickRequest {
+  memberId: string;
+  queues: QueueRef[];
+  /** As for `join`. */
+  consumeTimestamp?: number;
+}
+
 export interface SubscribeRequest {
   memberId: string;
   /** They rise. */

@@ -25,6 +25,8 @@ export interface ReceiveReply {
   /** Whole records, and the claim of each. */
   records: Uint8Array;
   handles: ClaimHandle[];
+  /** What the consumer has asked for by `subscribe` is the group's: the newest number of its wishes. */
+  subscribed?: { wish: number; termsVersion: number };
 }
 
 export interface AckRequest {

@@ -64,6 +64,7 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     keys: fc.record({ number: offset, finished: keys, released: keys }),
   }, { requiredKeys: ["memberId", "generation", "wait", "held", "released"] }).map((request) => [request]),
   subscribe: fc.record({ memberId, wish: offset, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }) }).map((request) => [request]),
+  pick: fc.record({ memberId, queues: fc.array(fc.record(queue), { maxLength: 3 }) }).map((request) => [request]),
   claimKeys: fc.record({ memberId, keys }).map((request) => [request]),
   quit: fc.record({ memberId, commits: fc.array(fc.record({ ...queue, commitOffset: offset }), { maxLength: 2 }) }).map((request) => [request]),
   allocate: fc.record({

@@ -116,7 +116,7 @@ export class HeldQueues {
   }
 
   commits(): QueueCommit[] {
-    return [...this.#released, ...[...this.#held.values()].map(commitOf)];
+    return [...this.#released, ...[...this.#held.values()].map((processQueue) => this.#commitOf(processQueue))];
   }
 
   /** Takes a new assignment over. Queues that are gone are let go as soon as nothing of them is running. */
@@ -198,12 +198,16 @@ export class HeldQueues {
   }
 
   #describe(processQueue: ProcessQueue): HeldQueue {
-    const { queue, nextOffset, isDropped, resets } = processQueue;
-    // An orphan may have been overtaken by others while the broker did not know us.
-    const returning = this.#returning.get(keyOf(queue));
-    const commitOffset = returning?.resets === resets ? Math.max(processQueue.commitOffset, returning?.offset ?? 0) : processQueue.commitOffset;
+    const { queue, nextOffset, isDropped } = processQueue;
     const want = isDropped || this.isResting || this.isPaused(queue) ? 0 : this.#room(processQueue);
-    return { topic: queue.topic, queueId: queue.queueId, commitOffset, nextOffset, want, ...(resets !== undefined && { resets }) };
+    return { ...this.#commitOf(processQueue), nextOffset, want };
+  }
+
+  #commitOf({ queue, commitOffset, resets }: ProcessQueue): QueueCommit {
+    // What comes back to us after a broker's death others may have had in between: they may have come further.
+    const given = this.#returning.get(keyOf(queue));
+    const overtaken = given !== undefined && given.resets === resets ? given.offset : 0;
+    return { topic: queue.topic, queueId: queue.queueId, commitOffset: Math.max(commitOffset, overtaken), ...(resets !== undefined && { resets }) };
   }
 
   #room({ bytes, span, size }: ProcessQueue): number {
@@ -234,7 +238,7 @@ export class HeldQueues {
       this.#held.set(key, begin(processQueue.queue, given, processQueue.progress));
       return;
     }
-    const commit = commitOf(processQueue);
+    const commit = this.#commitOf(processQueue);
     this.#released.push(commit);
     this.#untold.set(key, { ...processQueue.progress, told: commit });
   }
@@ -248,8 +252,4 @@ function begin(queue: MessageQueue, { offset, done, resets }: AssignedQueue, our
 
 function keyOf({ topic, queueId }: QueueRef): string {
   return queueKey(topic, queueId);
-}
-
-function commitOf({ queue, commitOffset, resets }: ProcessQueue): QueueCommit {
-  return { topic: queue.topic, queueId: queue.queueId, commitOffset, ...(resets !== undefined && { resets }) };
 }

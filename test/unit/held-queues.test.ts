@@ -120,3 +120,40 @@ test("nor past where the queue is given back, when the group was set back meanwh
   };
   expect(answeredAfter(setBack)).toEqual({ begun: [], nextOffset: 3 });
 });
+
+test("the broker dies: what comes back goes on behind what is finished, also out of turn, when its listeners are back", () => {
+  const queues = new HeldQueues(limits, () => {});
+  given(queues, 14);
+  const { processQueue, messages } = fetched(queues, 14, 15, 16, 17);
+  queues.ended(processQueue, messages[2]!, true);
+  queues.forget();
+  // The broker does not know us: nothing is said of what it has not given.
+  expect(queues.report()).toEqual({ held: [], released: [] });
+  queues.ended(processQueue, messages[0]!, true);
+  given(queues, 10);
+  expect(queues.report().held).toMatchObject([{ commitOffset: 15, want: 0 }]);
+  queues.ended(processQueue, messages[1]!, true);
+  queues.ended(processQueue, messages[3]!, false);
+  expect(queues.report().held).toMatchObject([{ commitOffset: 17, nextOffset: 17 }]);
+  // 16 is not given again, 17 is.
+  expect(fetched(queues, 16, 17).messages.map(({ queueOffset }) => queueOffset)).toEqual([17]);
+});
+
+test("the broker dies: others have come further meanwhile, and nothing that we say takes that back", () => {
+  const queues = new HeldQueues(limits, () => {});
+  given(queues, 14);
+  const { processQueue, messages } = fetched(queues, 14, 15);
+  queues.forget();
+  given(queues, 40);
+  expect(queues.report().held).toMatchObject([{ commitOffset: 40, want: 0 }]);
+  expect(queues.commits()).toMatchObject([{ commitOffset: 40 }]);
+  for (const one of messages) queues.ended(processQueue, one, true);
+  expect(queues.report().held).toMatchObject([{ commitOffset: 40, nextOffset: 40 }]);
+});
+
+test("the broker dies: an admin has begun the queue anew since, and what we have done of it is void", () => {
+  const queues = advanced();
+  queues.forget();
+  given(queues, 3, { resets: 1 });
+  expect(queues.report().held).toMatchObject([{ commitOffset: 3, nextOffset: 3 }]);
+});

@@ -1,5 +1,5 @@
 import type { MessageSelector } from "../filter/message-selector.ts";
-import { asMQError, errorFromData, MQError } from "../model/errors.ts";
+import { asMQError, errorFromData, inDoubt as toldInDoubt, MQError } from "../model/errors.ts";
 import { CALL_TIMEOUT, DEFAULT_INVISIBLE_DURATION, LONG_POLL, LONG_POLL_GRACE, MAX_CLAIMS, MAX_INVISIBLE_DURATION, MAX_RECEIVE, MAX_SUBSCRIPTIONS_PER_MEMBER } from "../model/limits.ts";
 import { asSent, type MessageExt } from "../model/message.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
@@ -276,12 +276,14 @@ export class SimpleConsumer {
       if (this.#held.get(message) !== held) this.#holding(message, "message");
       try {
         await work();
+        held.isInDoubt = false;
         onDone();
       } catch (error) {
         const { outcome, code } = asMQError(error);
         if (code === "INVALID_RECEIPT_HANDLE") this.#held.delete(message);
         else if (outcome === "unknown") held.isInDoubt = true;
-        throw error;
+        // Of a call whose first try nobody knows, the last one's refusal is not the whole truth.
+        throw held.isInDoubt ? toldInDoubt(asMQError(error)) : error;
       }
     });
     held.last = turn.catch(() => {});

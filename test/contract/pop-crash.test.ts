@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { PopQueue } from "../../src/broker/pop-queue.ts";
 import { DurableState } from "../../src/storage/durable-state.ts";
 import { ENUMERATION_TIMEOUT, everyFault, everyPair, violationsBetween } from "../support/every-fault.ts";
-import { FAULTS } from "../support/faulty-store.ts";
+import { type Fault, FAULTS } from "../support/faulty-store.ts";
+import { FaultyOrigin } from "../support/faulty-origin.ts";
 import { popRun } from "../support/pop-run.ts";
 
 const TIMEOUT = ENUMERATION_TIMEOUT;
@@ -15,6 +16,26 @@ test("without a fault: all ends well, and what is not acknowledged comes again",
   expect(violations).toEqual([]);
   expect(operations).toBeGreaterThan(20);
   expect(again).toBeGreaterThanOrEqual(5);
+});
+
+test("a broker that has stored an acknowledgement dies before it answers, and the claim ends meanwhile: what the next one refuses is in doubt", async () => {
+  const faults: Fault[] = [];
+  const origin = new FaultyOrigin(faults);
+  // Its tab hears of the death later.
+  origin.plan.onCrash = () => void origin.time.after(60, () => origin.killWorker());
+  await origin.time.run((async () => {
+    const mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await producer.send([{ topic: "t", body: "x" }, { topic: "t", body: "y" }]);
+    const it = await mq.createSimpleConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
+    const [x, y] = await it.receive({ invisibleDuration: 30 });
+    faults.push({ at: origin.plan.operations.length + 1, kind: "crash-done" });
+    await expect(it.ack(x!)).rejects.toMatchObject({ code: "INVALID_RECEIPT_HANDLE", outcome: "unknown" });
+    // It was done. The other one was never in doubt.
+    await expect(it.ack(y!)).rejects.toMatchObject({ code: "INVALID_RECEIPT_HANDLE", outcome: "rejected" });
+    expect((await it.receive()).map((message) => message.text())).toEqual(["y"]);
+  })());
+  origin.killAll();
 });
 
 describe("one fault", () => {

@@ -23,6 +23,7 @@ export type VerdictKind =
   | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
   | "rejected and stored" | "msgId used twice" | "offset left out" | "late" | "unsound store"
   | "given up without a failure" | "given up although consumed" | "given up too early" | "given up too late"
+  | "unwanted" | "claimed twice" | "not given since the reset"
   | "unreported loss" | "loss made up" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {

@@ -36,13 +36,23 @@ export type Entry =
   | { type: "moved"; consumer: string; group: string; queue: QueueName; from: number; to: number }
   /** A tab was told where queues begin. */
   | { type: "begins told"; tab: string; begins: [queue: QueueName, minOffset: number][] }
-  | { type: "joined"; consumer: string; tab: string; group: string; kind: "push" | "pull" }
+  | { type: "joined"; consumer: string; tab: string; group: string; kind: "push" | "pull" | "simple" }
+  | { type: "leaving"; consumer: string }
   | { type: "left"; consumer: string }
   | { type: "rebalanced"; consumer: string; assigned: QueueName[]; revoked: QueueName[] }
   | { type: "sought"; consumer: string; queue: QueueName }
   /** A listener begins, a listener is done. `batch`: the first delivery of the same call. */
   | { type: "delivered"; delivery: number; consumer: string; group: string; attempt: number; message: Stored; batch?: number }
   | { type: "consumed"; delivery: number; isOk: boolean }
+  /** What is sent with this msgId is to be in order with others of its messageGroup. */
+  | { type: "grouped"; msgId: string; messageGroup: string }
+  /** A simple consumer, which asked at `asked`, has been given a message for so long; asks for another time, or for its end. `isOk` null: nobody knows. */
+  | { type: "claimed"; claim: number; consumer: string; group: string; asked: number; invisible: number; message: Stored }
+  | { type: "change asked" | "ack asked"; claim: number; invisible?: number }
+  | { type: "change answered" | "ack answered"; claim: number; isOk: boolean | null }
+  /** An admin moves a group; where it begins in each queue then, null when nobody knows. */
+  | { type: "reset asked"; reset: number; group: string; queues: QueueName[] }
+  | { type: "reset answered"; reset: number; offsets: [queue: QueueName, offset: number][] | null }
   /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset; and of the cuts. */
   | { type: "tail lost"; position: number; offsets: Record<string, number>; begin: number; begins: [queue: QueueName, minOffset: number][] }
   /** A broker has noted in the store that something of it was lost. */

@@ -2,7 +2,8 @@
 /**
  * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other and tells what it finds;
  * `--seeds 70` as many as that. `--seed N` alone replays that seed; with `--events T` it prints every event from virtual ms T on,
- * with `--hash` nothing but what the history comes to. `--rebalance`: instead, fifty members that join and leave one group.
+ * with `--hash` nothing but what the history comes to. `--rebalance`: instead, fifty members that join and leave one group;
+ * `--consumers`: groups of all kinds, simple ones, with SQL92 filters, broadcasting, moved by resetOffset.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     events: { type: "string" },
     hash: { type: "boolean", default: false },
     rebalance: { type: "boolean", default: false },
+    consumers: { type: "boolean", default: false },
   },
 });
 
@@ -31,9 +33,10 @@ const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
 // Of what is no number nothing would ever be the end, or every seed the same world.
 const areNumbers = [firstSeed, Number(values.seeds), jobs].every((value) => Number.isSafeInteger(value) && value >= 0) && jobs > 0 && Number(values.minutes ?? 0) >= 0 && Number(values.events ?? 0) >= 0;
 if (!areNumbers) {
-  console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance]");
+  console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance] [--consumers]");
   process.exit(2);
 }
+const CLI = values.rebalance ? "rebalance-cli" : values.consumers ? "consumption-cli" : "cli";
 
 // comlink says goodbye when the collector finds a proxy, at moments that no seed decides; and keeps every endpoint until then, so of
 // thousands of worlds that end in the middle of everything all would be kept.
@@ -47,7 +50,7 @@ try {
     logLevel: "error",
     publicDir: false,
     ssr: { noExternal: true },
-    build: { ssr: join(ROOT, values.rebalance ? "test/sim/rebalance-cli.ts" : "test/sim/cli.ts"), outDir: folder, target: "node20", minify: false, sourcemap: "inline", rolldownOptions: { output: { banner: BANNER } } },
+    build: { ssr: join(ROOT, `test/sim/${CLI}.ts`), outDir: folder, target: "node20", minify: false, sourcemap: "inline", rolldownOptions: { output: { banner: BANNER } } },
   });
   const codes = await Promise.all(Array.from({ length: jobs }, (_, job) => run(firstSeed + job, jobs)));
   process.exitCode = codes.some((code) => code !== 0) ? 1 : 0;
@@ -63,7 +66,7 @@ try {
 function run(first, step) {
   const args = [String(first), String(step), values.seeds, values.minutes ?? "", values.events ?? "", values.hash ? "hash" : ""];
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--enable-source-maps", join(folder, values.rebalance ? "rebalance-cli.js" : "cli.js"), ...args], { stdio: "inherit" });
+    const child = spawn(process.execPath, ["--enable-source-maps", join(folder, `${CLI}.js`), ...args], { stdio: "inherit" });
     child.on("close", (code) => resolve(code ?? 1));
   });
 }

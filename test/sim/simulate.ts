@@ -216,7 +216,7 @@ class Town {
 }
 
 /** How many messages wait for their time. By the stored offsets too: what took the place of one may have been damaged since. */
-function waiting(disk: SimDisk): number {
+export function waiting(disk: SimDisk): number {
   const records = disk.records();
   const finished = new Set(records.map(({ finishes }) => finishes));
   const offsets = (disk.rows.state.get(`offset/${SCHEDULE_GROUP}/${SCHEDULE_TOPIC}`) ?? {}) as Record<number, number>;

@@ -252,7 +252,7 @@ class StoreCheck {
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);
-      else if (key.startsWith("done/") || key.startsWith("claim/") || key.startsWith("finished/")) continue;
+      else if (key.startsWith("done/") || key.startsWith("claim/") || key.startsWith("finished/") || key.startsWith("reset/")) continue;
       else this.#found("UNKNOWN_ROW", `state ${key}`);
     }
   }

@@ -178,7 +178,8 @@ describe("consumers under load", () => {
     for (const group of GROUPS) expect(await deadLetters(crew, group)).toBe(0);
   });
 
-  test.runIf(process.env.TABMQ_LONG)("control: a worker that takes late answers: what others have done is a dead letter", { timeout: 240_000 }, async () => {
+  // On a busy machine the tab may hear that its queues have gone before its listeners answer; then it says nothing late.
+  test.runIf(process.env.TABMQ_LONG)("control: a worker that takes late answers: what others have done is a dead letter", { timeout: 240_000, retry: 2 }, async () => {
     const { crew, thawed } = await frozen("late", without("takes-late-settles"));
     await until(async () => (await deadLetters(crew, "orderly")) > 0);
     expect(await refused(thawed)).toEqual([]);

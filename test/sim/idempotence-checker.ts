@@ -21,7 +21,8 @@ export function givenAgain(history: History, { groups }: Pick<Plan, "groups">): 
     if (entry.type !== "delivered" || !idempotent.has(entry.group)) continue;
     const { topic, queueId, queueOffset, msgId } = entry.message;
     const since = finished.get(`${entry.group} ${msgId}`);
-    if (since === undefined) continue;
+    // A clock that is put ahead ends the window before its time.
+    if (since === undefined || faults.any(0, entry.at, ["clock jumped"])) continue;
     // A host that began later has read it; whoever got the queue from it has no excuse.
     const mustKnow = host > since && (held.get(`${entry.consumer} ${topic}:${queueId}`) ?? 0) > host;
     if (mustKnow || !faults.any(since, entry.at, UNHEARD)) {

@@ -141,7 +141,11 @@ export class HeldQueues {
       if (held !== undefined) continue;
       const queue = { topic: given.topic, queueId: given.queueId, brokerName };
       const orphan = this.#orphans.get(key);
-      if (orphan !== undefined) this.#returning.set(key, given);
+      if (orphan !== undefined) {
+        this.#returning.set(key, given);
+        // Others may have had it in between, and have come further.
+        orphan.overtaken = orphan.resets === given.resets ? given.offset : 0;
+      }
       this.#held.set(key, orphan ?? begin(queue, given, this.#untold.get(key)));
       this.#orphans.delete(key);
       assigned.push(queue);
@@ -203,10 +207,7 @@ export class HeldQueues {
     return { ...this.#commitOf(processQueue), nextOffset, want };
   }
 
-  #commitOf({ queue, commitOffset, resets }: ProcessQueue): QueueCommit {
-    // What comes back to us after a broker's death others may have had in between: they may have come further.
-    const given = this.#returning.get(keyOf(queue));
-    const overtaken = given !== undefined && given.resets === resets ? given.offset : 0;
+  #commitOf({ queue, commitOffset, overtaken, resets }: ProcessQueue): QueueCommit {
     return { topic: queue.topic, queueId: queue.queueId, commitOffset: Math.max(commitOffset, overtaken), ...(resets !== undefined && { resets }) };
   }
 

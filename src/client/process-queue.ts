@@ -22,6 +22,8 @@ export class ProcessQueue {
   isDropped = false;
   /** Messages in the hands of a listener. */
   running = 0;
+  /** The group has come as far as this meanwhile, without us: it is never told less, also when the queue is taken away again. */
+  overtaken = 0;
   /** Received, in the order of offsets; a Map keeps that order. */
   readonly #cached = new Map<number, MessageExt>();
   #bytes = 0;

@@ -151,6 +151,30 @@ test("the broker dies: others have come further meanwhile, and nothing that we s
   expect(queues.report().held).toMatchObject([{ commitOffset: 40, nextOffset: 40 }]);
 });
 
+test("nor when it is taken away again while our listeners are still at it", () => {
+  const queues = new HeldQueues(limits, () => {});
+  given(queues, 14);
+  const { processQueue, messages } = fetched(queues, 14, 15);
+  queues.forget();
+  given(queues, 40);
+  queues.assign([], "broker-a");
+  expect(queues.report().held).toMatchObject([{ commitOffset: 40, want: 0 }]);
+  for (const one of messages) queues.ended(processQueue, one, true);
+  expect(queues.report().released).toMatchObject([{ commitOffset: 40 }]);
+});
+
+test("control: a queue that nobody else has had is told as far as we came", () => {
+  const queues = new HeldQueues(limits, () => {});
+  given(queues, 14);
+  const { processQueue, messages } = fetched(queues, 14, 15);
+  queues.forget();
+  given(queues, 14);
+  queues.assign([], "broker-a");
+  expect(queues.report().held).toMatchObject([{ commitOffset: 14, want: 0 }]);
+  for (const one of messages) queues.ended(processQueue, one, true);
+  expect(queues.report().released).toMatchObject([{ commitOffset: 16 }]);
+});
+
 test("the broker dies: an admin has begun the queue anew since, and what we have done of it is void", () => {
   const queues = advanced();
   queues.forget();

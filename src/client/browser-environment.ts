@@ -56,7 +56,7 @@ function sharedMemo(key: string): SharedMemo {
   };
 }
 
-/** Without local storage (it may be forbidden, or full) there is no witness: less is noticed, nothing else fails. */
+/** Without local storage (it may be forbidden, or full) a tab knows only what it has seen itself: less is noticed, nothing else fails. */
 function localMemo(key: string): Memo {
   return {
     read() {

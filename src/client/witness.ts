@@ -28,11 +28,9 @@ export class Witness {
     this.#environment = environment;
   }
 
-  /** What this tab has seen and this origin's tabs have noted; null = nothing, or there is no place for notes. */
+  /** What this tab has seen and this origin's tabs have noted; null = nothing. Where there is no place for notes, each tab still knows what it has seen itself: its consumers go on from there. */
   recall(): WitnessMark | null {
-    const { memo } = this.#environment;
-    if (memo === null) return null;
-    const noted = parse(memo.read());
+    const noted = parse(this.#environment.memo?.read() ?? null);
     if (noted === null && this.#seen === NOTHING) return null;
     const { epoch, position, groups } = noted ?? NOTHING;
     return {

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from "vitest";
 import { Member } from "../../src/broker/member.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
 import { HeldQueues } from "../../src/client/held-queues.ts";
+import { Witness } from "../../src/client/witness.ts";
 import type { PushConsumerOptions } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
@@ -109,5 +110,43 @@ describe("a reset that the broker has not told of when it dies", () => {
     const again = await reset();
     vi.restoreAllMocks();
     expect(again).toEqual([]);
+  });
+});
+
+describe("a database that is gone when its broker dies, where there is no local storage either", () => {
+  /** Ten messages are consumed, everything stored is dropped, and six more are sent. How many of those come. */
+  function dropped(): Promise<number> {
+    let disk = new MemoryDisk();
+    const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null });
+    return origin.time.run(
+      (async () => {
+        const mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
+        const producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 60_000 });
+        let seen = 0;
+        await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: () => void seen++ });
+        for (let at = 0; at < 10; at++) await producer.send({ topic: "t", body: `${at}` });
+        await origin.time.sleep(1000);
+        expect(seen).toBe(10);
+        disk = new MemoryDisk();
+        origin.killWorker();
+        await origin.time.sleep(3000);
+        for (let at = 0; at < 6; at++) await producer.send({ topic: "t", body: `${at}` });
+        await origin.time.sleep(5000);
+        await mq.close();
+        await origin.stopWorker();
+        return seen - 10;
+      })(),
+    );
+  }
+
+  test("is noticed by the tabs that live, so that nothing new lies before where their consumers go on", async () => {
+    expect(await dropped()).toBe(6);
+  });
+
+  test("control: where they do not tell what they have seen, their consumers pass over new messages", async () => {
+    vi.spyOn(Witness.prototype, "recall").mockReturnValue(null);
+    const seen = await dropped();
+    vi.restoreAllMocks();
+    expect(seen).toBeLessThan(6);
   });
 });

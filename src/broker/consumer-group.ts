@@ -15,6 +15,8 @@ export class ConsumerGroup {
   readonly members = new Map<string, Member>();
   readonly target = new Map<string, Member>();
   readonly owner = new Map<string, Member>();
+  /** To whom each queue was given first; null when it has been with others since. */
+  readonly #first = new Map<string, string | null>();
   readonly rate: RateMeter;
   /** Of what its members have in common. Raised whenever that is replaced. */
   termsVersion = 0;
@@ -24,6 +26,13 @@ export class ConsumerGroup {
     this.name = name;
     this.#clock = clock;
     this.rate = newRateMeter(clock);
+  }
+
+  /** A member is given the queue. Has nobody else of the group had it since this broker began? */
+  isFirst(key: string, { id }: Member): boolean {
+    const first = this.#first.get(key) === undefined || this.#first.get(key) === id;
+    this.#first.set(key, first ? id : null);
+    return first;
   }
 
   /** Members that share queues, in the order the strategy wants. */

@@ -85,7 +85,7 @@ export class GroupProgress {
         const key = queueKey(topic, queueId);
         const offset = member.progress.get(key) ?? this.#queues.find(topic, queueId)?.minOffset ?? 0;
         member.progress.set(key, offset);
-        return { topic, queueId, offset, done: [] };
+        return { topic, queueId, offset, done: [], isFirst: true };
       }),
     );
   }

@@ -189,7 +189,7 @@ export class Groups {
       const resets = offsets.resets(member.group.name, topic, queueId);
       return {
         topic, queueId, offset: this.#progress.startOffset(member.group.name, topic, queueId), done: offsets.doneBehind(member.group.name, topic, queueId),
-        ...(resets > 0 && { resets }),
+        ...(resets > 0 && { resets }), ...(member.group.isFirst(queueKey(topic, queueId), member) && { isFirst: true }),
       };
     });
   }

@@ -141,13 +141,13 @@ export class HeldQueues {
       if (held !== undefined) continue;
       const queue = { topic: given.topic, queueId: given.queueId, brokerName };
       const orphan = this.#orphans.get(key);
-      if (orphan !== undefined) {
-        this.#returning.set(key, given);
-        // Others may have had it in between, and have come further.
-        orphan.overtaken = orphan.resets === given.resets ? given.offset : 0;
-      }
-      this.#held.set(key, orphan ?? begin(queue, given, this.#untold.get(key)));
+      const untold = this.#untold.get(key);
+      if (orphan !== undefined) this.#returning.set(key, given);
+      // Whoever else has had it may have gone back on purpose.
+      if (orphan !== undefined && given.isFirst !== true) orphan.standing = given.offset;
+      this.#held.set(key, orphan ?? begin(queue, given, given.isFirst === true || untold?.told !== undefined ? untold : undefined));
       this.#orphans.delete(key);
+      if (untold?.told === undefined) this.#untold.delete(key);
       assigned.push(queue);
     }
     return { assigned, revoked };
@@ -185,9 +185,15 @@ export class HeldQueues {
     for (const processQueue of this.#active()) this.#drop(processQueue);
   }
 
-  /** The broker knows us no longer: all that is held may be somebody else's now. How far we came counts if it comes back. */
+  /** The broker knows us no longer: all that is held may be somebody else's now. How far we came counts if the next broker gives it to us before others. */
   forget(): void {
     this.dropAll();
+    // The brokers after that one know nothing of who had what under it.
+    this.#orphans.clear();
+    for (const [key, { told, ...progress }] of [...this.#untold]) {
+      if (told === undefined) this.#untold.delete(key);
+      else this.#untold.set(key, progress);
+    }
     for (const [key, processQueue] of this.#held) {
       if (processQueue.running > 0) this.#orphans.set(key, processQueue);
       else this.#untold.set(key, processQueue.progress);
@@ -207,8 +213,8 @@ export class HeldQueues {
     return { ...this.#commitOf(processQueue), nextOffset, want };
   }
 
-  #commitOf({ queue, commitOffset, overtaken, resets }: ProcessQueue): QueueCommit {
-    return { topic: queue.topic, queueId: queue.queueId, commitOffset: Math.max(commitOffset, overtaken), ...(resets !== undefined && { resets }) };
+  #commitOf({ queue, commitOffset, standing, resets }: ProcessQueue): QueueCommit {
+    return { topic: queue.topic, queueId: queue.queueId, commitOffset: standing ?? commitOffset, ...(resets !== undefined && { resets }) };
   }
 
   #room({ bytes, span, size }: ProcessQueue): number {

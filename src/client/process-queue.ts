@@ -22,8 +22,8 @@ export class ProcessQueue {
   isDropped = false;
   /** Messages in the hands of a listener. */
   running = 0;
-  /** The group has come as far as this meanwhile, without us: it is never told less, also when the queue is taken away again. */
-  overtaken = 0;
+  /** Where the group stands when others have had the queue since the broker's death: what we did of it before counts no more. Null = it counts. */
+  standing: number | null = null;
   /** Received, in the order of offsets; a Map keeps that order. */
   readonly #cached = new Map<number, MessageExt>();
   #bytes = 0;
@@ -73,6 +73,7 @@ export class ProcessQueue {
       if (offset > next) done.push([next, offset]);
       next = offset + 1;
     }
+    if (this.standing !== null) return { commitOffset: this.standing, done: [], resets: this.resets };
     return { commitOffset: this.commitOffset, done: [...done, ...this.#done.filter(([, to]) => to > this.nextOffset)], resets: this.resets };
   }
 

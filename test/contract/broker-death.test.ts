@@ -1,5 +1,6 @@
 /** A consumer outlives its broker: what it has done is not done again, unless an admin wants it so. */
 import { describe, expect, test, vi } from "vitest";
+import { ConsumerGroup } from "../../src/broker/consumer-group.ts";
 import { Member } from "../../src/broker/member.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
 import { HeldQueues } from "../../src/client/held-queues.ts";
@@ -148,5 +149,50 @@ describe("a database that is gone when its broker dies, where there is no local 
     const seen = await dropped();
     vi.restoreAllMocks();
     expect(seen).toBeLessThan(6);
+  });
+});
+
+describe("another tab that has the queue first at the next broker, and goes back in it", () => {
+  /** One tab consumes ten messages; the broker dies; another tab gets the queue, seeks to the fourth and leaves. What the first gets then. */
+  function soughtBack(): Promise<number[]> {
+    const disk = new MemoryDisk();
+    const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null });
+    return origin.time.run(
+      (async () => {
+        const other = await origin.connect({ clientId: "a", broker: { defaultTopicQueueNums: 1 } });
+        const mq = await origin.connect({ clientId: "m" });
+        const producer = await other.createProducer({ producerGroup: "p" });
+        for (let at = 0; at < 10; at++) await producer.send({ topic: "t", body: `${at}` });
+        const seen: number[] = [];
+        await mq.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", messageListener: ({ queueOffset }) => void seen.push(queueOffset) });
+        await origin.time.sleep(1000);
+        expect(seen).toHaveLength(10);
+        origin.killWorker();
+        const pull = await other.createPullConsumer({ consumerGroup: "g" });
+        pull.subscribe("t");
+        await pull.poll({ timeout: 0 });
+        await origin.time.sleep(3000);
+        const [queue] = pull.assignment();
+        pull.seek(queue!, 3);
+        await pull.commit();
+        await pull.shutdown();
+        await origin.time.sleep(5000);
+        await mq.close();
+        await other.close();
+        await origin.stopWorker();
+        return seen.slice(10);
+      })(),
+    );
+  }
+
+  test("is not overruled by what the first has consumed before", async () => {
+    expect(await soughtBack()).toEqual([3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test("control: where everybody is taken for the first, seven messages come to nobody", async () => {
+    vi.spyOn(ConsumerGroup.prototype, "isFirst").mockReturnValue(true);
+    const again = await soughtBack();
+    vi.restoreAllMocks();
+    expect(again).toEqual([]);
   });
 });

@@ -130,7 +130,7 @@ test("the broker dies: what comes back goes on behind what is finished, also out
   // The broker does not know us: nothing is said of what it has not given.
   expect(queues.report()).toEqual({ held: [], released: [] });
   queues.ended(processQueue, messages[0]!, true);
-  given(queues, 10);
+  given(queues, 10, { isFirst: true });
   expect(queues.report().held).toMatchObject([{ commitOffset: 15, want: 0 }]);
   queues.ended(processQueue, messages[1]!, true);
   queues.ended(processQueue, messages[3]!, false);
@@ -168,7 +168,7 @@ test("control: a queue that nobody else has had is told as far as we came", () =
   given(queues, 14);
   const { processQueue, messages } = fetched(queues, 14, 15);
   queues.forget();
-  given(queues, 14);
+  given(queues, 14, { isFirst: true });
   queues.assign([], "broker-a");
   expect(queues.report().held).toMatchObject([{ commitOffset: 14, want: 0 }]);
   for (const one of messages) queues.ended(processQueue, one, true);
@@ -178,6 +178,31 @@ test("control: a queue that nobody else has had is told as far as we came", () =
 test("the broker dies: an admin has begun the queue anew since, and what we have done of it is void", () => {
   const queues = advanced();
   queues.forget();
-  given(queues, 3, { resets: 1 });
+  given(queues, 3, { resets: 1, isFirst: true });
+  expect(queues.report().held).toMatchObject([{ commitOffset: 3, nextOffset: 3 }]);
+});
+
+test("the broker dies: where others have had the queue before us, what they say of it is what counts, also when they have gone back", () => {
+  const queues = advanced();
+  queues.forget();
+  given(queues, 3);
+  expect(queues.report().held).toMatchObject([{ commitOffset: 3, nextOffset: 3 }]);
+  // An orphan too.
+  const orphaned = new HeldQueues(limits, () => {});
+  given(orphaned, 14);
+  const { processQueue, messages } = fetched(orphaned, 14, 15);
+  orphaned.ended(processQueue, messages[0]!, true);
+  orphaned.forget();
+  given(orphaned, 3);
+  expect(orphaned.report().held).toMatchObject([{ commitOffset: 3, want: 0 }]);
+  orphaned.ended(processQueue, messages[1]!, true);
+  expect(orphaned.report().held).toMatchObject([{ commitOffset: 3, nextOffset: 3 }]);
+});
+
+test("two brokers die: what was known under the first counts no more where the second has not given it to us", () => {
+  const queues = advanced();
+  queues.forget();
+  queues.forget();
+  given(queues, 3, { isFirst: true });
   expect(queues.report().held).toMatchObject([{ commitOffset: 3, nextOffset: 3 }]);
 });

@@ -211,12 +211,9 @@ export class Groups {
 
   /** The group goes on at this offset, also where it is at work: what its members have in hand from before is void. Resolves when that is durable. */
   reset(name: string, topic: string, queueId: number, offset: number): Promise<void> {
-    const group = this.#groups.get(name);
     const key = queueKey(topic, queueId);
-    if (group !== undefined) {
-      for (const member of group.members.values()) {
-        if (group.owner.get(key) === member || member.picked?.some((queue) => keyOf(queue) === key)) member.changed();
-      }
+    for (const member of this.#groups.get(name)?.members.values() ?? []) {
+      if (member.group.owner.get(key) === member || member.picked?.some((queue) => keyOf(queue) === key)) member.changed();
     }
     return this.#services.offsets.reset(name, topic, queueId, offset);
   }

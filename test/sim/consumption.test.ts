@@ -96,7 +96,7 @@ const MUTANTS: { what: string; verdict: VerdictKind; plan: (plan: ConsumptionPla
   {
     what: "members are not told of a reset", verdict: "not given since the reset",
     plan: calm({ kind: "concurrent" }, { resets: 600 }),
-    mutation: ["broker/groups.ts", "if (group !== undefined) {\n      group.resets.set", "if (group !== undefined && offset < 0) {\n      group.resets.set"],
+    mutation: ["broker/groups.ts", "member.picked?.some((queue) => keyOf(queue) === key)) member.changed();", "member.picked?.some((queue) => keyOf(queue) === key)) void offset;"],
   },
   {
     what: "who is broadcast to begins at the end", verdict: "undelivered",

@@ -128,7 +128,8 @@ export class FetchService {
   async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
     const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
     const ahead = this.#ahead.get(member);
-    const next = this.#nextAhead(member);
+    this.#ahead.delete(member);
+    let next: ReadAhead | undefined;
     const share = Math.floor(FETCH_TARGET_BYTES / Math.max(1, open.length));
     const parts: Uint8Array[] = [];
     let bytes = 0;
@@ -148,14 +149,15 @@ export class FetchService {
       bytes += read.records.byteLength;
       const isFull = read.count >= cursor.want || read.records.byteLength > share / 2;
       // A filter that looks into records takes its turn with others, and not more often than it is asked.
-      if (isFull && filter.matches === undefined && read.nextOffset < queue.maxOffset) next.begin(queue, read.nextOffset, filter, cursor.want, share);
+      if (isFull && filter.matches === undefined && read.nextOffset < queue.maxOffset) (next ??= this.#readAhead(member)).begin(queue, read.nextOffset, filter, cursor.want, share);
       // A filter has looked into many records: the others come first before it goes on.
       if (read.isCut) await sleep(this.#timers, 0);
     }
     return parts.length === 1 ? parts[0]! : concat(parts, bytes);
   }
 
-  #nextAhead(member: Member): ReadAhead {
+  /** Only those who work off a backlog take a place. */
+  #readAhead(member: Member): ReadAhead {
     const ahead = new ReadAhead(this.#reader, this.#timers);
     this.#ahead.delete(member);
     this.#ahead.set(member, ahead);

@@ -84,7 +84,7 @@ export interface AssignedQueue extends QueueRef {
   offset: number;
   /** Finished already, behind that. */
   done: OffsetRange[];
-  /** How often an admin has begun the queue anew for the group while it was at work; missing = never. What was received before is void. */
+  /** How often an admin has begun the queue anew for the group, under whichever broker; missing = never. What was received before is void. */
   resets?: number;
   /** No other member has had it since this broker began: what this one knows of it from the broker before still counts. */
   isFirst?: boolean;

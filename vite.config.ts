@@ -5,6 +5,7 @@
  *     vite build                dist/playground
  *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets
  *     vite build --mode worker  dist/worker.js, the broker
+ *     vite build --mode bench   store-read.js, what a bench needs of the broker's insides
  *     vitest                    the test projects
  *     vitest --mode long        the same, with many more rounds
  *     vitest --mode engines     the same, every test in every engine
@@ -26,7 +27,9 @@ const TARGET = "es2022";
 const ASC_FLAGS = ["-O3", "--runtime", "stub"];
 
 /** What a page loads besides our own source. Named, so that the dev server never finds one later and reloads the page under a running test. */
-const PAGE_DEPENDENCIES = ["comlink", "idb", "preact", "preact/hooks", "preact/jsx-runtime", "preact/jsx-dev-runtime", "@preact/signals"];
+const PAGE_DEPENDENCIES = [
+  "comlink", "idb", "preact", "preact/hooks", "preact/jsx-runtime", "preact/jsx-dev-runtime", "@preact/signals", "@tanstack/virtual-core", "uplot",
+];
 
 export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   const shared: UserConfig = {
@@ -38,7 +41,9 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   if (mode === "engines") process.env.TABMQ_EVERYWHERE = "1";
   if (process.env.VITEST) return { ...shared, ...(await tests()) };
   if (mode === "lib") return { ...shared, ...library() };
+  if (mode === "devtools") return { ...shared, ...devtools() };
   if (mode === "worker") return { ...shared, ...worker() };
+  if (mode === "bench") return { ...shared, ...benchInsides() };
   return { ...shared, ...playground() };
 });
 
@@ -46,6 +51,7 @@ function playground(): UserConfig {
   return {
     root: path("src/playground"),
     publicDir: path("public"),
+    plugins: [assemblyscript(), serviceWorker()],
     base: "./",
     server: { host: "127.0.0.1", port: 9876, strictPort: false },
     optimizeDeps: { include: PAGE_DEPENDENCIES },
@@ -65,7 +71,25 @@ function library(): UserConfig {
       // Bundlers know the worker expression by its shape, so it is left as it was written; the user's build minifies it.
       minify: false,
       lib: { entry: path("src/index.ts"), formats: ["es"], fileName: () => "index.js" },
-      rolldownOptions: { output: { codeSplitting: false } },
+      // What sends and consumes is loaded when a page has connected; both import what they share.
+      rolldownOptions: { output: { chunkFileNames: ({ isDynamicEntry }) => (isDynamicEntry ? "clients.js" : "shared.js") } },
+    },
+  };
+}
+
+/** The element: one file, with everything in it but the library itself, which the application has already. */
+function devtools(): UserConfig {
+  const index = path("src/index.ts");
+  return {
+    publicDir: false,
+    // A library's build leaves it to the user's bundler, and a page without one has no `process`.
+    define: { "process.env.NODE_ENV": '"production"' },
+    build: {
+      target: TARGET,
+      outDir: path("dist"),
+      emptyOutDir: false,
+      lib: { entry: path("src/devtools/index.ts"), formats: ["es"], fileName: () => "devtools.js", cssFileName: "devtools" },
+      rolldownOptions: { external: index, output: { codeSplitting: false, paths: { [index]: "./index.js" } } },
     },
   };
 }
@@ -81,6 +105,13 @@ function worker(): UserConfig {
       emptyOutDir: false,
       lib: { entry: path("src/broker/worker.ts"), formats: ["iife"], name: "tabmqBroker", fileName: () => "worker.js" },
     },
+  };
+}
+
+function benchInsides(): UserConfig {
+  return {
+    publicDir: false,
+    build: { target: TARGET, outDir: path("node_modules/.cache/tabmq/bench-dist"), emptyOutDir: false, lib: { entry: path("test/bench/store-read.ts"), formats: ["es"], fileName: () => "store-read.js" } },
   };
 }
 
@@ -101,6 +132,8 @@ async function tests(): Promise<UserConfig> {
     publicDir: false,
     optimizeDeps: { include: [...PAGE_DEPENDENCIES, "fast-check"] },
     test: {
+      // A page on a machine with much else to do needs longer than the second that is usual.
+      expect: { poll: { timeout: 15_000 } },
       projects: [
         project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 }),
         ...engines().flatMap((engine) => {
@@ -232,10 +265,39 @@ function workerByUrl(): Plugin {
       const count = (text: string) => code.split(text).length - 1;
       const shared = count(`new SharedWorker(${built}`);
       const dedicated = count(`new Worker(${built}`);
-      if (chunks.length !== 1) this.error(`dist/index.js must be one file, not ${chunks.length}`);
+      const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
+      if (names !== "clients.js, index.js, shared.js") this.error(`the library must be index.js, what it imports and what it loads later, not ${names}`);
       if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
         this.error(`dist/index.js must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
       if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");
+    },
+  };
+}
+
+/** dist/playground/sw.js: the page's service worker, with the names of everything that the page may load, and a version made of what is in it. */
+function serviceWorker(): Plugin {
+  const fileName = "sw.js";
+  return {
+    name: "service-worker",
+    apply: "build",
+    buildStart() {
+      this.emitFile({ type: "chunk", id: path("src/playground/service-worker.ts"), fileName });
+    },
+    generateBundle: {
+      // Behind Vite's own, which writes the page.
+      order: "post",
+      async handler(_options, bundle) {
+        const chunk = bundle[fileName];
+        if (chunk?.type !== "chunk" || chunk.imports.length + chunk.dynamicImports.length > 0) return this.error(`${fileName} must be one script that imports nothing`);
+        const built = Object.values(bundle).filter((output) => output !== chunk);
+        const contents = new Map<string, string | Uint8Array>(built.map((output) => [output.fileName === "index.html" ? "./" : output.fileName, output.type === "chunk" ? output.code : output.source]));
+        for (const file of await readdir(path("public"))) contents.set(file, await readFile(path("public", file)));
+        if (!contents.has("./")) this.error("the page is not there when its service worker is made");
+        const files = [...contents.keys()].sort();
+        const hash = createHash("sha256").update(chunk.code);
+        for (const file of files) hash.update(`\0${file}\0`).update(contents.get(file)!);
+        chunk.code = chunk.code.replace("BUILD_VERSION", () => JSON.stringify(hash.digest("hex").slice(0, 12))).replace("BUILD_FILES", () => JSON.stringify(files));
+      },
     },
   };
 }

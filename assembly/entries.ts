@@ -6,6 +6,9 @@ import { findByte, javaHash } from "./utf8";
 const TAGS: u32 = 0x53474154;
 const KEYS: u32 = 0x5359454b;
 const UNIQ_KEY: u64 = 0x59454b5f51494e55;
+/** TIMER_OUT_MS, in two. */
+const TIMER_OU: u64 = 0x554f5f52454d4954;
+const T_MS: u32 = 0x534d5f54;
 const NAME_END: u8 = 1;
 const VALUE_END: u8 = 2;
 /** No int32 widens to this. */
@@ -18,10 +21,18 @@ export let keysAt: usize = 0;
 export let keysEnd: usize = 0;
 export let uniqueAt: usize = 0;
 export let uniqueEnd: usize = 0;
+let timerAt: usize = 0;
+let timerEnd: usize = 0;
+
+/** "rmq_sys_wheel_timer" */
+const WHEEL_TOPIC: usize = memory.data<u8>([114, 109, 113, 95, 115, 121, 115, 95, 119, 104, 101, 101, 108, 95, 116, 105, 109, 101, 114]);
+const WHEEL_TOPIC_BYTES: i32 = 19;
+/** Digits of a time, ms since 1970, that is exact as a number. */
+const MAX_TIME_DIGITS: usize = 15;
 
 /** Finds the last usable value of each property that the indexer looks at. */
 export function readProperties(at: usize, end: usize): void {
-  tagsAt = tagsEnd = keysAt = keysEnd = uniqueAt = uniqueEnd = 0;
+  tagsAt = tagsEnd = keysAt = keysEnd = uniqueAt = uniqueEnd = timerAt = timerEnd = 0;
   while (at < end) {
     const entryEnd = findByte(at, end, VALUE_END);
     const value = at + 5;
@@ -36,15 +47,33 @@ export function readProperties(at: usize, end: usize): void {
       } else if (at + 9 < entryEnd && load<u64>(at) == UNIQ_KEY && load<u8>(at, 8) == NAME_END) {
         uniqueAt = at + 9;
         uniqueEnd = entryEnd;
+      } else if (at + 13 < entryEnd && load<u64>(at) == TIMER_OU && load<u32>(at, 8) == T_MS && load<u8>(at, 12) == NAME_END) {
+        timerAt = at + 13;
+        timerEnd = entryEnd;
       }
     }
     at = entryEnd + 1;
   }
 }
 
-/** The tag code of the properties that were read last: the Java hash of TAGS, 0 without one. */
-export function tagCode(): i64 {
+/**
+ * The tag code of the properties that were read last, of a record of this topic: the Java hash of TAGS, 0 without one. Of a
+ * timer, when it is due: its TIMER_OUT_MS, 0 where that is no time.
+ */
+export function tagCode(topic: usize, topicLength: i32): i64 {
+  if (topicLength == WHEEL_TOPIC_BYTES && memory.compare(topic, WHEEL_TOPIC, <usize>WHEEL_TOPIC_BYTES) == 0) return timeOf(timerAt, timerEnd);
   return tagsAt ? <i64>javaHash(tagsAt, tagsEnd) : 0;
+}
+
+function timeOf(at: usize, end: usize): i64 {
+  if (end - at > MAX_TIME_DIGITS) return 0;
+  let time: i64 = 0;
+  for (; at < end; at++) {
+    const digit = <i64>load<u8>(at) - 48;
+    if (digit < 0 || digit > 9) return 0;
+    time = time * 10 + digit;
+  }
+  return time;
 }
 
 export function writeEntry(at: usize, position: i64, size: i32, code: i64): void {

@@ -14,6 +14,7 @@ export {
   findInPage, findInSegment, groupSegment, loadEntries, lookFor, openSegment, putKeys, segmentBegin, segmentCount, segmentEnd, segmentEntries,
 } from "./key-segment";
 export { cut, openChunk, seal, sealed } from "./seal";
+export { addTimer, clearTimers, loadTimers, nextTimer, takeTimers, timerCount, timerScratch } from "./timers";
 
 /** CRC-32 of bytes in memory; `seed` continues an earlier result. */
 export function crc32(at: usize, length: i32, seed: u32): u32 {

@@ -144,7 +144,7 @@ export function scanRecords(start: usize, length: i32, base: i64, stamped: bool)
     store<i32>(recordAt + (row << 2), at);
     store<i32>(recordSize + (row << 2), size);
     readProperties(topic + topicLength + 2, record + size);
-    writeEntry(entries + row * ENTRY_BYTES, position, size, tagCode());
+    writeEntry(entries + row * ENTRY_BYTES, position, size, tagCode(topic, topicLength));
     if (hasKeys(record)) {
       const time = readI64(record, STORE_TIMESTAMP);
       keysEnd = writeKeys(keysEnd, uniqueAt, uniqueEnd, keyWords, keyWordsEnd, lastTopicHash, position, time);

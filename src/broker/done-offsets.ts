@@ -53,11 +53,19 @@ export class DoneOffsets {
     throw new MQError("FLOW_CONTROL", `Group "${group}" has finished ${MAX_DONE_RANGES} stretches of ${queueKey(topic, queueId)} behind a message that it has not finished.`);
   }
 
-  /** The record at `position` finishes it. */
-  add({ group, topic, queueId, queueOffset }: Finish, position: number): void {
+  /** The record at `position` finishes them. */
+  add({ group, topic, queueId }: Omit<Finish, "queueOffset">, queueOffsets: readonly number[], position: number): void {
     const row = this.#rows.get(keyOf(group, topic)) ?? NEW;
     if (position < row.position) return;
-    this.#keep(group, topic, { position: position + 1, queues: { ...row.queues, [queueId]: withOffset(row.queues[queueId] ?? [], queueOffset) } });
+    this.#keep(group, topic, { position: position + 1, queues: { ...row.queues, [queueId]: queueOffsets.reduce(withOffset, row.queues[queueId] ?? []) } });
+  }
+
+  /** No record says it: it is told by this row alone. Resolves when that is durable. */
+  addFact({ group, topic, queueId, queueOffset }: Finish): Promise<void> {
+    const row = this.#rows.get(keyOf(group, topic)) ?? NEW;
+    const added = { ...row, queues: { ...row.queues, [queueId]: withOffset(row.queues[queueId] ?? [], queueOffset) } };
+    this.#rows.set(keyOf(group, topic), added);
+    return this.#state.save(`${PREFIX}${keyOf(group, topic)}`, added);
   }
 
   /** The group's offset has moved: what is before it is of no interest, and of what it has gone back to it is given all again. */
@@ -77,6 +85,20 @@ export class DoneOffsets {
     if (row?.queues[queueId] === undefined) return;
     const { [queueId]: _, ...others } = row.queues;
     this.#keep(group, topic, { ...row, queues: others });
+  }
+
+  forget(group: string, topic: string): void {
+    if (this.#rows.delete(keyOf(group, topic))) this.#state.set(`${PREFIX}${keyOf(group, topic)}`, null);
+  }
+
+  /** Topics of which the group has something done, whether it has an offset there or not. */
+  topicsOf(group: string): string[] {
+    return [...this.#rows.keys()].filter((key) => key.startsWith(`${group}/`)).map((key) => key.slice(group.length + 1));
+  }
+
+  /** Groups that have something done at the topic. */
+  groupsAt(topic: string): string[] {
+    return [...this.#rows.keys()].filter((key) => key.endsWith(`/${topic}`)).map((key) => key.slice(0, -topic.length - 1));
   }
 
   adopt(group: string, topic: string, queueId: number, ranges: OffsetRange[], position: number): void {

@@ -1,17 +1,20 @@
 import { errorToData, MQError } from "../model/errors.ts";
 import { FETCH_TARGET_BYTES, LONG_POLL } from "../model/limits.ts";
+import { byPriority } from "../model/priority.ts";
 import { queueKey } from "../model/queue.ts";
 import { concat } from "../platform/bytes.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
 import type { FetchReply, FetchRequest, HeldQueue, PullReply, PullRequest } from "../protocol/api.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { ClientTraffic } from "./client-traffic.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { EVERYTHING, type QueueFilter, type QueueRead, type QueueReader } from "./queue-reader.ts";
 import { subscriptionOf } from "./subscription.ts";
 import { checkReadable, type Topics } from "./topics.ts";
+import type { Traffic } from "./traffic.ts";
 
 const EMPTY = new Uint8Array(0);
 const MAX_AHEAD = 8;
@@ -31,6 +34,7 @@ export class FetchService {
   readonly #queues: ConsumeQueueStore;
   readonly #topics: Topics;
   readonly #reader: QueueReader;
+  readonly #traffic: Traffic;
   readonly #timers: Timers;
   /** Who waits for a queue. */
   readonly #waiting = new Map<string, Set<{ member: Member }>>();
@@ -38,7 +42,8 @@ export class FetchService {
   readonly #ahead = new Map<Member, ReadAhead>();
   #stopped = false;
 
-  constructor(services: { groups: Groups; queues: ConsumeQueueStore; topics: Topics; reader: QueueReader; timers: Timers }) {
+  constructor(services: { groups: Groups; queues: ConsumeQueueStore; topics: Topics; reader: QueueReader; traffic: Traffic; timers: Timers }) {
+    this.#traffic = services.traffic;
     this.#groups = services.groups;
     this.#queues = services.queues;
     this.#topics = services.topics;
@@ -72,7 +77,7 @@ export class FetchService {
   }
 
   /** Reads once and does not wait; `offset` outside the queue is answered, not refused. */
-  async pull(request: PullRequest): Promise<PullReply> {
+  async pull(request: PullRequest, client?: ClientTraffic): Promise<PullReply> {
     const config = this.#topics.get(request.topic);
     checkReadable(config);
     if (request.queueId >= config.readQueueNums) {
@@ -84,9 +89,11 @@ export class FetchService {
     const at = Math.min(Math.max(request.offset, minOffset), maxOffset);
     if (at !== request.offset) return { status: "OFFSET_ILLEGAL", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
     if (at === maxOffset) return { status: "NO_NEW_MSG", nextBeginOffset: at, minOffset, maxOffset, records: EMPTY };
-    const { records, nextOffset } = await this.#reader.read(queue, at, filter, request.max, FETCH_TARGET_BYTES);
+    const { records, nextOffset, count } = await this.#reader.read(queue, at, filter, request.max, FETCH_TARGET_BYTES);
     // Deleted under the reader, messages may be missing without a word.
-    if (queue.minOffset > at) return this.pull(request);
+    if (queue.minOffset > at) return this.pull(request, client);
+    this.#traffic.get.add(count, records.byteLength);
+    if (client !== undefined) client.getMessages += count;
     const status = records.byteLength > 0 ? "FOUND" : "NO_MATCHED_MSG";
     return { status, nextBeginOffset: nextOffset, minOffset, maxOffset: queue.maxOffset, records };
   }
@@ -105,7 +112,8 @@ export class FetchService {
   }
 
   #reply(member: Member, request: FetchRequest, cursors: Cursor[], records: Uint8Array, failed: ReturnType<Member["failures"]>): FetchReply {
-    const progress = cursors.filter(({ nextOffset }, at) => nextOffset !== request.held[at]!.nextOffset);
+    // In this order a consumer takes them up.
+    const progress = byPriority(cursors.filter(({ nextOffset }, at) => nextOffset !== request.held[at]!.nextOffset), this.#topics.hasPriorities);
     const reply: FetchReply = {
       generation: member.generation,
       progress: progress.map(({ topic, queueId, nextOffset }) => ({ topic, queueId, nextOffset })),
@@ -126,7 +134,7 @@ export class FetchService {
 
   /** One round over the queues, each getting its share, so that a full one does not starve the others. */
   async #collect(member: Member, cursors: Cursor[]): Promise<Uint8Array> {
-    const open = cursors.filter((cursor) => this.#isOpen(member, cursor));
+    const open = byPriority(cursors.filter((cursor) => this.#isOpen(member, cursor)), this.#topics.hasPriorities);
     const ahead = this.#ahead.get(member);
     this.#ahead.delete(member);
     let next: ReadAhead | undefined;
@@ -145,6 +153,8 @@ export class FetchService {
       } while (begin < queue.minOffset);
       if (begin > cursor.nextOffset) cursor.movedFrom = { from: cursor.nextOffset, to: begin };
       cursor.nextOffset = read.nextOffset;
+      this.#traffic.get.add(read.count, read.records.byteLength);
+      member.traffic.getMessages += read.count;
       parts.push(read.records);
       bytes += read.records.byteLength;
       const isFull = read.count >= cursor.want || read.records.byteLength > share / 2;

@@ -65,6 +65,12 @@ export class FinishedKeys {
     this.#shelf(group);
   }
 
+  /** The group is deleted. */
+  forget(group: string): void {
+    for (const { number } of this.#shelves.get(group)?.pages ?? []) this.#state.set(rowOf(group, number), null);
+    this.#shelves.delete(group);
+  }
+
   has(group: string, key: string): boolean {
     const shelf = this.#shelves.get(group);
     if (shelf === undefined) return false;

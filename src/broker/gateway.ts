@@ -4,7 +4,7 @@ import { STRATEGIES } from "../model/allocation.ts";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_CLAIMS, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IDEMPOTENCE_KEY_LENGTH, MAX_IDEMPOTENCE_WINDOW, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_KEYS_IN_HAND, MAX_INVISIBLE_DURATION, MAX_MEMBER_ID_LENGTH,
-  MAX_CLIENT_ID_LENGTH, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_RECEIVE, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS,
+  MAX_CLIENT_ID_LENGTH, MAX_DELAY_LEVELS, MAX_NOTICES, MAX_PROPERTIES_BYTES, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_RECEIVE, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS, MAX_WAITING,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
 import type { Answer, BrokerApi, Filter, HelloReply } from "../protocol/api.ts";
@@ -12,7 +12,7 @@ import { BROKER_METHODS } from "../protocol/api.ts";
 import { type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { guardBroker } from "../protocol/guarded-endpoint.ts";
-import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
+import { groupOffsets, groupSpec, topicSpec } from "../protocol/topic-spec.ts";
 import { boolean, filled, integer, list, named, nullable, offset, oneOf, optional, pair, record, text, time, triple } from "../protocol/validate.ts";
 import type { Broker } from "./broker.ts";
 import type { Session } from "./session.ts";
@@ -90,9 +90,19 @@ const settleRequest = record({
   ),
 });
 
+const finishRequest = record({
+  memberId,
+  ...queue,
+  resets,
+  queueOffsets: list(offset, MAX_PULL_BATCH),
+  frame: (value) => value as ArrayBuffer,
+  keys: optional(list(key, MAX_PULL_BATCH)),
+});
+
 const resetOffsetRequest = record({ group, topic, queueId: nullable(queueId), timestamp: nullable(time), offset: nullable(offset) });
+const deleteGroupRequest = record({ group, force: boolean });
 const deadLettersRequest = record({ group, offset });
-const resendRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
+const lettersRequest = record({ group, queueOffsets: list(offset, MAX_PULL_BATCH) });
 
 const pullRequest = record({ ...queue, expression: textFilter, offset, max: integer(1, MAX_PULL_BATCH) });
 
@@ -102,6 +112,16 @@ const receiveRequest = record({
 const claimHandle = record({ ...queue, queueOffset: offset, epoch: offset, number: offset, version: offset });
 const ackRequest = record({ memberId, handles: list(claimHandle, MAX_CLAIMS), again: boolean });
 const changeInvisibleRequest = record({ memberId, handle: claimHandle, invisibleDuration: integer(1, MAX_INVISIBLE_DURATION), again: boolean });
+
+const inboxRequest = record({ after: offset, declined: list(offset, MAX_NOTICES), wait: integer(0, LONG_POLL), close: optional(boolean) });
+const listenersRequest = record({ topic, tags: nullable(text(MAX_PROPERTIES_BYTES)) });
+const recallRequest = record({ topic, due: offset, msgId: filled(MAX_KEY_LENGTH) });
+const timerPlace = record({ due: offset, level: integer(0, MAX_DELAY_LEVELS), offset });
+const pendingTimersRequest = record({ topic: nullable(topic), begin: offset, end: offset, after: nullable(timerPlace), max: integer(1, MAX_WAITING) });
+
+const endTransactionRequest = record({ producerGroup: nullable(group), transactionId: filled(MAX_KEY_LENGTH), state: oneOf("COMMIT", "ROLLBACK", "UNKNOWN"), fromCheck: boolean });
+
+const openTransactionsRequest = record({ offset, max: integer(1, MAX_WAITING) });
 
 const searchOffsetRequest = record({ ...queue, timestamp: time, boundary: oneOf("LOWER", "UPPER") });
 
@@ -139,6 +159,8 @@ export interface Connection {
   /** The broker and session of this port; throws SESSION_UNKNOWN before hello and after the broker's end. */
   open(): { broker: Broker; session: Session };
   leave(): void;
+  /** Deletes the namespace, which has to be named; resolves when that is done. */
+  destroy(namespace: unknown): Promise<null>;
   violation(): void;
   /** Calls that are being worked on, over all connections of this worker. */
   readonly calls: { open: number };
@@ -149,13 +171,13 @@ export interface Connection {
  * out is an Answer. Behind this wall nothing is checked twice.
  */
 export function serve(port: PortLike, connection: Connection): void {
-  const answer = async <T>(work: () => T | Promise<T>): Promise<Answer<T>> => {
+  const answer = async <T>(work: () => T | Promise<T>, epoch = connection.epoch): Promise<Answer<T>> => {
     connection.calls.open++;
     try {
       const value = await work();
-      return handedOver({ ok: true, epoch: connection.epoch(), durable: connection.durable(), value });
+      return handedOver({ ok: true, epoch: epoch(), durable: connection.durable(), value });
     } catch (error) {
-      return { ok: false, epoch: connection.epoch(), error: errorToData(error) };
+      return { ok: false, epoch: epoch(), error: errorToData(error) };
     } finally {
       connection.calls.open--;
     }
@@ -165,8 +187,14 @@ export function serve(port: PortLike, connection: Connection): void {
     hello: (request) => answer(() => connection.hello(request)),
     leave: () => answer(() => (connection.leave(), null)),
     ping: () => answer(() => (connection.open(), null)),
-    send: (frame) => answer(() => connection.open().broker.send.send(frame)),
+    send: (frame, from) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        return broker.send.send(frame, optional(offset)(from, "from"), session.traffic);
+      }),
     flush: (from, to) => answer(() => connection.open().broker.flushes.flush(offset(from, "from"), offset(to, "to"))),
+    recall: (request) => answer(() => connection.open().broker.recalls.recall(recallRequest(request, "recall"))),
+    pendingTimers: (request) => answer(() => connection.open().broker.pendingTimers.list(pendingTimersRequest(request, "pendingTimers"))),
     route: (name, create) =>
       answer(() => {
         const { broker } = connection.open();
@@ -240,7 +268,17 @@ export function serve(port: PortLike, connection: Connection): void {
         const checked = settleRequest(request, "settle");
         return broker.retries.settle(broker.groups.memberOf(session, checked.memberId), checked);
       }),
-    pull: (request) => answer(() => connection.open().broker.fetches.pull(pullRequest(request, "pull"))),
+    finish: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        const checked = finishRequest(request, "finish");
+        return broker.completions.finish(broker.groups.memberOf(session, checked.memberId), checked);
+      }),
+    pull: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        return broker.fetches.pull(pullRequest(request, "pull"), session.traffic);
+      }),
     receive: (request) =>
       answer(async () => {
         const { broker, session } = connection.open();
@@ -259,19 +297,59 @@ export function serve(port: PortLike, connection: Connection): void {
         const checked = changeInvisibleRequest(request, "changeInvisibleDuration");
         return broker.pops.changeInvisible(broker.groups.popperOf(session, checked.memberId), checked);
       }),
+    inbox: (request) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        return broker.inboxes.poll(session, inboxRequest(request, "inbox"));
+      }),
+    listeners: (request) => answer(() => connection.open().broker.requests.listeners(listenersRequest(request, "listeners"))),
+    reply: (frame) => answer(() => connection.open().broker.requests.reply(frame)),
+    registerProducer: (name, isThere) =>
+      answer(() => {
+        const { broker, session } = connection.open();
+        const checked = group(name, "producerGroup");
+        if (boolean(isThere, "isThere")) broker.producers.join(session, checked);
+        else broker.producers.leave(session, checked);
+        return null;
+      }),
+    endTransaction: (request) =>
+      answer(() => {
+        const { broker } = connection.open();
+        const checked = endTransactionRequest(request, "endTransaction");
+        if (checked.fromCheck) broker.transactionChecks.answered(checked.transactionId, checked.producerGroup);
+        return broker.transactions.end(checked);
+      }),
+    openTransactions: (request) => answer(() => connection.open().broker.openTransactions.list(openTransactionsRequest(request, "openTransactions"))),
     searchOffset: (request) => answer(() => connection.open().broker.times.search(searchOffsetRequest(request, "searchOffset"))),
     createTopic: (spec) => answer(() => connection.open().broker.topics.create(topicSpec(spec, "createTopic"))),
+    deleteTopic: (name) => answer(() => connection.open().broker.removals.deleteTopic(topic(name, "topic"))),
+    createGroup: (spec) => answer(() => connection.open().broker.groupConfigs.create(groupSpec(spec, "createGroup"))),
+    deleteGroup: (request) => answer(() => connection.open().broker.removals.deleteGroup(deleteGroupRequest(request, "deleteGroup"))),
+    destroy: (namespace) => {
+      // The broker that answers is no more by then.
+      const epoch = connection.epoch();
+      return answer(() => connection.destroy(namespace), () => epoch);
+    },
+    topicRoute: (name) => answer(() => connection.open().broker.stats.route(topic(name, "topic"))),
+    cluster: () => answer(() => connection.open().broker.stats.cluster()),
+    brokerStats: () => answer(() => connection.open().broker.brokerStats()),
     topics: () => answer(() => connection.open().broker.topics.list()),
     topicStats: (name) => answer(() => connection.open().broker.stats.topic(topic(name, "topic"))),
     consumeStats: (name) => answer(() => connection.open().broker.stats.consume(group(name, "group"))),
     groups: () => answer(() => connection.open().broker.connections.groups()),
+    clients: () =>
+      answer(() => {
+        const { broker } = connection.open();
+        return broker.connections.clients(broker.sessions, broker.producers);
+      }),
     consumerConnections: (name) => answer(() => connection.open().broker.connections.of(group(name, "group"))),
     updateBrokerConfig: (settings) =>
       answer(() => connection.open().broker.updateConfig(mutableSettings(settings, "updateBrokerConfig") as Partial<MutableSettings>)),
-    queryMessages: (request) => answer(() => connection.open().broker.queries.query(queryRequest(request, "queryMessages"))),
+    queryMessages: (request) => answer(() => connection.open().broker.queries.ask(queryRequest(request, "queryMessages"))),
     messageAt: (position) => answer(() => connection.open().broker.queries.at(offset(position, "position"))),
     deadLetters: (request) => answer(() => connection.open().broker.deadLetters.list(deadLettersRequest(request, "deadLetters"))),
-    resendDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.resend(resendRequest(request, "resendDeadLetters"))),
+    resendDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.resend(lettersRequest(request, "resendDeadLetters"))),
+    discardDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.discard(lettersRequest(request, "discardDeadLetters"))),
     resetOffset: (request) => answer(() => connection.open().broker.resets.reset(resetOffsetRequest(request, "resetOffset"))),
     messageTrack: (msgId) => answer(() => connection.open().broker.tracks.of(text(MAX_KEY_LENGTH)(msgId, "msgId"))),
     diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),

@@ -3,6 +3,7 @@ import { queueKey } from "../model/queue.ts";
 import type { AssignedQueue, BroadcastProgress, ConsumeFromWhere, QueueCommit } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
+import type { GroupConfigs } from "./group-configs.ts";
 import type { Member } from "./member.ts";
 import type { Offsets } from "./offsets.ts";
 import { keyOf } from "./sharing.ts";
@@ -11,11 +12,13 @@ import type { Topics } from "./topics.ts";
 /** Where groups begin, and how far they have come. */
 export class GroupProgress {
   readonly #topics: Topics;
+  readonly #mayConsume: (group: string) => boolean;
   readonly #queues: ConsumeQueueStore;
   readonly #offsets: Offsets;
 
-  constructor({ topics, queues, offsets }: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets }) {
+  constructor({ topics, queues, offsets, configs }: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; configs: GroupConfigs }) {
     this.#topics = topics;
+    this.#mayConsume = (group) => configs.mayConsume(group);
     this.#queues = queues;
     this.#offsets = offsets;
   }
@@ -54,6 +57,8 @@ export class GroupProgress {
     // From before a reset, which the member has yet to hear of.
     if ((queue.resets ?? 0) !== this.#offsets.resets(group.name, queue.topic, queue.queueId)) return;
     const before = this.#offsets.get(group.name, queue.topic, queue.queueId) ?? 0;
+    // From before the queue was deleted.
+    if (queue.commitOffset < this.#queues.beginOf(queue)) return;
     // Beyond the end only after the browser has lost the end; one queue's trouble must not stop the others.
     const maxOffset = this.#queues.find(queue.topic, queue.queueId)?.maxOffset ?? this.#queues.firstOffset;
     const reached = Math.min(queue.commitOffset, maxOffset);
@@ -79,7 +84,7 @@ export class GroupProgress {
 
   /** All queues of its topics; those that are new begin at their first message. */
   broadcastQueues(member: Member): AssignedQueue[] {
-    if (member.isDisplaced) return [];
+    if (member.isDisplaced || !this.#mayConsume(member.group.name)) return [];
     return [...member.subscriptions.keys()].flatMap((topic) =>
       this.#topics.queuesToRead(topic).map(({ queueId }) => {
         const key = queueKey(topic, queueId);

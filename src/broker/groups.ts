@@ -1,6 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
-import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
 import { queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -9,6 +9,7 @@ import type { AllocateReply, AssignedQueue, ConsumeFromWhere, FetchRequest, Join
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import { ConsumerGroup, mixed } from "./consumer-group.ts";
 import { displacement, type GroupTerms, misfit } from "./group-terms.ts";
+import { consumingIsOff, type GroupConfigs } from "./group-configs.ts";
 import { GroupProgress } from "./group-progress.ts";
 import type { FinishedKeys } from "./finished-keys.ts";
 import type { KeyClaims } from "./key-claims.ts";
@@ -18,7 +19,7 @@ import { Rebalancing } from "./rebalancing.ts";
 import type { Session } from "./session.ts";
 import { type Subscription, subscriptionOf } from "./subscription.ts";
 import { keyOf } from "./sharing.ts";
-import type { Topics } from "./topics.ts";
+import { isReadable, type Topics } from "./topics.ts";
 
 export interface GroupServices {
   topics: Topics;
@@ -27,6 +28,7 @@ export interface GroupServices {
   finished: FinishedKeys;
   keys: KeyClaims;
   clock: Clock;
+  configs: GroupConfigs;
   timers: Timers;
 }
 
@@ -43,7 +45,7 @@ export class Groups {
   constructor(services: GroupServices) {
     this.#services = services;
     this.#progress = new GroupProgress(services);
-    this.#rebalancing = new Rebalancing(services.topics, services.timers);
+    this.#rebalancing = new Rebalancing(services.topics, services.timers, (group) => this.mayConsume(group));
   }
 
   find(group: string): ConsumerGroup | undefined {
@@ -63,6 +65,7 @@ export class Groups {
     const broadcast = request.pops === undefined ? request.broadcast : undefined;
     const messageModel = broadcast === undefined ? "CLUSTERING" : "BROADCASTING";
     const { orderly = null, idempotenceWindow = 0 } = request;
+    this.#services.configs.checkJoin(request.group, broadcast !== undefined, () => this.names().includes(request.group));
     const terms: GroupTerms = { messageModel, strategy: allocation.strategy, subscriptions, orderly, idempotenceWindow };
     const group = this.#groups.get(request.group) ?? new ConsumerGroup(request.group, this.#services.clock);
     const pops = request.pops === undefined ? null : { owner: `${session.clientId}/${request.pops.instance}`, maxReconsumeTimes: request.pops.maxReconsumeTimes };
@@ -80,13 +83,14 @@ export class Groups {
     const displaced = picked === null ? group.admit(terms, request) : [];
     this.#groups.set(group.name, group);
     const id = `${session.clientId}#${this.#nextMember++}`;
-    const member = new Member({ id, clientId: session.clientId, group, terms, picked, pops, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
+    const member = new Member({ id, clientId: session.clientId, traffic: session.traffic, group, terms, picked, pops, configured: allocation.queues ?? [], consumeType, consumeFromWhere });
     group.members.set(member.id, member);
     this.#members.set(member.id, member);
     session.members.add(member);
     for (const other of displaced) this.#displace(other, terms);
     for (const topic of begun) this.#progress.begin(group.name, topic, consumeFromWhere, starts);
     if (broadcast !== undefined) this.#progress.beginBroadcast(member, broadcast, starts);
+    if (!this.mayConsume(group.name)) member.tell(consumingIsOff(group.name));
     this.#rebalancing.rebalance(group);
     this.#watchExpiry();
     return member;
@@ -136,6 +140,16 @@ export class Groups {
     throw new MQError("INVALID_PARAMETER", "This is no simple consumer.", { field: "memberId" });
   }
 
+  /** Live consumers, of whatever kind, that want messages of this topic and tag; what SQL and modules say of them is not asked. */
+  listeners(topic: string, tagCode: number): number {
+    const wants = ({ picked, isDisplaced, subscriptions }: Member): boolean => {
+      if (picked !== null) return picked.some((queue) => queue.topic === topic);
+      const codes = subscriptions.get(topic)?.codes;
+      return codes !== undefined && !isDisplaced && (codes === null || codes.includes(tagCode));
+    };
+    return [...this.#members.values()].filter(wants).length;
+  }
+
   quit(session: Session, request: QuitRequest): void {
     const member = this.memberOf(session, request.memberId);
     if (request.keys !== undefined) this.#services.keys.heard(member, request.keys);
@@ -166,7 +180,27 @@ export class Groups {
 
   /** All groups that are or have been, by name. */
   names(): string[] {
-    return [...new Set([...this.#services.offsets.groups(), ...this.#groups.keys()])].sort();
+    return [...new Set([...this.#services.offsets.groups(), ...this.#services.configs.names(), ...this.#groups.keys()])].sort();
+  }
+
+  /** Members that are at the topic and keep their offsets themselves. */
+  broadcastersOf(topic: string): Member[] {
+    return [...this.#members.values()].filter((member) => member.isBroadcasting && !member.isDisplaced && member.subscriptions.has(topic));
+  }
+
+  /** Those with somebody in them. */
+  liveNames(): string[] {
+    return [...this.#groups.keys()];
+  }
+
+  /** Is the group given anything? */
+  mayConsume(name: string): boolean {
+    return this.#services.configs.mayConsume(name);
+  }
+
+  /** How often it tries a message again, at most, when a consumer says so. */
+  retriesOf(name: string, asked: number): number {
+    return this.#services.configs.retriesOf(name, asked);
   }
 
   /** Takes in what a fetch says: progress, and which queues the member has let go. */
@@ -183,7 +217,7 @@ export class Groups {
   /** What the member is to hold, and where each queue begins. */
   assignment(member: Member): AssignedQueue[] {
     if (member.isBroadcasting) return this.#progress.broadcastQueues(member);
-    const queues = member.picked ?? this.#rebalancing.targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
+    const queues = member.picked?.filter((queue) => this.#isOpen(member, queue.topic, queue.queueId)) ?? this.#rebalancing.targets(member).filter((queue) => member.group.owner.get(keyOf(queue)) === member);
     const { offsets } = this.#services;
     return queues.map(({ topic, queueId }) => {
       const resets = offsets.resets(member.group.name, topic, queueId);
@@ -196,10 +230,17 @@ export class Groups {
 
   /** May this member be given messages of the queue now? */
   mayRead(member: Member, topic: string, queueId: number): boolean {
+    if (!this.#isOpen(member, topic, queueId)) return false;
     if (member.isBroadcasting) return !member.isDisplaced && member.progress.has(queueKey(topic, queueId));
     if (member.picked !== null) return member.picked.some((queue) => queue.topic === topic && queue.queueId === queueId);
     const key = queueKey(topic, queueId);
     return member.group.owner.get(key) === member && member.group.target.get(key) === member;
+  }
+
+  /** Not while the group is given nothing, nor when the topic is not to be read, or has no such queue any more. */
+  #isOpen({ group }: Member, topic: string, queueId: number): boolean {
+    const config = this.#services.topics.find(topic);
+    return this.mayConsume(group.name) && (config === undefined || (isReadable(config) && queueId < config.readQueueNums));
   }
 
   /** One who is letting a queue go still holds it; who picks its queues does as it says. Throws STALE_GENERATION. */
@@ -224,13 +265,59 @@ export class Groups {
     if (resets !== this.#services.offsets.resets(member.group.name, topic, queueId)) throw new MQError("STALE_GENERATION", `The queue ${queueKey(topic, queueId)} was begun anew for the group.`);
   }
 
-  /** A topic appeared or got more queues: the groups that want it share anew. */
+  /** A topic appeared or went, has other queues, or may be read or not: the groups that want it share anew. */
   topicChanged(topic: string): void {
-    for (const group of this.#services.offsets.groupsAt(topic)) this.#progress.begin(group, topic, "CONSUME_FROM_FIRST_OFFSET");
+    const isThere = this.#services.topics.find(topic) !== undefined;
+    const wanting = [...this.#groups.values()].filter((group) => group.bound().some((member) => !member.isBroadcasting && member.subscriptions.has(topic)));
+    // They want it whether they have been at it or not: it may have been deleted under them, and have come again.
+    const beginning = isThere ? new Set([...this.#services.offsets.groupsAt(topic), ...wanting.map(({ name }) => name)]) : [];
+    for (const group of beginning) this.#progress.begin(group, topic, "CONSUME_FROM_FIRST_OFFSET");
     for (const group of this.#groups.values()) {
       if (group.sharing().some((member) => member.subscriptions.has(topic))) this.#rebalancing.rebalance(group);
-      for (const member of group.members.values()) if (member.isBroadcasting && member.subscriptions.has(topic)) member.changed();
+      for (const member of group.members.values()) {
+        if ((member.isBroadcasting && member.subscriptions.has(topic)) || member.picked?.some((queue) => queue.topic === topic)) member.changed();
+      }
     }
+  }
+
+  /** Whoever consumes the topic hears why there is nothing more of it. */
+  topicDeleted(topic: string, error: MQError): void {
+    for (const member of this.#members.values()) {
+      for (const key of member.progress.keys()) if (key.startsWith(`${topic}:`)) member.progress.delete(key);
+      // Its own retry topic nobody has asked for.
+      const isAsked = member.picked?.some((queue) => queue.topic === topic) ?? (member.subscriptions.has(topic) && topic !== retryTopic(member.group.name));
+      if (isAsked) member.tell(error);
+    }
+    this.topicChanged(topic);
+    // Who waits for a message of it hears it too.
+    for (const name of this.#groups.keys()) this.onTermsChanged(name);
+  }
+
+  /** The group is deleted: its members get nothing more, and nothing that they say of it counts. */
+  dissolve(name: string, error: MQError): void {
+    const group = this.#groups.get(name);
+    if (group === undefined) return;
+    for (const member of group.members.values()) {
+      member.isDisplaced = true;
+      member.terms = { ...member.terms, idempotenceWindow: 0 };
+      member.picked &&= [];
+      member.progress.clear();
+      member.tell(error);
+    }
+    this.#rebalancing.rebalance(group);
+    this.onTermsChanged(name);
+  }
+
+  /** An admin has said something else of it. */
+  configChanged(name: string): void {
+    const group = this.#groups.get(name);
+    if (group === undefined) return;
+    for (const member of group.members.values()) {
+      if (this.mayConsume(name)) member.changed();
+      else member.tell(consumingIsOff(name));
+    }
+    this.#rebalancing.rebalance(group);
+    this.onTermsChanged(name);
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-import { MQError, textOf } from "../model/errors.ts";
+import { asMQError, MQError, namespaceDestroyed, textOf } from "../model/errors.ts";
 import { MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_SESSIONS, MAX_WITNESS_GROUPS } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -85,6 +85,10 @@ export class BrokerHost {
   #lastError: MQError | null = null;
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
+  /** Somebody wants all of it deleted, and waits for that. */
+  #destruction: Deferred<void> | null = null;
+  /** Clients of the namespace as it was before, by the names of their locks. */
+  #ended: ReadonlySet<string> = new Set();
   readonly #calls = { open: 0 };
   #onBroker = new Set<() => void>();
   /** When the last hello came, on the monotonic clock. */
@@ -108,6 +112,7 @@ export class BrokerHost {
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
         const hello = await withImportedKey(helloRequest(request, "hello"));
+        if (this.#ended.has(hello.lockName)) throw namespaceDestroyed(hello.namespace);
         // Locks are named by us alone: a client must not make the broker wait for any other.
         if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
@@ -118,12 +123,25 @@ export class BrokerHost {
         return serving(broker, hello, this.#lockOf(broker));
       },
       open: () => {
-        if (opened !== null && isOpen()) return opened;
+        if (opened !== null && isOpen()) {
+          opened.session.lastCallTimestamp = this.#environment.clock.now();
+          return opened;
+        }
         throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
       },
       leave: () => {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
+      },
+      destroy: async (namespace) => {
+        if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
+        // Nothing brings it back: whoever asks for it has to say what it is.
+        if (namespace !== this.#namespace) throw new MQError("INVALID_PARAMETER", `This is not the namespace that is to be destroyed, but "${this.#namespace}".`, { field: "namespace" });
+        this.#destruction ??= deferred();
+        const { promise } = this.#destruction;
+        opened.broker.destroy(namespaceDestroyed(this.#namespace!));
+        await promise;
+        return null;
       },
       calls: this.#calls,
       violation: () => {
@@ -195,7 +213,7 @@ export class BrokerHost {
     if (broker.sessions.size >= MAX_SESSIONS) {
       throw new MQError("FLOW_CONTROL", `The broker serves ${MAX_SESSIONS} connections already.`);
     }
-    const session = new Session(clientId, lockName);
+    const session = new Session(clientId, lockName, this.#environment.clock.now());
     session.mayBringFilters = settings.enableWasmFilter === true;
     broker.sessions.add(session);
     // Being granted the client's lock means that its tab is gone, however it went.
@@ -281,16 +299,35 @@ export class BrokerHost {
       onServing();
       for (const ready of [...this.#onBroker]) ready();
       const error = await Promise.race(ends);
-      this.#lastError = error;
+      const destruction = this.#destruction;
+      this.#lastError = destruction === null ? error : null;
       this.#broker = null;
+      const clients = [...broker.sessions].map(({ lockName }) => lockName);
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
       broker.abandon(error);
+      if (destruction !== null) await this.#destroy(store, clients, destruction);
     } finally {
       this.#broker = null;
       store.close();
       alive?.release();
       lease?.release();
     }
+  }
+
+  /** Nothing is left of the namespace: its clients are told so when they ask for the next broker, and only who comes anew gets one. */
+  async #destroy(store: BlockStore, clients: readonly string[], destruction: Deferred<void>): Promise<void> {
+    this.#destruction = null;
+    try {
+      await store.destroy();
+      this.#ended = new Set(clients);
+      this.#witness = null;
+      this.#askedAt = Number.NEGATIVE_INFINITY;
+      destruction.resolve();
+    } catch (error) {
+      destruction.reject(asMQError(error));
+    }
+    // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
+    await sleep(this.#environment.timers, LAST_WORDS);
   }
 }
 

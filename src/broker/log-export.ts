@@ -1,11 +1,13 @@
 import { LOG_BATCH_BYTES } from "../model/limits.ts";
+import { readStored } from "../model/record-copy.ts";
 import { concat } from "../platform/bytes.ts";
 import type { DamagedRange, ExportReply, ExportRequest, LogExtent } from "../protocol/api.ts";
 import type { LogRow } from "../storage/block-store.ts";
 import type { CommitLog } from "../storage/commit-log.ts";
+import type { Deletions } from "../storage/deletions.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import type { Indexer } from "../storage/indexer.ts";
-import { scanLog } from "../storage/log-scanner.ts";
+import { type Scanned, scanLog } from "../storage/log-scanner.ts";
 import { gapEnds, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import type { Offsets } from "./offsets.ts";
 import type { Topics } from "./topics.ts";
@@ -15,9 +17,9 @@ import type { Topics } from "./topics.ts";
  * the next broker can answer as well.
  */
 export class LogExport {
-  readonly #services: { log: CommitLog; indexer: Indexer; state: DurableState; topics: Topics; offsets: Offsets };
+  readonly #services: { log: CommitLog; indexer: Indexer; state: DurableState; topics: Topics; offsets: Offsets; deletions: Deletions };
 
-  constructor(services: { log: CommitLog; indexer: Indexer; state: DurableState; topics: Topics; offsets: Offsets }) {
+  constructor(services: { log: CommitLog; indexer: Indexer; state: DurableState; topics: Topics; offsets: Offsets; deletions: Deletions }) {
     this.#services = services;
   }
 
@@ -37,7 +39,7 @@ export class LogExport {
 
   /** Whole records from `position` on, as they are stored; rows that cannot be read are named and left out. */
   async read({ position, end }: ExportRequest): Promise<ExportReply> {
-    const { log, indexer } = this.#services;
+    const { log, indexer, deletions } = this.#services;
     const until = Math.min(end, log.durablePosition);
     const parts: Uint8Array[] = [];
     const damaged: DamagedRange[] = [];
@@ -55,9 +57,10 @@ export class LogExport {
         // Rows may have been merged since the last call: this one may begin with records that were given then.
         const from = Math.max(0, position - scanned.position);
         if (from >= taken) continue;
-        parts.push(scanned.bytes.subarray(from, taken));
-        bytes += taken - from;
-        count += table.at.reduce((sum, at) => sum + Number(at >= from), 0);
+        const shown = this.#shown(scanned, from);
+        parts.push(...shown);
+        bytes += shown.reduce((sum, part) => sum + part.byteLength, 0);
+        count += deletions.isEmpty ? table.at.reduce((sum, at) => sum + Number(at >= from), 0) : shown.length;
         next = scanned.position + taken;
         // What is wrong with the rest of the row comes next.
         isTorn = table.fault !== null;
@@ -68,6 +71,17 @@ export class LogExport {
     const rest = { position: next, bytes: until - next, reason: "MISSING" };
     if (rest.bytes > 0 && !this.#isLoss(rest)) damaged.push(rest);
     return { records: concat(parts, bytes), count, nextPosition: end, damaged };
+  }
+
+  /** The records from byte `from` on, in one piece where nothing was ever deleted. What was, and what waits to be delivered there, stays behind. */
+  #shown({ bytes, table }: Extract<Scanned, { kind: "records" }>, from: number): Uint8Array[] {
+    const { deletions } = this.#services;
+    if (deletions.isEmpty) return [bytes.subarray(from, table.fault?.at ?? bytes.byteLength)];
+    return Array.from(table.at, (at, index) => ({ at, index })).flatMap(({ at, index }) => {
+      if (at < from || deletions.hides(table.topics[table.topicIndex[index]!]!, table.queueId[index]!, table.queueOffset[index]!)) return [];
+      const record = bytes.subarray(at, at + table.size[index]!);
+      return deletions.haveTopics && deletions.voids(readStored(record)) ? [] : [record];
+    });
   }
 
   /** What a loss has left out was never written, and what is too old was deleted: recovery does not call it damage either. */

@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { MAX_IMPORTED_OFFSET, MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
+import { MAX_DIRTY_PAGES, MAX_IMPORTED_OFFSET, MAX_QUEUE_GAPS, MAX_QUEUES_PER_TOPIC, MAX_SETBACKS, MAX_TOPICS, QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { MANIFEST_TOPIC } from "../model/log-manifest.ts";
 import { checkTopic } from "../model/names.ts";
 import { queueKey } from "../model/queue.ts";
@@ -14,6 +14,7 @@ import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import type { GroupCommit } from "../storage/group-commit.ts";
 import type { RecordTable } from "../storage/indexer.ts";
+import type { KeyIndex } from "../storage/key-index.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { readImport, saveImport } from "./import-row.ts";
 import type { Offsets } from "./offsets.ts";
@@ -22,6 +23,7 @@ import type { Topics } from "./topics.ts";
 export interface ImportServices {
   log: CommitLog;
   queues: ConsumeQueueStore;
+  keys: KeyIndex;
   commit: GroupCommit;
   dispatcher: Dispatcher;
   state: DurableState;
@@ -89,7 +91,12 @@ export class LogImport {
         // What was damaged at the end of a queue was not exported, and nobody has consumed what will stand there now.
         if (queue !== undefined) offsets.commit(group, topic, queueId, Math.min(offset, queue.maxOffset), queue.maxOffset);
       }
-      for (const [queueId, list] of ranges) offsets.adoptDone(group, topic, queueId, list, this.#services.log.position);
+      for (const [queueId, list] of ranges) {
+        const queue = queues.find(topic, queueId);
+        const end = queue?.maxOffset ?? 0;
+        // As above: what does not exist is not done.
+        offsets.adoptDone(group, topic, queueId, list.map(([from, to]) => [from, Math.min(to, end)]), this.#services.log.position, (offset) => queue?.behindGap(Math.max(offset, queue.minOffset)) ?? offset);
+      }
     }
     for (const spec of topics) known.adopt(spec);
     known.restore(queues);
@@ -175,12 +182,22 @@ export class LogImport {
   #runs(table: RecordTable, isStored: Uint8Array): Run[] {
     const next = new Map<string, number>();
     const runs: Run[] = [];
+    let skips = 0;
+    let { setbacks, endTime: last } = this.#services.keys;
     for (let index = 0; index < table.count; index++) {
       if (isStored[index] === 1) continue;
+      const time = table.storeTimestamp[index]!;
+      if (time < last && ++setbacks > MAX_SETBACKS) throw new MQError("MESSAGE_ILLEGAL", `The times of its log go back more than ${MAX_SETBACKS} times.`, { field: "frame", position: table.at[index]! });
+      last = time;
       const queue = this.#queueOf(table, index);
       const key = queueKey(queue.topic, queue.queueId);
       const offset = table.queueOffset[index]!;
-      if (offset < (next.get(key) ?? queue.nextOffset)) throw taken(queue, offset, table.at[index]!);
+      const expected = next.get(key) ?? queue.nextOffset;
+      if (offset < expected) throw taken(queue, offset, table.at[index]!);
+      // Each makes a page of its own, which has to wait for the next checkpoint.
+      const isNew = expected === queue.nextOffset && queue.maxOffset === queue.minOffset;
+      if (!isNew && pageOf(offset) > pageOf(expected) && ++skips > MAX_DIRTY_PAGES) throw tooSparse(table.at[index]!);
+      if (!isNew && offset - expected >= QUEUE_PAGE_ENTRIES && queue.gaps.length + skips > MAX_QUEUE_GAPS) throw tooSparse(table.at[index]!);
       next.set(key, offset + 1);
       const run = runs.at(-1);
       if (run?.to === index && table.storeTimestamp[index] === table.storeTimestamp[run.from]) run.to++;
@@ -196,6 +213,8 @@ export class LogImport {
     const storeTimestamp = table.storeTimestamp[from]!;
     const queues = Array.from(queueOffset, (offset, at) => {
       const queue = this.#queueOf(table, from + at);
+      // An exported log that had been cut: what was before its first record is not there, and is no hole.
+      if (queue.nextOffset === 0) queue.beginAt(offset);
       queue.nextOffset = offset + 1;
       return queue;
     });
@@ -218,6 +237,14 @@ export class LogImport {
     if (row?.id === id && !row.isDone) return;
     throw new MQError("INVALID_PARAMETER", "This import has not begun, or is over.", { field: "id" });
   }
+}
+
+function pageOf(offset: number): number {
+  return Math.floor(offset / QUEUE_PAGE_ENTRIES);
+}
+
+function tooSparse(position: number): MQError {
+  return new MQError("MESSAGE_ILLEGAL", `The offsets of its queue leave out more than ${MAX_QUEUE_GAPS} stretches.`, { field: "frame", position });
 }
 
 function tooManyTopics(): MQError {

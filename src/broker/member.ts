@@ -1,12 +1,14 @@
 import { type ErrorData, errorToData, type MQError } from "../model/errors.ts";
 import { MAX_UNTOLD_ERRORS } from "../model/limits.ts";
 import type { AllocationTask, ConsumeFromWhere, ConsumeType, HeldQueue, QueueRef } from "../protocol/api.ts";
+import type { ClientTraffic } from "./client-traffic.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import type { GroupTerms } from "./group-terms.ts";
 
 interface MemberInit {
   id: string;
   clientId: string;
+  traffic: ClientTraffic;
   group: ConsumerGroup;
   terms: GroupTerms;
   picked: readonly QueueRef[] | null;
@@ -27,6 +29,8 @@ export interface Popping {
 export class Member {
   readonly id: string;
   readonly clientId: string;
+  /** Its client's. */
+  readonly traffic: ClientTraffic;
   /** Its name in the group's sharing. */
   readonly consumerId: string;
   readonly group: ConsumerGroup;
@@ -63,9 +67,10 @@ export class Member {
   readonly #sleepers = new Set<() => void>();
   readonly #toldFailures = new Set<string>();
 
-  constructor({ id, clientId, group, terms, picked, pops, configured, consumeType, consumeFromWhere }: MemberInit) {
+  constructor({ id, clientId, traffic, group, terms, picked, pops, configured, consumeType, consumeFromWhere }: MemberInit) {
     this.id = id;
     this.clientId = clientId;
+    this.traffic = traffic;
     this.consumerId = group.nameFor(clientId);
     this.group = group;
     this.terms = terms;

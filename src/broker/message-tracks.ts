@@ -2,11 +2,10 @@ import { MQError } from "../model/errors.ts";
 import { type Finish, finishText } from "../model/finish.ts";
 import { tagHash } from "../model/hash.ts";
 import { MAX_QUERY_MESSAGES } from "../model/limits.ts";
-import { deadLetterTopic, DLQ_TOPIC_PREFIX, isCopyTopic, SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { deadLetterTopic, DISCARD_GROUP, DLQ_GROUP, DLQ_TOPIC_PREFIX, isCopyTopic, SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readAllStored, type StoredRecord } from "../model/record-copy.ts";
 import type { MessageTrack, QueryReply, TrackType } from "../protocol/api.ts";
-import { DLQ_GROUP } from "./dead-letters.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
 import type { QueryService } from "./query.ts";
@@ -28,8 +27,8 @@ export class MessageTracks {
     let sent: StoredRecord | undefined;
     for await (const record of this.#find(msgId)) {
       const finishes = record.properties[PROPERTY.FINISHES];
-      // The newest first: of one that was stored twice, the first counts.
-      if (finishes === undefined && !isCopyTopic(record.topic)) sent = record;
+      // The newest first: of one that was stored twice, the first counts. What the broker has put here, when its time came, is as if it was sent here.
+      if (!isCopyTopic(record.topic)) sent = record;
       else if (finishes !== undefined) copies.set(finishes, record);
     }
     if (sent === undefined) throw new MQError("NO_MESSAGE", `There is no message with the id ${msgId}.`, { field: "msgId" });
@@ -43,7 +42,7 @@ export class MessageTracks {
     for (let at = sent; ; ) {
       const finish = finishOf(group, at);
       const isWaiting = !this.#services.offsets.isDone(finish);
-      if (isWaiting && at.topic === deadLetterTopic(group)) return "DEAD";
+      if (isWaiting && at.topic === deadLetterTopic(group)) return this.#services.offsets.isDone({ ...finish, group: DISCARD_GROUP }) ? "DISCARDED" : "DEAD";
       if (isWaiting && at !== sent) return "IN_RETRY";
       const next = isWaiting ? undefined : copies.get(finishText(finish));
       if (next !== undefined) {

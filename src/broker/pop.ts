@@ -1,6 +1,7 @@
 import { errorFromData, errorToData, MQError } from "../model/errors.ts";
 import type { Finish } from "../model/finish.ts";
 import { FETCH_TARGET_BYTES, MAX_CLAIMS, MEMBER_EXPIRY } from "../model/limits.ts";
+import { byPriority, queueScan } from "../model/priority.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { queueKey } from "../model/queue.ts";
 import { RECORD } from "../model/record.ts";
@@ -14,6 +15,7 @@ import type { AckReply, AckRequest, ChangeInvisibleRequest, ClaimHandle, Receive
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DurableState } from "../storage/durable-state.ts";
+import { consumingIsOff } from "./group-configs.ts";
 import { displacement } from "./group-terms.ts";
 import type { Groups, Popper } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
@@ -22,6 +24,7 @@ import { PopQueue, readUnfinished, type Claim, type Unfinished } from "./pop-que
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import type { RetryService } from "./retry.ts";
 import { PERM_READ, type Topics } from "./topics.ts";
+import type { Traffic } from "./traffic.ts";
 
 const PREFIX = "claim/";
 /** How soon a dead letter that was refused is tried again, ms. */
@@ -39,6 +42,7 @@ export interface PopServices {
   retries: RetryService;
   clock: Clock;
   steady: SteadyClock;
+  traffic: Traffic;
   timers: Timers;
 }
 
@@ -85,6 +89,7 @@ export class PopService {
   }
 
   async receive(member: Popper, request: ReceiveRequest): Promise<ReceiveReply> {
+    const { groups } = this.#services;
     const group = this.#open(member.group.name);
     group.members.add(member);
     // Its first answer has not arrived: nobody has seen those messages.
@@ -99,6 +104,9 @@ export class PopService {
       for (;;) {
         const { changes } = group;
         if (member.isDisplaced) throw displaced(member);
+        const [told] = member.takeErrors();
+        if (told !== undefined) throw errorFromData(told);
+        if (!groups.mayConsume(member.group.name)) throw consumingIsOff(member.group.name);
         const [failed] = member.failures();
         if (failed !== undefined) throw failed.error;
         const given = await this.#take(group, member, request);
@@ -170,6 +178,34 @@ export class PopService {
     this.#write(group, [queue]);
     group.changed();
     this.#forgetIdle(group);
+  }
+
+  /** The topic is deleted: its claims are void. */
+  forgetTopic(topic: string): void {
+    for (const group of this.#groups.values()) this.#dropQueues(group, (queue) => queue.topic === topic);
+    for (const [key] of [...this.#services.state.startingWith(PREFIX)]) if (key.endsWith(`/${topic}`)) this.#services.state.set(PREFIX + key, null);
+  }
+
+  /** The queue is not there any more; nothing of it is claimed. */
+  forgetQueue(topic: string, queueId: number): void {
+    for (const group of this.#groups.values()) this.#dropQueues(group, (queue) => queue.topic === topic && queue.queueId === queueId);
+  }
+
+  forgetGroup(name: string): void {
+    const group = this.#groups.get(name);
+    if (group !== undefined) this.#dropQueues(group, () => true);
+    this.#groups.delete(name);
+    for (const [topic] of [...this.#services.state.startingWith(`${PREFIX}${name}/`)]) this.#services.state.set(`${PREFIX}${name}/${topic}`, null);
+  }
+
+  #dropQueues(group: PopGroup, isOver: (queue: PopQueue) => boolean): void {
+    for (const [key, queue] of group.queues) {
+      if (!isOver(queue)) continue;
+      // Whoever is looking for messages there begins anew, and finds none.
+      queue.begin(undefined, 0);
+      group.queues.delete(key);
+    }
+    group.changed();
   }
 
   /** Its members are subscribed to something else now, or have to go. */
@@ -250,9 +286,9 @@ export class PopService {
       if (failure !== null || config === undefined || (config.perm & PERM_READ) === 0) return [];
       return Array.from({ length: config.readQueueNums }, (_, queueId) => this.#queue(group, topic, queueId));
     });
-    const first = group.turn++ % Math.max(1, queues.length);
+    const inTurn = queueScan({ queues: queues.length, priorityOrderAsc: false, priorityMode: false, random: group.turn++ }).map((at) => queues[at]!);
     try {
-      for (const queue of [...queues.slice(first), ...queues.slice(0, first)]) {
+      for (const queue of byPriority(inTurn, topics.hasPriorities)) {
         if (given.length >= request.max || bytesOf(given) >= FETCH_TARGET_BYTES || !this.#isAlive(member)) break;
         await queue.alone(() => this.#takeFrom(group, queue, member, request, given));
       }
@@ -266,7 +302,7 @@ export class PopService {
   }
 
   async #takeFrom(group: PopGroup, queue: PopQueue, member: Popper, { max, receive, invisibleDuration }: ReceiveRequest, given: Given[]): Promise<void> {
-    const { queues, offsets, reader, clock, timers, epoch } = this.#services;
+    const { groups, queues, offsets, reader, clock, timers, epoch } = this.#services;
     const { topic, queueId } = queue;
     const stored = queues.open(topic, queueId);
     const fresh = new Map<number, Uint8Array>();
@@ -283,7 +319,7 @@ export class PopService {
         const { queueOffset } = entry;
         // Begun anew, or finished, while the one before it was read.
         if (queue.find(queueOffset) !== entry) continue;
-        if (entry.reconsumeTimes > member.pops.maxReconsumeTimes) {
+        if (entry.reconsumeTimes > groups.retriesOf(group.name, member.pops.maxReconsumeTimes)) {
           this.#bury(group, queue, entry);
           continue;
         }
@@ -329,6 +365,8 @@ export class PopService {
       if (!(error instanceof MQError && error.code === "STORAGE_FULL")) throw error;
     });
     const handles = given.map(({ queue: { topic, queueId }, entry: { queueOffset }, claim: { epoch, number, version } }): ClaimHandle => ({ topic, queueId, queueOffset, epoch, number, version }));
+    this.#services.traffic.get.add(given.length, bytesOf(given));
+    member.traffic.getMessages += given.length;
     return { records: concat(given.map(({ record }) => record), bytesOf(given)), handles, ...subscribed(member) };
   }
 
@@ -391,6 +429,8 @@ export class PopService {
   #settle(group: PopGroup, queue: PopQueue): void {
     const { offsets, queues } = this.#services;
     const { topic, queueId, next } = queue;
+    // Deleted meanwhile.
+    if (group.queues.get(queueKey(topic, queueId)) !== queue) return;
     const { offset, done } = queue.progress();
     const maxOffset = queues.find(topic, queueId)?.maxOffset ?? 0;
     offsets.commit(group.name, topic, queueId, Math.min(offset, maxOffset), maxOffset);
@@ -402,7 +442,8 @@ export class PopService {
 
   /** Resolves when the claims of these queues are durable, and all progress with them. */
   async #keep(group: PopGroup, touched: Iterable<PopQueue>): Promise<void> {
-    await Promise.all([...new Set([...touched].map(({ topic }) => topic))].map((topic) => this.#services.state.save(`${PREFIX}${group.name}/${topic}`, group.row(topic, this.#toWall()))));
+    const topics = new Set([...touched].filter((queue) => group.queues.get(queueKey(queue.topic, queue.queueId)) === queue).map(({ topic }) => topic));
+    await Promise.all([...topics].map((topic) => this.#services.state.save(`${PREFIX}${group.name}/${topic}`, group.row(topic, this.#toWall()))));
   }
 
   /** As `keep`, with some later commit: what it does not bring across a crash happens there by itself. */

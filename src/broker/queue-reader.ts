@@ -1,10 +1,15 @@
 import { MAX_FILTER_TIME, MAX_FILTERED_BYTES, MAX_FILTERED_RECORDS, MAX_SCANNED_ENTRIES } from "../model/limits.ts";
+import { tagHash } from "../model/hash.ts";
+import { DLQ_TOPIC_PREFIX, isCopyTopic } from "../model/names.ts";
+import { PROPERTY } from "../model/properties.ts";
 import { readInt64, RECORD } from "../model/record.ts";
+import { readStored } from "../model/record-copy.ts";
 import { concat } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { CommitLog } from "../storage/commit-log.ts";
+import { type CommitLog, prefixWithin } from "../storage/commit-log.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import { ENTRY_BYTES } from "../storage/consume-queue.ts";
+import type { Deletions } from "../storage/deletions.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -34,17 +39,21 @@ export class QueueReader {
   readonly #log: CommitLog;
   readonly #indexer: Indexer;
   readonly #clock: Clock;
+  readonly #deletions: Deletions;
 
-  constructor(log: CommitLog, indexer: Indexer, clock: Clock) {
+  constructor({ log, indexer, clock, deletions }: { log: CommitLog; indexer: Indexer; clock: Clock; deletions: Deletions }) {
     this.#log = log;
+    this.#deletions = deletions;
     this.#indexer = indexer;
     this.#clock = clock;
   }
 
   /** At most `max` records in about `maxBytes`; looks at a bounded number of entries, so it may find none and still get ahead. */
-  async read(queue: ConsumeQueue, offset: number, filter: QueueFilter, max: number, maxBytes: number): Promise<QueueRead> {
+  async read(queue: ConsumeQueue, offset: number, asked: QueueFilter, max: number, maxBytes: number): Promise<QueueRead> {
+    const filter = this.#deletions.haveTopics && holdsCopies(queue.topic) ? this.#withoutVoid(asked) : asked;
     if (filter.matches !== undefined) return this.#readThrough(queue, offset, filter.matches, filter.isModule ? 1 : LEAST_RECORDS, max, maxBytes);
-    const parts: Uint8Array[] = [];
+    // First the entries, which say how long the records are: all of them are then copied once, into one piece.
+    const parts: { first: number; entries: Uint8Array; chosen: Int32Array }[] = [];
     let next = queue.behindGap(offset);
     let count = 0;
     let bytes = 0;
@@ -52,9 +61,11 @@ export class QueueReader {
       const entries = await queue.read(next, MAX_SCANNED_ENTRIES);
       if (entries.byteLength === 0) break;
       const { found, scanned } = this.#indexer.match(entries, filter.codes, max - count);
-      const { records, taken } = await this.#log.read(queue, next, entries, found, maxBytes - bytes);
-      if (records.byteLength > 0) parts.push(records);
-      bytes += records.byteLength;
+      const within = prefixWithin(entries, found, maxBytes - bytes);
+      // One record at least is read, however long, but not one for every page.
+      const taken = count > 0 && within.bytes > maxBytes - bytes ? 0 : within.taken;
+      if (taken > 0) parts.push({ first: next, entries, chosen: found.subarray(0, taken) });
+      bytes += taken === 0 ? 0 : within.bytes;
       count += taken;
       if (taken < found.length) {
         next += found[taken]!;
@@ -64,7 +75,23 @@ export class QueueReader {
       next += passed;
       looked += passed;
     }
-    return { records: parts.length === 1 ? parts[0]! : concat(parts, bytes), count, nextOffset: next };
+    const records = new Uint8Array(bytes);
+    let end = 0;
+    for (const { first, entries, chosen } of parts) end = await this.#log.readInto(records, end, queue, first, entries, chosen);
+    return { records: end === bytes ? records : records.slice(0, end), count, nextOffset: next };
+  }
+
+  /** Copies that wait for their time, or to be tried again, are not for anybody when what they are aimed at was deleted. */
+  #withoutVoid({ codes, matches, ...rest }: QueueFilter): QueueFilter {
+    return {
+      ...rest,
+      codes: null,
+      matches: (record) => {
+        const stored = readStored(record);
+        if (codes !== null && !codes.includes(tagHash(stored.properties[PROPERTY.TAGS]))) return false;
+        return !this.#deletions.voids(stored) && (matches === undefined || matches(record));
+      },
+    };
   }
 
   /** The same, looking at a bounded number of records, of bytes, and for a bounded time, but at `least` records. */
@@ -111,4 +138,9 @@ export class QueueReader {
     isCut ||= next < queue.maxOffset;
     return reply(next);
   }
+}
+
+/** Dead letters stay: they are their group's, and wait for nothing. */
+function holdsCopies(topic: string): boolean {
+  return isCopyTopic(topic) && !topic.startsWith(DLQ_TOPIC_PREFIX);
 }

@@ -11,12 +11,15 @@ import type { Topics } from "./topics.ts";
 /** Who of a group is to have which queue, and how one goes from hand to hand: its holder lets go before the next one gets it. */
 export class Rebalancing {
   readonly #topics: Topics;
+  readonly #mayConsume: (group: string) => boolean;
   readonly #leaders: Leaders;
   /** Shares that a group's strategy is not asked about. */
   readonly #unplanned = new WeakMap<ConsumerGroup, Share[]>();
 
-  constructor(topics: Topics, timers: Timers) {
+  /** `mayConsume`: is a group given anything? */
+  constructor(topics: Topics, timers: Timers, mayConsume: (group: string) => boolean) {
     this.#topics = topics;
+    this.#mayConsume = mayConsume;
     this.#leaders = new Leaders(timers, (group, targets) => this.#settle(group, targets));
   }
 
@@ -35,7 +38,7 @@ export class Rebalancing {
     const members = group.sharing();
     const shares: Share[] = [];
     for (const topic of new Set(members.flatMap((member) => [...member.subscriptions.keys()]))) {
-      const queues = this.#topics.queuesToRead(topic);
+      const queues = this.#mayConsume(group.name) ? this.#topics.queuesToRead(topic) : [];
       if (queues.length > 0) shares.push({ topic, queues, takers: members.filter((member) => member.subscriptions.has(topic)) });
     }
     const strategy = members[0]?.terms.strategy ?? "AVG";

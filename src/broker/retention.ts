@@ -19,6 +19,10 @@ export interface RetentionOptions {
   clock: Clock;
   timers: Timers;
   estimate: EstimateRoom;
+  /** What stands in the log from there on has to stay: transactions that are open. */
+  pinned: () => number;
+  /** Before so many bytes up to a position are given up: messages that wait for their time get out of the way. False = not these. */
+  makeWay: (position: number, bytes: number) => Promise<boolean>;
 }
 
 /** How soon a cut that could not be made is tried again, ms. */
@@ -37,6 +41,8 @@ export class Retention {
   #cancel: Cancel | null = null;
   #isRunning = false;
   #isStopped = false;
+  /** What is to go next has to stay for now, or is in the way: it is looked at again in the next round, and not with every commit. */
+  #isHeld = false;
   #usedRatio = 0;
   #quota = 0;
   #lastUsage = 0;
@@ -72,7 +78,7 @@ export class Retention {
 
   /** The log has grown: more than the cap allows is not left until the next round. */
   grown(): void {
-    if (this.#excess() > 0 && !this.#isRunning && this.#options.clock.monotonic() - this.#began >= ROW_REST) this.#in(0);
+    if (this.#excess() > 0 && !this.#isRunning && !this.#isHeld && this.#options.clock.monotonic() - this.#began >= ROW_REST) this.#in(0);
   }
 
   /** The settings have changed. */
@@ -95,9 +101,14 @@ export class Retention {
 
   /** One round; returns when the next is due. */
   async #round(): Promise<number> {
-    const { trimmer, sweeper } = this.#options;
+    const { trimmer, sweeper, log, makeWay } = this.#options;
+    this.#isHeld = false;
     for (let border = await this.#nextCut(); border !== null; border = await this.#nextCut()) {
       if (this.#isStopped) return CLEAN_INTERVAL;
+      const hasWay = await makeWay(border, log.bytesBetween(log.minPosition, border)).catch(() => false);
+      // Near the end of the quota nothing is spared: else not even an acknowledgement could be stored.
+      this.#isHeld = !hasWay && !diskRule(this.#usedRatio).cleanAtOnce;
+      if (this.#isHeld) break;
       const { bytes } = trimmer.removed;
       if (!(await trimmer.trim(border))) return RETRY_DELAY;
       this.#unseen.push({ bytes: trimmer.removed.bytes - bytes, at: this.#options.clock.monotonic() });
@@ -136,8 +147,16 @@ export class Retention {
     return hours.length === 0 || hours.includes(new Date(this.#options.clock.now()).getHours());
   }
 
-  /** Up to where the log goes next; null = all of it stays. */
+  /** Up to where the log goes next; null = all of it stays. Never inside a transaction that is open. */
   async #nextCut(): Promise<number | null> {
+    const wanted = await this.#wantedCut();
+    const pinned = this.#options.pinned();
+    this.#isHeld = wanted !== null && wanted > pinned;
+    if (!this.#isHeld) return wanted;
+    return (await this.#options.trimmer.lastBorder(pinned + 1))?.position ?? null;
+  }
+
+  async #wantedCut(): Promise<number | null> {
     await this.#look();
     const { deleteTriggered, cleanAtOnce } = diskRule(this.#usedRatio);
     const excess = Math.max(this.#excess(), cleanAtOnce ? this.#overQuota : 0);

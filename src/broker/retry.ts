@@ -7,6 +7,7 @@ import { RECORD, readInt64 } from "../model/record.ts";
 import type { RecordPlace, StoredRecord } from "../model/record-copy.ts";
 import { sendBack } from "../model/retry.ts";
 import type { SettleReply, SettleRequest, SettleResult } from "../protocol/api.ts";
+import type { Diversions } from "./diversions.ts";
 import type { Groups } from "./groups.ts";
 import type { Member } from "./member.ts";
 import type { Mover } from "./mover.ts";
@@ -18,17 +19,18 @@ import type { Topics } from "./topics.ts";
  * finishes it where it stands, in one transaction.
  */
 export class RetryService {
-  readonly #services: { groups: Groups; topics: Topics; mover: Mover; schedule: ScheduleService };
+  readonly #services: { groups: Groups; topics: Topics; mover: Mover; diversions: Diversions; schedule: ScheduleService };
 
-  constructor(services: { groups: Groups; topics: Topics; mover: Mover; schedule: ScheduleService }) {
+  constructor(services: { groups: Groups; topics: Topics; mover: Mover; diversions: Diversions; schedule: ScheduleService }) {
     this.#services = services;
   }
 
   /** Answers when all of it is durable or refused, each message by itself. The same call again does nothing twice. */
   async settle(member: Member, request: SettleRequest): Promise<SettleReply> {
-    const { topic, queueId, maxReconsumeTimes, results } = request;
+    const { topic, queueId, results } = request;
     const { groups, mover } = this.#services;
     const group = member.group.name;
+    const maxReconsumeTimes = groups.retriesOf(group, request.maxReconsumeTimes);
     groups.checkSettles(member, request);
     const refused: SettleReply["refused"] = [];
     const settled = results.map(async (result) => {
@@ -54,7 +56,7 @@ export class RetryService {
   }
 
   #aim(group: string, source: StoredRecord, { action, delayLevel = 0, reconsumeTimes = 0, error = "" }: SettleResult, maxReconsumeTimes: number): RecordPlace {
-    const { schedule, topics } = this.#services;
+    const { schedule, diversions, topics } = this.#services;
     const to = sendBack({
       group, reconsumeTimes: Math.max(source.reconsumeTimes, reconsumeTimes), delayLevel: action === "dead" ? -1 : delayLevel, maxReconsumeTimes, delayLevels: schedule.delayLevels,
     });
@@ -62,7 +64,9 @@ export class RetryService {
     const originMsgId = source.properties[PROPERTY.ORIGIN_MESSAGE_ID] ?? idOf(source);
     const properties = { ...source.properties, [PROPERTY.RETRY_TOPIC]: origin, [PROPERTY.ORIGIN_MESSAGE_ID]: originMsgId };
     topics.ensure({ topic: to.topic, readQueueNums: 1, writeQueueNums: 1 });
-    if (!to.topic.startsWith(DLQ_TOPIC_PREFIX)) return schedule.waiting({ topic: to.topic, queueId: 0, reconsumeTimes: to.reconsumeTimes, properties }, to.delayLevel);
+    if (!to.topic.startsWith(DLQ_TOPIC_PREFIX)) {
+      return diversions.aim({ topic: to.topic, queueId: 0, reconsumeTimes: to.reconsumeTimes, properties: { ...properties, [PROPERTY.DELAY]: `${to.delayLevel}` } });
+    }
     return {
       topic: to.topic,
       queueId: 0,

@@ -1,18 +1,37 @@
+import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
 import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
-import type { ConsumeStats, QueueConsumeStats, QueueStats, TopicStats } from "../protocol/api.ts";
+import { BROKER_ADDRESS } from "../model/record-codec.ts";
+import type { BrokerData, BrokerStats, ClusterInfo, ConsumeStats, QueueConsumeStats, QueueStats, TopicRoute, TopicStats } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { DeadLetters } from "./dead-letters.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
 import type { PopService } from "./pop.ts";
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import { BROKER_NAME, type Topics } from "./topics.ts";
+import type { Traffic } from "./traffic.ts";
+
+export interface StatsServices {
+  topics: Topics;
+  queues: ConsumeQueueStore;
+  offsets: Offsets;
+  groups: Groups;
+  pops: PopService;
+  deadLetters: DeadLetters;
+  reader: QueueReader;
+  traffic: Traffic;
+}
+
+/** RocketMQ's default. */
+const CLUSTER_NAME = "DefaultCluster";
+const BROKER: BrokerData = { cluster: CLUSTER_NAME, brokerName: BROKER_NAME, brokerAddrs: { 0: `127.0.0.1:${BROKER_ADDRESS.port}` } };
 
 /** Answers the questions of an operator. */
 export class Stats {
-  readonly #services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; pops: PopService; reader: QueueReader };
+  readonly #services: StatsServices;
 
-  constructor(services: { topics: Topics; queues: ConsumeQueueStore; offsets: Offsets; groups: Groups; pops: PopService; reader: QueueReader }) {
+  constructor(services: StatsServices) {
     this.#services = services;
   }
 
@@ -28,9 +47,29 @@ export class Stats {
     return { topic, queues: rows };
   }
 
+  route(topic: string): TopicRoute {
+    const { readQueueNums, writeQueueNums, perm } = this.#services.topics.get(topic);
+    return { topic, queueDatas: [{ brokerName: BROKER_NAME, readQueueNums, writeQueueNums, perm }], brokerDatas: [BROKER] };
+  }
+
+  /** There is one broker, and it is the master. */
+  cluster(): ClusterInfo {
+    return { brokerAddrTable: { [BROKER_NAME]: BROKER }, clusterAddrTable: { [CLUSTER_NAME]: [BROKER_NAME] } };
+  }
+
+  broker(): Pick<BrokerStats, "brokerName" | "topics" | "groups" | "messages" | "putMessages" | "putBytes" | "getMessages" | "getBytes" | "putTps" | "getTps"> {
+    const { topics, groups, queues, traffic: { put, get } } = this.#services;
+    let messages = 0;
+    for (const queue of queues.all()) messages += queue.backlogFrom(queue.minOffset);
+    return {
+      brokerName: BROKER_NAME, topics: topics.list().length, groups: groups.names().filter((group) => !group.startsWith(SYSTEM_GROUP_PREFIX)).length, messages,
+      putMessages: put.messages, putBytes: put.bytes, getMessages: get.messages, getBytes: get.bytes, putTps: put.perSecond(), getTps: get.perSecond(),
+    };
+  }
+
   /** A group that is not known has consumed nothing: an empty answer, not an error. */
   async consume(group: string): Promise<ConsumeStats> {
-    const { groups, offsets, topics } = this.#services;
+    const { groups, offsets, topics, deadLetters } = this.#services;
     const live = groups.find(group);
     const names = new Set(offsets.topicsOf(group));
     // Members of a broadcasting group keep their own offsets.
@@ -41,7 +80,7 @@ export class Stats {
       for (let queueId = 0; queueId < count; queueId++) rows.push(await this.#queue(group, topic, queueId));
     }
     const diffTotal = rows.reduce((sum, row) => sum + row.diff, 0);
-    return { group, queues: rows, diffTotal, consumeTps: live?.rate.perSecond() ?? 0 };
+    return { group, queues: rows, diffTotal, consumeTps: live?.rate.perSecond() ?? 0, discarded: deadLetters.discarded(group) };
   }
 
   async #queue(group: string, topic: string, queueId: number): Promise<QueueConsumeStats> {

@@ -1,10 +1,13 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
-import { checkSendable, isSystemTopic } from "../model/names.ts";
+import { MESSAGE_TYPES, type MessageType, messageTypeOf, topicTakes } from "../model/message-type.ts";
+import { readStored } from "../model/record-copy.ts";
+import { checkSendable, isSystemTopic, TRACE_TOPIC, WHEEL_TOPIC } from "../model/names.ts";
 import { compareQueues, type MessageQueue } from "../model/queue.ts";
 import type { TopicConfig, TopicSpec } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
+import type { Deletions } from "../storage/deletions.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 import { readImport } from "./import-row.ts";
 
@@ -18,10 +21,14 @@ export class Topics {
   readonly #topics = new Map<string, TopicConfig>();
   readonly #state: DurableState;
   readonly #settings: BrokerSettings;
-  /** A topic is new, or has other queues than before. */
+  readonly #deletions: Deletions;
+  /** A topic is new, or something else is said of it than before. */
   onChanged: (topic: string) => void = () => {};
+  /** Set by the composition root: @see QueueShrinking.prepare */
+  shrinking: (topic: string, from: number, to: number) => Promise<() => void> = () => Promise.reject(new Error("shrinking is not wired"));
 
-  constructor(state: DurableState, settings: BrokerSettings) {
+  constructor(state: DurableState, settings: BrokerSettings, deletions: Deletions) {
+    this.#deletions = deletions;
     this.#state = state;
     this.#settings = settings;
   }
@@ -31,7 +38,13 @@ export class Topics {
     for (const [topic, row] of this.#state.startingWith(PREFIX)) if (isConfigOf(topic, row)) this.#topics.set(topic, row);
     // What is half imported nobody may read.
     if (readImport(this.#state)?.isDone === false) return;
-    for (const { topic, queueId } of queues.all()) {
+    for (const queue of [...queues.all()]) {
+      const { topic, queueId } = queue;
+      // Older notes may still name it.
+      if (this.#deletions.isGone(queue)) {
+        if (queueId >= (this.#topics.get(topic)?.readQueueNums ?? 0)) queues.remove(queue);
+        continue;
+      }
       const known = this.#topics.get(topic) ?? this.#describe({ topic });
       // No topic has more: a number beyond was made up, and every group would look through as many queues.
       const needed = Math.min(MAX_QUEUES_PER_TOPIC, Math.max(queueId + 1, known.readQueueNums));
@@ -43,6 +56,9 @@ export class Topics {
   find(topic: string): TopicConfig | undefined {
     return this.#topics.get(topic);
   }
+
+  /** Whether a higher queue of the topic goes before a lower one. */
+  readonly hasPriorities = (topic: string): boolean => this.#topics.get(topic)?.messageType === "PRIORITY";
 
   /** Those of a topic that may be read, in order. */
   queuesToRead(topic: string): MessageQueue[] {
@@ -69,16 +85,16 @@ export class Topics {
     if (isSystemTopic(spec.topic)) throw new MQError("NO_PERMISSION", `"${spec.topic}" is a system topic.`, { field: "topic" });
     const before = this.#topics.get(spec.topic);
     const config = { ...(before ?? this.#describe(spec)), ...spec };
-    if (before !== undefined && config.readQueueNums < before.readQueueNums) {
-      // Messages may wait in the queues that would vanish from the consumers' sight.
-      throw new MQError("INVALID_PARAMETER", `readQueueNums of "${spec.topic}" cannot shrink from ${before.readQueueNums}.`, {
-        field: "readQueueNums",
-      });
-    }
     if (config.writeQueueNums > config.readQueueNums) {
       throw new MQError("INVALID_PARAMETER", `writeQueueNums (${config.writeQueueNums}) exceeds readQueueNums (${config.readQueueNums}): nobody could read the rest.`, {
         field: "writeQueueNums",
       });
+    }
+    if (before !== undefined && config.readQueueNums < before.readQueueNums) {
+      // Messages may wait in the queues that would vanish from the consumers' sight.
+      const end = await this.shrinking(spec.topic, config.readQueueNums, before.readQueueNums);
+      if (this.#topics.get(spec.topic) !== before) throw new MQError("ILLEGAL_OPERATION", `Somebody else has changed "${spec.topic}" meanwhile.`, { field: "topic" });
+      end();
     }
     await this.#put(config);
     return config;
@@ -96,6 +112,9 @@ export class Topics {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
     checkSendable(topic);
+    // RocketMQ lets clients send there; here one that came before the broker's own first timer would have a topic to write to.
+    if (topic === WHEEL_TOPIC) throw new MQError("NO_PERMISSION", `The topic ${topic} belongs to the broker; a client may not send to it.`, { field: "topic" });
+    if (topic === TRACE_TOPIC) return this.ensure({ topic, readQueueNums: 1, writeQueueNums: 1 });
     if (!this.#settings.autoCreateTopicEnable) {
       throw new MQError("TOPIC_NOT_EXIST", `There is no topic "${topic}", and autoCreateTopicEnable is off.`, { field: "topic" });
     }
@@ -113,6 +132,12 @@ export class Topics {
     // As above: no later than the first message.
     this.#put(config).catch(() => {});
     return config;
+  }
+
+  /** There is no such topic any more. Goes with the next commit. */
+  remove(topic: string): void {
+    this.#topics.delete(topic);
+    this.#state.set(`${PREFIX}${topic}`, null);
   }
 
   #put(config: TopicConfig): Promise<void> {
@@ -147,7 +172,7 @@ function isConfigOf(name: string, row: unknown): row is TopicConfig {
   if (typeof row !== "object" || row === null) return false;
   const { topic, brokerName, readQueueNums, writeQueueNums, perm, messageType } = row as Partial<TopicConfig>;
   const isQueues = (count: unknown, least: number): boolean => Number.isSafeInteger(count) && Number(count) >= least && Number(count) <= MAX_QUEUES_PER_TOPIC;
-  return topic === name && typeof brokerName === "string" && isQueues(readQueueNums, 1) && isQueues(writeQueueNums, 0) && [0, 2, 4, 6].includes(perm as number) && typeof messageType === "string";
+  return topic === name && typeof brokerName === "string" && isQueues(readQueueNums, 1) && isQueues(writeQueueNums, 0) && [0, 2, 4, 6].includes(perm as number) && MESSAGE_TYPES.includes(messageType as MessageType);
 }
 
 /** Why a record for this queue is refused; undefined when it is welcome. */
@@ -160,6 +185,14 @@ export function reasonToRefuse(config: TopicConfig | undefined, topic: string, q
     });
   }
   return undefined;
+}
+
+/** The same for whole, checked bytes of one record. Only of a topic that has a type is the message's looked up. */
+export function reasonByType({ topic, messageType }: TopicConfig, record: Uint8Array): MQError | undefined {
+  if (messageType === "MIXED") return undefined;
+  const type = messageTypeOf(readStored(record).properties);
+  if (topicTakes(messageType, type)) return undefined;
+  return new MQError("MESSAGE_ILLEGAL", `Topic "${topic}" takes ${messageType} messages; this one is of type ${type}.`, { field: "message" });
 }
 
 export function isReadable({ perm }: TopicConfig): boolean {

@@ -10,6 +10,7 @@ import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
 import type { ClientEnvironment } from "./environment.ts";
 import type { LifeSign } from "./life-sign.ts";
+import type { Telemetry } from "./telemetry.ts";
 import type { Witness } from "./witness.ts";
 
 export interface ConnectionOptions {
@@ -20,6 +21,8 @@ export interface ConnectionOptions {
   storage: StorageKind;
   settings: Partial<BrokerSettings>;
   encryptionKey?: EncryptionKey;
+  /** None = nobody wants spans. */
+  telemetry?: Telemetry;
   signal?: AbortSignal;
 }
 

@@ -34,6 +34,13 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     // Local storage, because no browser keeps it in the same files as IndexedDB, and Chromium does not evict it with the rest.
     memo: storage === "memory" ? null : localMemo(`tabmq/${namespace}/witness`),
     ...(storage === "memory" ? {} : { memoOf: (name: string) => localMemo(`tabmq/${namespace}/${name}`) }),
+    openWakeChannel: (name, onWake) => {
+      const channel = new BroadcastChannel(name);
+      channel.addEventListener("message", onWake);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
+      return { post: () => channel.postMessage(null), close: () => channel.close() };
+    },
+    ...(storage === "memory" ? {} : { forgetNotes: () => removeNotes(`tabmq/${namespace}/`) }),
     generation: sharedMemo(`tabmq/${namespace}/generation`),
   };
 }
@@ -54,6 +61,16 @@ function sharedMemo(key: string): SharedMemo {
       return () => globalThis.removeEventListener("storage", onStorage);
     },
   };
+}
+
+/** Which worker serves is no note about the store: tabs that begin anew need it. */
+function removeNotes(prefix: string): void {
+  try {
+    const keys = Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at) ?? "");
+    for (const key of keys) if (key.startsWith(prefix) && key !== `${prefix}generation`) localStorage.removeItem(key);
+  } catch {
+    // Where there is no local storage there are no notes.
+  }
 }
 
 /** Without local storage (it may be forbidden, or full) a tab knows only what it has seen itself: less is noticed, nothing else fails. */

@@ -4,11 +4,13 @@ import { MAX_ERROR_TEXT } from "../model/limits.ts";
 import { asSent, type MessageExt } from "../model/message.ts";
 import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
+import type { ContextSender } from "./context-sender.ts";
 import type { GroupMember } from "./group-member.ts";
 import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { settle } from "./settle.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** A message whose copy the broker could not store is kept, and its listener is called again after this time, ms. RocketMQ's value. */
 const LOCAL_RETRY_DELAY = 5000;
@@ -16,6 +18,7 @@ const LOCAL_RETRY_DELAY = 5000;
 export interface ConcurrentConsumptionOptions {
   member: GroupMember;
   runner: ListenerRunner;
+  sender: Pick<ContextSender, "finish">;
   /** None = every message goes to the listener. */
   idempotence?: Idempotence | null;
   /** Listeners running at once. */
@@ -23,6 +26,7 @@ export interface ConcurrentConsumptionOptions {
   batchSize: number;
   messageModel: MessageModel;
   maxReconsumeTimes: number;
+  tracer?: Tracer | null;
   timers: Timers;
   onError: (error: MQError) => void;
 }
@@ -31,6 +35,8 @@ interface Work {
   processQueue: ProcessQueue;
   message: MessageExt;
   attempt: number;
+  /** When it came, ms since 1970; 0 = nobody wants to know. */
+  arrived: number;
 }
 
 /**
@@ -52,7 +58,8 @@ export class ConcurrentConsumption {
   }
 
   take(processQueue: ProcessQueue, messages: MessageExt[]): void {
-    for (const message of messages) this.#ready.push({ processQueue, message: asSent(message), attempt: message.reconsumeTimes + 1 });
+    const arrived = this.#options.tracer?.arrival() ?? 0;
+    for (const message of messages) this.#ready.push({ processQueue, message: asSent(message), attempt: message.reconsumeTimes + 1, arrived });
     this.#work();
   }
 
@@ -110,7 +117,7 @@ export class ConcurrentConsumption {
       const next = this.#ready[count];
       if (next?.processQueue !== first.processQueue || next.attempt !== first.attempt) break;
     }
-    return this.#ready.splice(0, count);
+    return this.#ready.splice(0, this.#options.idempotence?.fitting(this.#ready.slice(0, count)) ?? count);
   }
 
   async #consume(batch: Work[]): Promise<void> {
@@ -150,14 +157,19 @@ export class ConcurrentConsumption {
 
   /** Returns what is to be tried again here. */
   async #listen(processQueue: ProcessQueue, works: Work[], abort: LazyAbort): Promise<Set<Work>> {
-    const { runner, idempotence, messageModel } = this.#options;
-    const verdict = await runner.run(works.map(({ message }) => message), { queue: processQueue.queue, attempt: works[0]!.attempt }, abort);
-    const { sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, works.length);
+    const { runner, sender, idempotence, messageModel } = this.#options;
+    const verdict = await runner.run(works.map(({ message }) => message), { queue: processQueue.queue, attempt: works[0]!.attempt, arrived: works[0]!.arrived }, abort);
+    const { consumed, sentBack, dropped } = concurrentResult(messageModel, verdict.isSuccess, verdict.ackIndex, works.length);
     if (dropped.length > 0) this.#tellDropped(dropped.map((at) => works[at]!));
-    const failed = sentBack.map((at) => works[at]!);
-    const kept = await this.#sendBack(processQueue, failed, verdict);
+    const done = consumed.map((at) => works[at]!);
+    const { taken, refusal } = verdict.sends.length === 0 ? { taken: new Set(done), refusal: null } : await sender.finish(this.#options, processQueue, done, verdict.sends);
+    const unfinished = done.filter((work) => !taken.has(work));
+    // What it has sent cannot be stored: the listener has failed.
+    const failed = [...(refusal === null ? [] : unfinished), ...sentBack.map((at) => works[at]!)];
+    const kept = await this.#sendBack(processQueue, failed, refusal === null ? verdict : { ...verdict, reason: refusal.message });
+    if (refusal === null) for (const work of unfinished) kept.add(work);
     for (const work of works) {
-      if (failed.includes(work)) idempotence?.released(work.message);
+      if (failed.includes(work) || kept.has(work)) idempotence?.released(work.message);
       else idempotence?.finished(work.message);
     }
     return kept;

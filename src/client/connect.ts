@@ -1,12 +1,15 @@
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
 import { type BrokerSettings, brokerSettings } from "../protocol/broker-settings.ts";
+import { LIBRARY_VERSION } from "../protocol/api.ts";
 import { encryptionKey } from "../protocol/encryption-key.ts";
 import { callable, instance, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { browserEnvironment } from "./browser-environment.ts";
 import { Connection } from "./connection.ts";
 import type { ClientEnvironment } from "./environment.ts";
-import { TabMQ } from "./tabmq.ts";
+import { codeOf, type LoadCode, TabMQ } from "./tabmq.ts";
+import type { TelemetryApi } from "./telemetry.ts";
+import { telemetryApi } from "./telemetry-api.ts";
 
 export interface ConnectOptions {
   /** Its own broker, lock and database. Default "default". */
@@ -28,6 +31,11 @@ export interface ConnectOptions {
   encryptionKey?: CryptoKey | Uint8Array;
   /** Unique per connection; default random. */
   clientId?: string;
+  /**
+   * The module `@opentelemetry/api`, as `import * as api from "@opentelemetry/api"` gives it: spans `send`, `create`, `receive`
+   * and `process` go to whatever SDK the application has registered there, and messages carry W3C's `traceparent`. Default none.
+   */
+  telemetry?: TelemetryApi;
   /** Aborts the attempt. */
   signal?: AbortSignal;
 }
@@ -39,6 +47,7 @@ const optionsCheck = record({
   broker: optional(brokerSettings),
   encryptionKey: optional(encryptionKey),
   clientId: optional(named(checkClientId)),
+  telemetry: optional(telemetryApi),
   signal: optional((value: unknown, field: string) => instance(AbortSignal)(value, field)),
 });
 
@@ -48,25 +57,26 @@ const optionsCheck = record({
  * DEADLINE_EXCEEDED when no broker serves within ten seconds, or thirty while one that hangs is being replaced.
  */
 export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
-  return connectWith((namespace, storage, worker) => browserEnvironment(namespace, storage, worker), options);
+  return open(browserEnvironment, options, () => import("./clients.ts"));
 }
 
-/** `connect` with everything outside injected: for Node, tests and the simulator. */
-export async function connectWith(
-  environmentFor: (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment,
-  options: ConnectOptions = {},
-): Promise<TabMQ> {
-  const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId, signal } = optionsCheck(options, "connect");
+export type EnvironmentFor = (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment;
+
+/** `connect` with everything outside injected. */
+export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode): Promise<TabMQ> {
+  const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId: given, telemetry, signal } = optionsCheck(options, "connect");
   const storage = host === "memory" ? "memory" : "indexeddb";
   const environment = environmentFor(namespace, storage, worker);
+  const clientId = given ?? randomName(environment.random);
   const connection = await Connection.open(environment, {
     namespace,
-    clientId: clientId ?? randomName(environment.random),
-    isNamed: clientId !== undefined,
+    clientId,
+    isNamed: given !== undefined,
     storage,
     settings: broker as Partial<BrokerSettings>,
     ...(key === undefined ? {} : { encryptionKey: key }),
+    ...(telemetry === undefined ? {} : { telemetry: new (await codeOf(loadCode)).Telemetry(telemetry, { namespace, clientId, version: LIBRARY_VERSION }) }),
     ...(signal === undefined ? {} : { signal }),
   });
-  return new TabMQ(connection);
+  return new TabMQ(connection, loadCode);
 }

@@ -1,4 +1,4 @@
-import { asMQError, type ErrorCode, MQError } from "../model/errors.ts";
+import { asMQError, type ErrorCode, isDestroyed, MQError, namespaceDestroyed } from "../model/errors.ts";
 import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
@@ -40,6 +40,8 @@ export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "los
 const PROVEN = 60_000;
 /** Codes after which `connect` does not try again. */
 const DEFINITE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UNSUPPORTED_ENVIRONMENT", "UPGRADE_REQUIRED", "INVALID_PARAMETER", "CANNOT_DECRYPT"]);
+/** A large database may take its time to go, ms. */
+const DESTROY_TIMEOUT = 30_000;
 const RETRY_DELAY_MIN = 50;
 const RETRY_DELAY_MAX = 2000;
 
@@ -48,15 +50,18 @@ export class Connection {
   readonly events = new Events<ClientEvents>();
   readonly environment: ClientEnvironment;
   readonly options: ConnectionOptions;
-  /** Called when a broker serves this session; and when it no longer does. */
-  readonly lifecycle = new Events<{ open: null; lost: null; hide: null }>();
+  /** Called when a broker serves this session; when it no longer does; and when none ever will, because the namespace was destroyed. */
+  readonly lifecycle = new Events<{ open: null; lost: null; hide: null; ended: MQError }>();
   readonly witness: Witness;
+  /** When it last lost a broker, on the monotonic clock. */
+  lostAt = Number.NEGATIVE_INFINITY;
   #life: Life | null = null;
   #serving: Serving | null = null;
   #opened: Deferred<Life> = deferred();
   readonly #lifeSign: LifeSign;
   readonly #finder: BrokerFinder;
   #closed: MQError | null = null;
+  readonly #ended = deferred<void>();
   #shown: Deferred<void> | null = null;
   /** The broker after the one that does not answer. */
   #successor: Life | null = null;
@@ -87,6 +92,11 @@ export class Connection {
   get serving(): Serving {
     if (this.#serving === null) throw new MQError("CLOSED", "There is no connection.");
     return this.#serving;
+  }
+
+  /** Resolves at the connection's end. */
+  get closed(): Promise<void> {
+    return this.#ended.promise;
   }
 
   get isOpen(): boolean {
@@ -129,6 +139,19 @@ export class Connection {
     } finally {
       deadline?.clear();
     }
+  }
+
+  /** Deletes the namespace with everything in it. Whoever is connected to it hears so, and this connection ends too. */
+  async destroy(): Promise<void> {
+    // Nobody is to remember afterwards that there was something.
+    this.environment.forgetNotes?.();
+    try {
+      await this.call("destroy", [this.options.namespace], DESTROY_TIMEOUT);
+    } catch (error) {
+      // The news may come before the answer.
+      if (!isDestroyed(error)) throw error;
+    }
+    this.#destroyed(namespaceDestroyed(this.options.namespace));
   }
 
   /** The present broker has shown that it is no good: look for the next. */
@@ -193,6 +216,7 @@ export class Connection {
         delay = RETRY_DELAY_MIN;
         await this.#live(life);
       } catch (error) {
+        if (isDestroyed(error)) return this.#destroyed(error);
         onFailure(asMQError(error));
         await sleep(timers, delay);
         delay = Math.min(delay * 2, RETRY_DELAY_MAX);
@@ -230,6 +254,7 @@ export class Connection {
     watch.abort();
     if (clock.monotonic() - began > PROVEN) this.#finder.proven();
     this.#life = null;
+    this.lostAt = clock.monotonic();
     this.#opened = deferred();
     this.#opened.promise.catch(() => {});
     channel.fail(this.#closed ?? new BrokerGone());
@@ -269,7 +294,7 @@ export class Connection {
     if (life === null || this.#shown !== null) return;
     this.#shown = deferred();
     this.lifecycle.emit("hide", null);
-    this.witness.note();
+    this.witness.hide();
     life.watch.abort();
     life.channel.call("leave", []).catch(() => {});
     // Closed before the answers come: a worker's message to a page in the back-forward cache throws it out of there.
@@ -282,12 +307,24 @@ export class Connection {
     const shown = this.#shown;
     if (shown === null) return;
     this.#shown = null;
+    this.witness.show();
     if (this.#life !== null) this.#lose(this.#life, "the page was hidden");
     shown.resolve();
   }
 
+  /** What this tab has seen of it, and what it has noted, was of a store that there is no more. */
+  #destroyed(error: MQError): void {
+    if (this.#closed !== null) return;
+    this.witness.forget();
+    this.environment.forgetNotes?.();
+    this.#end(error);
+    this.lifecycle.emit("ended", error);
+    this.events.emit("disconnected", { reason: error.message });
+  }
+
   #end(error: MQError): void {
     this.#closed ??= error;
+    this.#ended.resolve();
     this.#finder.closed = this.#closed;
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();

@@ -12,13 +12,26 @@ export interface ResendOptions {
   msgIds?: string[];
 }
 
+export type DiscardOptions = ResendOptions;
+
+export interface FailedLetter {
+  msgId: string;
+  error: MQError;
+}
+
 export interface ResendResult {
   /** msgIds; these are no dead letters any more. */
   resent: string[];
-  failed: { msgId: string; error: MQError }[];
+  failed: FailedLetter[];
 }
 
-export const resendOptions = record({ group: named(checkGroup), msgIds: optional(list(filled(MAX_KEY_LENGTH), MAX_RESENT_IDS)) });
+export interface DiscardResult {
+  /** msgIds; these are no dead letters any more, and nobody is given them. */
+  discarded: string[];
+  failed: FailedLetter[];
+}
+
+export const lettersOptions = record({ group: named(checkGroup), msgIds: optional(list(filled(MAX_KEY_LENGTH), MAX_RESENT_IDS)) });
 
 /** A group's dead letters, the oldest first. One call is bounded; this goes on until there are no more. */
 export async function* deadLetters(connection: Connection, group: string): AsyncGenerator<MessageExt> {
@@ -29,18 +42,19 @@ export async function* deadLetters(connection: Connection, group: string): Async
   }
 }
 
-export async function resendDeadLetters(connection: Connection, { group, msgIds }: ReturnType<typeof resendOptions>): Promise<ResendResult> {
+/** Sends them again or discards them, in batches. `done`: their msgIds. */
+export async function settleDeadLetters(connection: Connection, call: "resendDeadLetters" | "discardDeadLetters", { group, msgIds }: ReturnType<typeof lettersOptions>): Promise<{ done: string[]; failed: FailedLetter[] }> {
   const missing = new Set(msgIds);
-  const result: ResendResult = { resent: [], failed: [] };
+  const result: { done: string[]; failed: FailedLetter[] } = { done: [], failed: [] };
   let batch: MessageExt[] = [];
-  const send = async (): Promise<void> => {
+  const settle = async (): Promise<void> => {
     const letters = batch.splice(0);
     if (letters.length === 0) return;
-    const { refused } = await connection.call("resendDeadLetters", [{ group, queueOffsets: letters.map(({ queueOffset }) => queueOffset) }]);
+    const { refused } = await connection.call(call, [{ group, queueOffsets: letters.map(({ queueOffset }) => queueOffset) }]);
     const errors = new Map(refused.map(({ queueOffset, error }) => [queueOffset, errorFromData(error)]));
     for (const { msgId, queueOffset } of letters) {
       const error = errors.get(queueOffset);
-      if (error === undefined) result.resent.push(msgId);
+      if (error === undefined) result.done.push(msgId);
       else result.failed.push({ msgId, error });
     }
   };
@@ -48,9 +62,9 @@ export async function resendDeadLetters(connection: Connection, { group, msgIds 
     if (msgIds !== undefined && !msgIds.includes(letter.msgId)) continue;
     missing.delete(letter.msgId);
     batch.push(letter);
-    if (batch.length === MAX_PULL_BATCH) await send();
+    if (batch.length === MAX_PULL_BATCH) await settle();
   }
-  await send();
+  await settle();
   for (const msgId of missing) {
     result.failed.push({ msgId, error: new MQError("NO_MESSAGE", `Group "${group}" has no dead letter with the id ${msgId}.`, { field: "msgIds" }) });
   }

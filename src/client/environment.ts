@@ -19,8 +19,12 @@ export interface ClientEnvironment {
   page: PageLife;
   /** A note that outlives the broker's database; null = there is no place for one. */
   memo: Memo | null;
+  /** Removes all notes about the namespace's store. */
+  forgetNotes?: () => void;
   /** More such notes, by name, for what clients keep of their own. */
   memoOf?: (name: string) => Memo;
+  /** A way to wake the other tabs of the origin that have opened one of this name. Without it they notice by themselves, later. */
+  openWakeChannel?: (name: string, onWake: () => void) => WakeChannel;
   /** The generation that serves, so that all tabs ask the same worker. Without it each finds out by itself. */
   generation?: SharedMemo;
 }
@@ -29,6 +33,11 @@ export interface ClientEnvironment {
 export interface Memo {
   read(): string | null;
   write(text: string): void;
+}
+
+export interface WakeChannel {
+  post(): void;
+  close(): void;
 }
 
 export interface SharedMemo extends Memo {

@@ -7,7 +7,7 @@ import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
 import { sleep, type Cancel } from "../platform/timers.ts";
-import type { AllocationTask, ConsumeFromWhere, FetchReply, Filter, KeyState, QueueRef, QuitRequest, SettleReply, SettleResult } from "../protocol/api.ts";
+import type { AllocationTask, ConsumeFromWhere, FetchReply, FinishReply, Filter, KeyState, QueueRef, QuitRequest, SettleReply, SettleResult } from "../protocol/api.ts";
 import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
@@ -102,6 +102,7 @@ export class GroupMember {
       connection.lifecycle.on("lost", () => this.#forgetMembership()),
       connection.lifecycle.on("open", () => void this.#join()),
       connection.lifecycle.on("hide", () => this.#sayGoodbye()),
+      connection.lifecycle.on("ended", (error) => this.#end(error)),
     ];
   }
 
@@ -261,6 +262,17 @@ export class GroupMember {
     const reply = await this.#connection.callOnce("settle", [request], { timeout: CALL_TIMEOUT });
     const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
     for (const { queueOffset } of results) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
+    return reply;
+  }
+
+  /** Finishes messages that were consumed, and stores a frame of others with that. They are finished, except those that the reply names. */
+  async finish(processQueue: ProcessQueue, queueOffsets: number[], frame: ArrayBuffer, keys?: string[]): Promise<FinishReply> {
+    if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment.");
+    const { queue: { topic, queueId }, resets } = processQueue;
+    const request = { memberId: this.#memberId, topic, queueId, queueOffsets, frame, ...(keys !== undefined && { keys }), ...(resets !== undefined && { resets }) };
+    const reply = await this.#connection.callOnce("finish", [request], { timeout: CALL_TIMEOUT });
+    const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
+    for (const queueOffset of queueOffsets) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
     return reply;
   }
 
@@ -469,6 +481,15 @@ export class GroupMember {
     if (this.#memberId === null) return;
     this.#keepProgress();
     void this.#connection.callOnce("quit", [this.#farewell(this.#memberId)]).catch(() => {});
+  }
+
+  /** The namespace is no more: what this consumer has done there is nothing to keep. */
+  #end(error: MQError): void {
+    this.#isStopped = true;
+    this.#cancelCommit?.();
+    for (const unlisten of this.#unlisten) unlisten();
+    this.#queues.dropAll();
+    this.#report(error);
   }
 
   #report(error: unknown): void {

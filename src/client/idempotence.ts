@@ -1,7 +1,8 @@
+import { keyText } from "../model/completion.ts";
 import { asMQError, MQError, textOf } from "../model/errors.ts";
-import { DEFAULT_IDEMPOTENCE_WINDOW, MAX_IDEMPOTENCE_KEY_LENGTH, MAX_IDEMPOTENCE_WINDOW, MAX_PULL_BATCH } from "../model/limits.ts";
+import { DEFAULT_IDEMPOTENCE_WINDOW, MAX_BATCH_KEY_BYTES, MAX_IDEMPOTENCE_KEY_LENGTH, MAX_IDEMPOTENCE_WINDOW, MAX_PULL_BATCH } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
-import { isWellFormed } from "../model/text.ts";
+import { isWellFormed, utf8Length } from "../model/text.ts";
 import type { KeyReport, KeyState } from "../protocol/api.ts";
 import { callable, integer, optional, record } from "../protocol/validate.ts";
 import { BrokerGone } from "./channel.ts";
@@ -65,6 +66,16 @@ export class Idempotence {
     this.#onError = onError;
   }
 
+  /** With how many of the first of these messages one call of the listener can be finished, at least one. */
+  fitting(works: readonly { message: MessageExt }[]): number {
+    let bytes = 0;
+    const end = works.findIndex(({ message }, at) => {
+      bytes += utf8Length(keyText(this.#find(message) ?? "")) + 1;
+      return at > 0 && bytes > MAX_BATCH_KEY_BYTES;
+    });
+    return end < 0 ? works.length : end;
+  }
+
   /** Sorts messages that are about to be given to the listener. `inOrder`: none behind one that has to wait. */
   async admit<Work extends { message: MessageExt }>(works: Work[], inOrder: boolean): Promise<Admission<Work>> {
     const states = await Promise.all(works.map(({ message }) => this.#stateOf(message)));
@@ -77,8 +88,13 @@ export class Idempotence {
 
   /** Throws when a message has no key. */
   keyOf(message: MessageExt): string {
+    const known = this.#keys.get(message);
+    if (known !== undefined) return known;
     const key: unknown = this.#keyOf(message);
-    if (typeof key === "string" && key !== "" && key.length <= MAX_IDEMPOTENCE_KEY_LENGTH && isWellFormed(key)) return key;
+    if (typeof key === "string" && key !== "" && key.length <= MAX_IDEMPOTENCE_KEY_LENGTH && isWellFormed(key)) {
+      this.#keys.set(message, key);
+      return key;
+    }
     throw new MQError("INVALID_PARAMETER", `idempotent.key must answer text of 1 to ${MAX_IDEMPOTENCE_KEY_LENGTH} characters, not ${textOf(key)}.`, { field: "pushConsumer.idempotent.key" });
   }
 
@@ -153,9 +169,7 @@ export class Idempotence {
 
   #find(message: MessageExt): string | null {
     try {
-      const key = this.#keys.get(message) ?? this.keyOf(message);
-      this.#keys.set(message, key);
-      return key;
+      return this.keyOf(message);
     } catch {
       return null;
     }

@@ -1,10 +1,14 @@
 import { MQError, textOf } from "../model/errors.ts";
-import type { MessageExt } from "../model/message.ts";
+import type { Message, MessageExt } from "../model/message.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { Alarm } from "../platform/alarm.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Timers } from "../platform/timers.ts";
+import type { ConsumeReturnType } from "../model/trace-data.ts";
+import type { OpenSpan } from "./telemetry.ts";
+import { type ContextSend, type ContextSender, NO_CONTEXT_SENDS } from "./context-sender.ts";
+import type { Tracer } from "./tracer.ts";
 
 /**
  * Nothing (undefined) is success; `null`, a throw and a timeout ask for a retry, as RECONSUME_LATER does. The others are
@@ -24,8 +28,21 @@ export interface ConsumeContext {
   delayLevelWhenNextConsume: number;
   /** Set it to say how far a batch was consumed: the place of the last message that was, -1 = none. Those behind it are tried again. */
   ackIndex: number;
+  /**
+   * Replies to a message that was sent by `producer.request`; resolves when the requester has it, rejects with
+   * REPLY_NOT_WANTED when nobody waits for it any more. A listener that lets such an error through asks for a retry.
+   * `request`: which one of a batch.
+   */
+  reply(body: Message["body"], request?: MessageExt): Promise<void>;
   /** Orderly: how long the queue rests when this call fails, ms, 10 to 30000; -1 = as the consumer's suspendCurrentQueueTime says. */
   suspend(ms: number): void;
+  /**
+   * Sends a message exactly once for the messages at hand: it is stored in the transaction of their acknowledgement, when the
+   * listener has succeeded, or not at all. Returns its msgId at once: stored it can be only after the listener. Throws when the
+   * message is illegal, or the call is over. Of a batch it goes with those that `ackIndex` says are consumed; with
+   * `autoCommit = false`, with the COMMIT. Not with BROADCASTING.
+   */
+  send(message: Message): string;
   /** Orderly: set it to false and what is consumed is committed by a later call that answers COMMIT, or begun again by one that answers ROLLBACK. */
   autoCommit: boolean;
 }
@@ -50,6 +67,8 @@ export interface Verdict {
   delayLevel: number;
   /** Why what was not consumed was not. */
   reason: string;
+  /** What it has sent through its context. */
+  sends: ContextSend[];
 }
 
 export interface ListenerRunnerOptions {
@@ -61,7 +80,20 @@ export interface ListenerRunnerOptions {
   exceptionPolicy: ExceptionPolicy;
   timers: Timers;
   clock: Clock;
+  /** None = nobody wants to know. */
+  tracer?: Tracer | null;
+  /** Opens a span around a call; none = nobody wants spans. */
+  span?: ((messages: readonly MessageExt[]) => OpenSpan | null) | undefined;
+  /** None = nothing is sent through a context. */
+  sender?: ContextSender | null;
   onError: (error: MQError) => void;
+  reply: (request: MessageExt, body: Message["body"]) => Promise<void>;
+}
+
+/** What is to be told of a batch. */
+interface Given extends Pick<ConsumeContext, "queue" | "attempt"> {
+  /** When its first message came, ms since 1970; 0 = not known. */
+  arrived?: number;
 }
 
 const LATE = Symbol("late");
@@ -80,21 +112,34 @@ export class ListenerRunner {
     this.#alarm = new Alarm(options.timers, options.clock, (now) => this.#expire(now));
   }
 
-  async run(messages: MessageExt[], { queue, attempt }: Pick<ConsumeContext, "queue" | "attempt">, abort: LazyAbort): Promise<Verdict> {
+  async run(messages: MessageExt[], { queue, attempt, arrived }: Given, abort: LazyAbort): Promise<Verdict> {
     let suspendTime = -1;
     const suspend = (ms: number): void => void (suspendTime = int(ms, -1));
-    const context: ConsumeContext = { queue: { ...queue }, attempt, get signal() { return abort.signal; }, delayLevelWhenNextConsume: 0, ackIndex: ALL, suspend, autoCommit: true };
-    const { answer, reason } = await this.#call(messages, context, abort);
+    const reply = async (body: Message["body"], request?: MessageExt): Promise<void> => {
+      if (request === undefined && messages.length > 1) throw new MQError("INVALID_PARAMETER", "Of a batch, context.reply has to be told which message it replies to.", { field: "request" });
+      return this.#options.reply(request ?? messages[0]!, body);
+    };
+    const { tracer = null, sender = null, group, span: openSpan } = this.#options;
+    const sends = sender?.open() ?? NO_CONTEXT_SENDS;
+    const context: ConsumeContext = { queue: { ...queue }, attempt, get signal() { return abort.signal; }, delayLevelWhenNextConsume: 0, ackIndex: ALL, reply, suspend, send: (message) => sends.send(message), autoCommit: true };
+    const traced = tracer?.began(group, messages, attempt - 1, arrived) ?? null;
+    const span = openSpan?.(messages) ?? null;
+    const { answer, reason, returnType } = await this.#call(messages, context, abort, span);
+    const sent = sends.end();
+    // What a call has sent that broke off is not all that it would have sent, also where that counts as success.
+    const isWhole = returnType !== "EXCEPTION";
+    span?.end(returnType === "SUCCESS" ? undefined : { type: returnType, message: reason });
+    const isSuccess = answer === "SUCCESS" || answer === "COMMIT";
+    const ackIndex = int(context.ackIndex, ALL);
+    if (traced !== null) tracer!.ended(traced, { returnType, reason, isConsumed: (at) => isSuccess && at <= ackIndex });
     return {
-      isSuccess: answer === "SUCCESS" || answer === "COMMIT",
-      answer, reason, suspendTime,
+      isSuccess, answer, reason, suspendTime, ackIndex, sends: isWhole ? sent : [],
       autoCommit: context.autoCommit,
-      ackIndex: int(context.ackIndex, ALL),
       delayLevel: int(context.delayLevelWhenNextConsume, 0),
     };
   }
 
-  async #call(messages: MessageExt[], context: ConsumeContext, abort: LazyAbort): Promise<{ answer: Answer; reason: string }> {
+  async #call(messages: MessageExt[], context: ConsumeContext, abort: LazyAbort, span: OpenSpan | null): Promise<{ answer: Answer; reason: string; returnType: ConsumeReturnType }> {
     const { listener, group, orderly = false, timeout, exceptionPolicy, clock, onError } = this.#options;
     const due = clock.monotonic() + timeout;
     const call = { due, late: (): void => {} };
@@ -102,19 +147,20 @@ export class ListenerRunner {
     this.#open.add(call);
     this.#alarm.by(due);
     try {
-      const result: unknown = await Promise.race([listener(messages, context), late]);
+      const listened = span === null ? listener(messages, context) : span.run(() => listener(messages, context));
+      const result: unknown = await Promise.race([listened, late]);
       if (result === LATE) {
         const error = new MQError("DEADLINE_EXCEEDED", `The listener of group "${group}" took longer than ${timeout} ms.`, { outcome: "unknown" });
         abort.abort(error);
         onError(error);
-        return { answer: "FAILURE", reason: error.message };
+        return { answer: "FAILURE", reason: error.message, returnType: "TIME_OUT" };
       }
       const answer = answerOf(result, orderly);
-      if (answer === "SUCCESS" || answer === "COMMIT") return { answer, reason: "The listener left it out by ackIndex." };
-      return { answer, reason: `The listener answered ${String(result)}.` };
+      if (answer === "SUCCESS" || answer === "COMMIT") return { answer, reason: "The listener left it out by ackIndex.", returnType: "SUCCESS" };
+      return { answer, reason: `The listener answered ${String(result)}.`, returnType: result === null ? "RETURNNULL" : "FAILED" };
     } catch (cause) {
       onError(new MQError("INTERNAL_ERROR", `The listener of group "${group}" failed: ${textOf(cause)}`, { cause }));
-      return { answer: exceptionPolicy === "skip" ? "SUCCESS" : "FAILURE", reason: textOf(cause) };
+      return { answer: exceptionPolicy === "skip" ? "SUCCESS" : "FAILURE", reason: textOf(cause), returnType: "EXCEPTION" };
     } finally {
       this.#open.delete(call);
     }

@@ -1,14 +1,15 @@
 import { crc32 } from "../model/crc32.ts";
-import { asMQError, type ErrorCode, MQError, type MQErrorOptions, textOf } from "../model/errors.ts";
+import { asMQError, type ErrorCode, MQError, textOf } from "../model/errors.ts";
 import { LOG_BATCH_BYTES, MAX_FRAME_RECORDS, MAX_GROUP_TOPICS, MAX_RECORD_BYTES, MAX_TOPICS } from "../model/limits.ts";
 import { CRC_TEXT_BYTES, crcText, isManifest, LOG_FORMAT, LOG_FORMAT_VERSION, readManifest } from "../model/log-manifest.ts";
 import { readInt64, RECORD, RECORD_MIN_BYTES } from "../model/record.ts";
 import { ByteQueue } from "../platform/byte-queue.ts";
 import type { GroupOffsets, TopicSpec } from "../protocol/api.ts";
 import { frameOf } from "../protocol/frame.ts";
-import { groupOffsets, topicSpec } from "../protocol/topic-spec.ts";
+import { topicSpec, groupOffsets } from "../protocol/topic-spec.ts";
 import { list, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
+import { ImportError } from "./import-error.ts";
 
 export interface ImportResult {
   /** Messages in the stream, all of which are stored now. */
@@ -16,20 +17,6 @@ export interface ImportResult {
   topics: number;
   /** Ranges of the exported log that could not be read, and so are not in the stream. */
   damaged: number;
-}
-
-/** An import that came to no good end: where, and how far it got. */
-export class ImportError extends MQError {
-  /** Messages that are stored. No topic shows them: the import can be done again, and then goes on behind them. */
-  readonly imported: number;
-  /** The byte of the stream at which the record begins that could not be taken. */
-  readonly byte: number;
-
-  constructor(code: ErrorCode, message: string, options: MQErrorOptions & { imported: number; byte: number }) {
-    super(code, `${message} At byte ${options.byte}, after ${options.imported} messages.`, options);
-    this.imported = options.imported;
-    this.byte = options.byte;
-  }
 }
 
 const FIELD = "importLog.stream";

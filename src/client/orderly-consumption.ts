@@ -5,18 +5,21 @@ import { asSent, asTried, type MessageExt } from "../model/message.ts";
 import { queueKey } from "../model/queue.ts";
 import { LazyAbort } from "../platform/lazy-abort.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
+import type { ContextSend, ContextSender } from "./context-sender.ts";
 import type { GroupMember } from "./group-member.ts";
 import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
 import { settle } from "./settle.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** RocketMQ's bounds for how long a queue rests after a failure, ms. */
 const [SHORTEST_SUSPENSION, LONGEST_SUSPENSION] = [10, 30_000];
 
 export interface OrderlyConsumptionOptions {
-  member: Pick<GroupMember, "began" | "ended" | "settle" | "isSure">;
+  member: Pick<GroupMember, "began" | "ended" | "settle" | "finish" | "isSure">;
   runner: ListenerRunner;
+  sender: Pick<ContextSender, "finish">;
   /** None = every message goes to the listener. */
   idempotence?: Idempotence | null;
   /** Queues worked on at once. */
@@ -26,6 +29,7 @@ export interface OrderlyConsumptionOptions {
   messageModel: MessageModel;
   /** How long a queue rests after a failure, ms. */
   suspendTime: number;
+  tracer?: Tracer | null;
   timers: Timers;
   onError: (error: MQError) => void;
 }
@@ -33,6 +37,8 @@ export interface OrderlyConsumptionOptions {
 interface Work {
   message: MessageExt;
   reconsumeTimes: number;
+  /** When it came, ms since 1970; 0 = nobody wants to know. */
+  arrived: number;
 }
 
 /** What is over, as consumed or as a dead letter, and what is to be tried again after a rest; none of them is what waits for the listener's COMMIT. */
@@ -52,6 +58,8 @@ interface Lane {
   waiting: Work[];
   /** Consumed by a listener that commits by itself, and has not yet. */
   uncommitted: Work[];
+  /** What was sent for these. */
+  unsent: ContextSend[];
   suspension: Cancel | null;
 }
 
@@ -75,9 +83,10 @@ export class OrderlyConsumption {
   }
 
   take(processQueue: ProcessQueue, messages: MessageExt[]): void {
-    const lane = this.#lanes.get(processQueue) ?? { processQueue, waiting: [], uncommitted: [], suspension: null };
+    const lane = this.#lanes.get(processQueue) ?? { processQueue, waiting: [], uncommitted: [], unsent: [], suspension: null };
     this.#lanes.set(processQueue, lane);
-    for (const message of messages) lane.waiting.push({ message: asSent(message), reconsumeTimes: message.reconsumeTimes });
+    const arrived = this.#options.tracer?.arrival() ?? 0;
+    for (const message of messages) lane.waiting.push({ message: asSent(message), reconsumeTimes: message.reconsumeTimes, arrived });
     this.#work();
   }
 
@@ -135,7 +144,7 @@ export class OrderlyConsumption {
   async #consume(lane: Lane): Promise<void> {
     const { member, idempotence, batchSize } = this.#options;
     const { processQueue } = lane;
-    const batch = lane.waiting.splice(0, batchSize);
+    const batch = lane.waiting.splice(0, idempotence?.fitting(lane.waiting.slice(0, batchSize)) ?? batchSize);
     const abort = new LazyAbort();
     this.#running.set(keyOf(lane), { processQueue, abort });
     for (const _ of batch) member.began(processQueue);
@@ -164,7 +173,7 @@ export class OrderlyConsumption {
 
   async #listen(lane: Lane, works: Work[], abort: LazyAbort): Promise<Outcome> {
     const messages = works.map(({ message, reconsumeTimes }) => asTried(message, reconsumeTimes));
-    const verdict = await this.#options.runner.run(messages, { queue: lane.processQueue.queue, attempt: works[0]!.reconsumeTimes + 1 }, abort);
+    const verdict = await this.#options.runner.run(messages, { queue: lane.processQueue.queue, attempt: works[0]!.reconsumeTimes + 1, arrived: works[0]!.arrived }, abort);
     return this.#judge(lane, works, verdict);
   }
 
@@ -173,14 +182,30 @@ export class OrderlyConsumption {
     const rest = verdict.suspendTime;
     // It is on its way to another consumer: what its listener has not committed is begun again there.
     if (!autoCommit && lane.processQueue.isDropped && answer !== "COMMIT") return { ...NOTHING, again: batch, rest };
-    if (answer === "ROLLBACK") return { ...NOTHING, again: [...lane.uncommitted.splice(0), ...batch], rest };
+    if (answer === "ROLLBACK") {
+      lane.unsent = [];
+      return { ...NOTHING, again: [...lane.uncommitted.splice(0), ...batch], rest };
+    }
     const count = answer === "FAILURE" ? 0 : Math.min(ackIndex + 1, batch.length);
     const [consumed, failed] = [batch.slice(0, count), batch.slice(count)];
+    const sends = count === 0 ? [] : verdict.sends;
+    const isCommit = autoCommit || answer === "COMMIT";
+    const finished = isCommit ? [...lane.uncommitted.splice(0), ...consumed] : [];
+    const unsent = isCommit ? [...lane.unsent.splice(0), ...sends] : [];
+    const { taken, refusal } = unsent.length === 0 ? { taken: new Set(finished), refusal: null } : await this.#options.sender.finish(this.#options, lane.processQueue, finished, unsent);
+    if (taken.size < finished.length) {
+      // What was sent cannot be stored, so the listener has failed; or it cannot now. All of it is begun again, in its order.
+      const buried = refusal === null ? new Set<Work>() : await this.#bury(lane.processQueue, batch, { ...verdict, reason: refusal.message });
+      if (refusal !== null) for (const work of batch) if (!buried.has(work)) work.reconsumeTimes++;
+      const again = [...finished.filter((work) => !taken.has(work)), ...failed].filter((work) => !buried.has(work));
+      return { finished: [...taken], dead: [...buried], again, rest };
+    }
     const buried = await this.#bury(lane.processQueue, failed, verdict);
     const [dead, again] = [[...buried], failed.filter((work) => !buried.has(work))];
     for (const work of again) work.reconsumeTimes++;
-    if (autoCommit || answer === "COMMIT") return { finished: [...lane.uncommitted.splice(0), ...consumed], dead, again, rest };
+    if (isCommit) return { finished, dead, again, rest };
     lane.uncommitted.push(...consumed);
+    lane.unsent.push(...sends);
     return { finished: [], dead, again, rest };
   }
 

@@ -2,9 +2,10 @@ import { asMQError, errorFromData, inDoubt, MQError } from "../model/errors.ts";
 import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
+import { maySendAgain } from "../model/send-retry.ts";
 import { Alarm } from "../platform/alarm.ts";
 import type { SendReply } from "../protocol/api.ts";
-import { FRAME_HEADER_BYTES, FrameWriter } from "../protocol/frame.ts";
+import { FRAME_AGAIN, FRAME_HEADER_BYTES, FrameWriter, markAgain } from "../protocol/frame.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import { Unflushed } from "./unflushed.ts";
@@ -14,8 +15,13 @@ export interface OutboxEntry {
   draft: MessageDraft;
   topic: Uint8Array;
   queueId: number;
-  /** Committed, or, with `unflushed`, only appended. */
-  stored(queueOffset: number, position: number, unflushed: boolean): void;
+  /** It may be stored already; then at this position of the log or behind. */
+  from?: number | undefined;
+  /**
+   * Committed, or, with `unflushed`, only appended. It may stand in another queue, where an earlier try has put it.
+   * `due`: when it is delivered, ms since 1970; null = it is no timer.
+   */
+  stored(queueOffset: number, position: number, unflushed: boolean, queueId: number, due: number | null): void;
   refused(error: MQError): void;
 }
 
@@ -29,6 +35,8 @@ export interface SendRules {
   retries: number;
   /** For the commit. Only where no record of a frame waits is it answered before. */
   waits: boolean;
+  /** Of the frame, see protocol/frame.ts. */
+  flags: number;
 }
 
 /** Being filled. */
@@ -36,6 +44,8 @@ interface OpenBatch {
   writer: FrameWriter;
   entries: OutboxEntry[];
   rules: SendRules;
+  /** Before here in the log there is none of these. Undefined = none of them was ever sent. */
+  from: number | undefined;
 }
 
 /** Finished: waiting or on its way. */
@@ -43,6 +53,10 @@ interface Batch {
   frame: ArrayBuffer;
   entries: OutboxEntry[];
   rules: SendRules;
+  /** How far the log was durable before the first try. */
+  from: number;
+  /** It may be stored, wholly or in part. */
+  isAgain: boolean;
   tries: number;
   lastError: MQError | null;
   /** On the monotonic clock. */
@@ -61,6 +75,7 @@ export class Outbox {
   readonly #connection: Connection;
   readonly #alarm: Alarm;
   readonly #unflushed: Unflushed;
+  #ended: MQError | null = null;
   #open: OpenBatch | null = null;
   #waiting: Batch[] = [];
   #inFlight: Batch[] = [];
@@ -79,15 +94,17 @@ export class Outbox {
     this.#unflushed = new Unflushed(connection);
     connection.lifecycle.on("lost", () => this.#takeBack());
     connection.lifecycle.on("open", () => this.#pump());
+    connection.lifecycle.on("ended", (error) => this.#refuseAll(error));
   }
 
-  /** Entries of one call stay together: one frame, one commit. Throws FLOW_CONTROL when the tab holds too much. */
+  /** Entries of one call stay together: one frame, one commit. Throws FLOW_CONTROL when the tab holds too much, and CLOSED when the namespace was destroyed. */
   add(entries: OutboxEntry[], rules: SendRules): void {
+    if (this.#ended !== null) throw this.#ended;
     const bytes = entries.reduce((sum, { draft, topic }) => sum + recordBytes(draft, topic.byteLength), 0);
     if (this.#heldBytes + bytes > MAX_UNSENT_BYTES) {
       throw new MQError("FLOW_CONTROL", `This tab holds ${MAX_UNSENT_BYTES / 2 ** 20} MiB of unanswered messages; await some sends before the next.`);
     }
-    const open = this.#batchFor(entries.length, bytes, rules);
+    const open = this.#batchFor(entries, bytes, rules);
     const bornTimestamp = this.#connection.environment.clock.now();
     for (const entry of entries) {
       open.writer.write(entry.draft, entry.topic, entry.queueId, bornTimestamp);
@@ -106,14 +123,17 @@ export class Outbox {
   }
 
   /** The batch that is being filled, if the entries fit; else a new one. */
-  #batchFor(count: number, bytes: number, rules: SendRules): OpenBatch {
+  #batchFor(entries: OutboxEntry[], bytes: number, rules: SendRules): OpenBatch {
     const open = this.#open;
+    const from = entries[0]!.from;
+    // A message that is sent again twice at once is found only when the first of them is stored: not in one frame.
+    const isTwice = open !== null && from !== undefined && entries.some(({ draft }) => open.entries.some((other) => other.draft.msgId === draft.msgId));
     const fits =
-      open !== null && open.rules.timeout === rules.timeout && open.rules.deadline === rules.deadline && open.rules.retries === rules.retries && open.rules.waits === rules.waits &&
-      open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + count <= BATCH_MAX_RECORDS;
+      open !== null && !isTwice && open.rules.timeout === rules.timeout && open.rules.deadline === rules.deadline && open.rules.retries === rules.retries && open.rules.waits === rules.waits && open.rules.flags === rules.flags && open.from === from &&
+      open.writer.byteLength + bytes <= BATCH_TARGET_BYTES && open.entries.length + entries.length <= BATCH_MAX_RECORDS;
     if (fits) return open;
     this.#close();
-    return (this.#open = { writer: new FrameWriter(Math.max(this.#lastFrameBytes, bytes + FRAME_HEADER_BYTES)), entries: [], rules });
+    return (this.#open = { writer: new FrameWriter(Math.max(this.#lastFrameBytes, bytes + FRAME_HEADER_BYTES), from === undefined ? rules.flags : rules.flags | FRAME_AGAIN), entries: [], rules, from });
   }
 
   /**
@@ -140,6 +160,8 @@ export class Outbox {
       frame: open.writer.finish(),
       entries: open.entries,
       rules: open.rules,
+      from: open.from ?? this.#connection.witness.position,
+      isAgain: open.from !== undefined,
       tries: 0,
       lastError: null,
       settled: false,
@@ -165,17 +187,21 @@ export class Outbox {
   }
 
   async #send(batch: Batch): Promise<void> {
-    batch.tries++;
+    if (batch.tries++ > 0 && !batch.isAgain) {
+      batch.isAgain = true;
+      markAgain(batch.frame);
+    }
     // The original stays here until it is answered: a broker that dies takes its copy along. The port copies by
     // itself, which for a small frame is cheaper than to hand a copy over.
     const isSmall = batch.frame.byteLength < TRANSFER_MIN_BYTES;
     const frame = isSmall ? batch.frame : batch.frame.slice(0);
     const broker = this.#connection.serving;
     try {
-      const reply = await this.#connection.callOnce("send", [frame], { transfers: isSmall ? [] : [frame] });
+      const reply = await this.#connection.callOnce("send", batch.isAgain ? [frame, batch.from] : [frame], { transfers: isSmall ? [] : [frame] });
       this.#leave(batch);
-      if (reply.unflushed !== undefined) this.#unflushed.add(reply.unflushed, storedIds(batch, reply), broker);
-      this.#settle(batch, (entry, at) => answer(entry, reply, at, batch));
+      if (reply.unflushed !== undefined) this.#unflushed.add(reply.unflushed, unflushedIds(batch, reply), broker);
+      const found = new Map(reply.found?.map(({ index, queueId }) => [index, queueId]));
+      this.#settle(batch, (entry, at) => answer(entry, reply, at, found.get(at) ?? entry.queueId));
     } catch (error) {
       // `lost` follows and takes back whatever was on its way, in order.
       if (error instanceof BrokerGone) return;
@@ -204,7 +230,15 @@ export class Outbox {
   }
 
   #mayRetry(batch: Batch): boolean {
-    return !batch.settled && batch.tries <= batch.rules.retries;
+    return !batch.settled && maySendAgain("remoting-error", batch.tries, { retryTimesWhenSendFailed: batch.rules.retries });
+  }
+
+  /** There will never be a broker again. */
+  #refuseAll(error: MQError): void {
+    this.#ended = error;
+    this.#close();
+    for (const batch of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)]) this.#settle(batch, (entry) => entry.refused(batch.tries === 0 ? error : inDoubt(error)));
+    this.#inFlightBytes = 0;
   }
 
   /** Gives up what is due; returns the next deadline. */
@@ -244,19 +278,22 @@ function tooLate({ rules, tries }: Batch): MQError {
   );
 }
 
-function storedIds({ entries }: Batch, { places }: SendReply): string[] {
-  return entries.filter((_, at) => places[at * 2]! >= 0).map(({ draft }) => draft.msgId);
+/** Those of which it is open whether they are committed. */
+function unflushedIds({ entries }: Batch, { places, found = [] }: SendReply): string[] {
+  return entries.filter((_, at) => places[at * 2]! >= 0 && !found.some(({ index }) => index === at)).map(({ draft }) => draft.msgId);
 }
 
-function answer(entry: OutboxEntry, reply: SendReply, at: number, batch: Batch): void {
+function answer(entry: OutboxEntry, reply: SendReply, at: number, queueId: number): void {
   const queueOffset = reply.places[at * 2]!;
-  if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!, reply.unflushed !== undefined);
+  const due = reply.dues?.[at] ?? -1;
+  if (queueOffset >= 0) return entry.stored(queueOffset, reply.places[at * 2 + 1]!, reply.unflushed !== undefined, queueId, due < 0 ? null : due);
   const refusal = reply.refused.find(({ index }) => index === at);
   const error = refusal === undefined ? new MQError("INTERNAL_ERROR", "The broker refused a message without saying why.") : errorFromData(refusal.error);
-  entry.refused(asFarAsKnown(error, batch));
+  // Of one that is sent again the broker has looked whether it is stored.
+  entry.refused(error);
 }
 
-/** Of an earlier try nobody knows whether it was stored; that the last one was refused says nothing about it. */
-function asFarAsKnown(error: MQError, { tries }: Batch): MQError {
-  return tries === 1 ? error : inDoubt(error);
+/** Of an earlier try nobody knows whether it was stored; that the last one was refused as a whole says nothing about it. */
+function asFarAsKnown(error: MQError, { isAgain }: Batch): MQError {
+  return isAgain ? inDoubt(error) : error;
 }

@@ -3,6 +3,7 @@ import type { Message, MessageDraft } from "../model/message.ts";
 import { offsetMsgId } from "../model/message-id.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";
+import { recallHandle } from "../model/timer.ts";
 import type { OutboxEntry } from "./outbox.ts";
 import type { SendOptions, SendResult } from "./producer.ts";
 import type { Route } from "./routes.ts";
@@ -24,9 +25,13 @@ export class Parcel {
   readonly options: SendOptions;
   /** When the whole send has to be over, on the monotonic clock. */
   readonly deadline: number;
+  /** How far the log was durable before the first of its messages was sent for the first time. */
+  readonly from: number;
   readonly outcome: Promise<SendResult>;
   /** Its time was up before it could be handed over. */
   isLate = false;
+  /** Nobody waits for it: it is sent once. */
+  isOneway = false;
   /** Where to send it had to be asked: that time counts too, so the outbox gets what is left. */
   hasAsked = false;
   readonly #owner: ParcelOwner;
@@ -34,19 +39,23 @@ export class Parcel {
   #reject!: (error: unknown) => void;
   /** The broker did not know its topic, and was asked for it once more. */
   #isSecondTry = false;
-  /** An earlier try may have been stored. */
+  /** An earlier parcel, with the same message, may have been stored. */
+  readonly #isAgain: boolean;
+  /** An earlier try of this one may have been stored. */
   #isDoubtful = false;
   #isSettled = false;
   #queue: MessageQueue | null = null;
   #queueOffset = -1;
   #offsetMsgIds = "";
 
-  constructor(owner: ParcelOwner, content: { drafts: MessageDraft[]; messages: Message[]; options: SendOptions; deadline: number }) {
+  constructor(owner: ParcelOwner, content: { drafts: MessageDraft[]; messages: Message[]; options: SendOptions; deadline: number; from: number; isAgain: boolean }) {
     this.#owner = owner;
     this.drafts = content.drafts;
     this.messages = content.messages;
     this.options = content.options;
     this.deadline = content.deadline;
+    this.from = content.from;
+    this.#isAgain = content.isAgain;
     this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -57,7 +66,8 @@ export class Parcel {
   entries(queue: MessageQueue, route: Route): OutboxEntry[] {
     this.#queue = queue;
     this.#offsetMsgIds = "";
-    return this.drafts.map((draft, at) => new ParcelEntry(this, at, draft, route.topicBytes, queue.queueId));
+    const from = this.#isAgain || this.#isDoubtful ? this.from : undefined;
+    return this.drafts.map((draft, at) => new ParcelEntry(this, at, draft, route.topicBytes, queue.queueId, from));
   }
 
   /** Before it could be handed over, or for good. */
@@ -69,8 +79,12 @@ export class Parcel {
     this.#reject(told);
   }
 
-  stored(at: number, offset: number, position: number, unflushed: boolean): void {
-    if (at === 0) this.#queueOffset = offset;
+  stored(at: number, offset: number, position: number, unflushed: boolean, queueId: number, due: number | null): void {
+    if (at === 0) {
+      this.#queueOffset = offset;
+      // Where an earlier try has put it.
+      if (queueId !== this.#queue!.queueId) this.#queue = { ...this.#queue!, queueId };
+    }
     this.#offsetMsgIds += (at === 0 ? "" : ",") + offsetMsgId(BROKER_ADDRESS.ip, BROKER_ADDRESS.port, position);
     const last = this.drafts.length - 1;
     if (at < last || this.#isSettled) return;
@@ -84,6 +98,8 @@ export class Parcel {
       offsetMsgId: this.#offsetMsgIds,
       messageQueue: this.#queue!,
       queueOffset: this.#queueOffset,
+      // A timer is always alone.
+      ...(due === null ? {} : { recallHandle: recallHandle({ topic: draft.topic, brokerName: this.#queue!.brokerName, due, msgId: draft.msgId }) }),
     });
   }
 
@@ -91,7 +107,7 @@ export class Parcel {
     if (error.code === "TOPIC_NOT_EXIST" || error.field === "queueId") this.#owner.forgetRoute(this.drafts[at]!.topic);
     // The topic is gone with a store that was lost while this was on its way: what may be made on the fly is made again.
     this.#isDoubtful ||= error.outcome === "unknown";
-    if (error.code !== "TOPIC_NOT_EXIST" || this.#isSecondTry || !this.#ownsBytes()) return this.fail(error);
+    if (error.code !== "TOPIC_NOT_EXIST" || this.#isSecondTry || this.isOneway || !this.#ownsBytes()) return this.fail(error);
     if (at < this.drafts.length - 1) return;
     this.#isSecondTry = true;
     this.#owner.sendAgain(this);
@@ -107,19 +123,21 @@ class ParcelEntry implements OutboxEntry {
   readonly draft: MessageDraft;
   readonly topic: Uint8Array;
   readonly queueId: number;
+  readonly from: number | undefined;
   readonly #parcel: Parcel;
   readonly #at: number;
 
-  constructor(parcel: Parcel, at: number, draft: MessageDraft, topic: Uint8Array, queueId: number) {
+  constructor(parcel: Parcel, at: number, draft: MessageDraft, topic: Uint8Array, queueId: number, from: number | undefined) {
     this.#parcel = parcel;
     this.#at = at;
     this.draft = draft;
     this.topic = topic;
     this.queueId = queueId;
+    this.from = from;
   }
 
-  stored(queueOffset: number, position: number, unflushed: boolean): void {
-    this.#parcel.stored(this.#at, queueOffset, position, unflushed);
+  stored(queueOffset: number, position: number, unflushed: boolean, queueId: number, due: number | null): void {
+    this.#parcel.stored(this.#at, queueOffset, position, unflushed, queueId, due);
   }
 
   refused(error: MQError): void {

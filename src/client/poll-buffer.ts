@@ -2,24 +2,31 @@ import type { MessageExt } from "../model/message.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { GroupMember } from "./group-member.ts";
 import type { ProcessQueue } from "./process-queue.ts";
+import type { Tracer, Try } from "./tracer.ts";
 
 interface Held {
   processQueue: ProcessQueue;
   message: MessageExt;
 }
 
+interface Given extends Held {
+  traced: Try | null;
+}
+
 /** Of a pull consumer: what `poll` may give, and what it has given. */
 export class PollBuffer {
   readonly #member: GroupMember;
   readonly #timers: Timers;
+  readonly #trace: { tracer: Tracer; group: string } | null;
   #ready: Held[] = [];
   /** Of paused queues, and of topics that are about to be taken away. */
   #parked: Held[] = [];
-  #given: Held[] = [];
+  #given: Given[] = [];
   /** Polls that wait for a message. */
   readonly #sleepers = new Set<() => void>();
 
-  constructor(member: GroupMember, timers: Timers) {
+  constructor(member: GroupMember, timers: Timers, trace: { tracer: Tracer; group: string } | null) {
+    this.#trace = trace;
     this.#member = member;
     this.#timers = timers;
     member.events.on("messages", ({ processQueue, messages }) => this.#sort(messages.map((message) => ({ processQueue, message }))));
@@ -41,13 +48,16 @@ export class PollBuffer {
   take(most: number): MessageExt[] {
     const taken = this.#ready.splice(0, most);
     for (const { processQueue } of taken) this.#member.began(processQueue);
-    this.#given.push(...taken);
+    for (const held of taken) this.#given.push({ ...held, traced: this.#trace?.tracer.began(this.#trace.group, [held.message], held.message.reconsumeTimes) ?? null });
     return taken.map(({ message }) => message);
   }
 
   /** What was given is consumed. */
   finishGiven(): void {
-    for (const { processQueue, message } of this.#given.splice(0)) this.#member.ended(processQueue, message, true);
+    for (const { processQueue, message, traced } of this.#given.splice(0)) {
+      if (traced !== null) this.#trace!.tracer.ended(traced, { returnType: "SUCCESS" });
+      this.#member.ended(processQueue, message, true);
+    }
   }
 
   /** Queues were paused or resumed. */

@@ -54,6 +54,10 @@ export class PopMember {
       // Whoever has claims must be seen by the next broker, or it takes them for a dead consumer's.
       connection.lifecycle.on("open", () => void this.#rejoin()),
       connection.lifecycle.on("hide", () => this.#sayGoodbye()),
+      connection.lifecycle.on("ended", (error) => {
+        this.displacedBy(error);
+        this.events.emit("error", error);
+      }),
     ];
   }
 

@@ -19,6 +19,7 @@ import { CONSUMER_EVENTS } from "./push-consumer.ts";
 import { queueRef } from "./queue-ref.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 import { checkSubscribed, selector as checkSelector, type SubscriptionMap, withoutTopic, withTopic } from "./subscriptions.ts";
+import type { Tracer } from "./tracer.ts";
 
 export interface PullConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -67,6 +68,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   readonly #begin: Start;
   readonly #pullBatchSize: number;
   readonly #standing: Standing;
+  readonly #tracer: Tracer | null;
   /** Before it has joined. */
   #subscriptions: SubscriptionMap = new Map();
   readonly #onShutdown: (consumer: PullConsumer) => void;
@@ -80,7 +82,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
   #closing: Promise<void> | null = null;
   #isShut = false;
 
-  constructor(connection: Connection, options: PullConsumerOptions, onShutdown: (consumer: PullConsumer) => void) {
+  constructor(connection: Connection, options: PullConsumerOptions, onShutdown: (consumer: PullConsumer) => void, tracer: Tracer | null) {
     const checked = optionsCheck(options, "pullConsumer");
     this.consumerGroup = checked.consumerGroup;
     this.#connection = connection;
@@ -89,6 +91,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#pullBatchSize = checked.pullBatchSize ?? DEFAULT_PULL_BATCH;
     this.#standing = standingOf(connection, checked, "CONSUME_ACTIVELY");
     this.#onShutdown = onShutdown;
+    this.#tracer = tracer;
   }
 
   /**
@@ -133,10 +136,14 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     await this.#started();
     const buffer = this.#buffer!;
     const { clock } = this.#connection.environment;
+    const { telemetry } = this.#connection.options;
+    const began = telemetry === undefined ? 0 : clock.now();
     const until = clock.monotonic() + timeout;
     // Another poll may have taken what has come, or its queue is gone again.
     for (let left = timeout; buffer.isEmpty && left > 0 && !this.#isShut; left = until - clock.monotonic()) await buffer.arrival(left);
-    return buffer.take(most);
+    const messages = buffer.take(most);
+    telemetry?.received(this.consumerGroup, messages, began);
+    return messages;
   }
 
   /** Message by message, for ever; leave the loop with `break`. What was given before counts as consumed at the next step. */
@@ -303,7 +310,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
       thresholdSizeForQueue: DEFAULT_THRESHOLD_SIZE_FOR_QUEUE,
       maxSpan: Infinity,
     });
-    this.#buffer = new PollBuffer(member, this.#connection.environment.timers);
+    this.#buffer = new PollBuffer(member, this.#connection.environment.timers, this.#tracer === null ? null : { tracer: this.#tracer, group: this.consumerGroup });
     this.#picks = queues.length > 0;
     member.events.on("rebalance", (change) => this.#events.emit("rebalance", change));
     member.events.on("offsetMoved", (move) => this.#events.emit("offsetMoved", move));

@@ -1,6 +1,7 @@
 import type { MessageSelector } from "../filter/message-selector.ts";
 import type { MessageModel } from "../model/consume-result.ts";
 import { MQError } from "../model/errors.ts";
+import type { MessageExt } from "../model/message.ts";
 import {
   CONSUME_MAX_SPAN, DEFAULT_PULL_BATCH, DEFAULT_THRESHOLD_FOR_QUEUE, DEFAULT_THRESHOLD_SIZE_FOR_QUEUE, MAX_CONSUME_CONCURRENCY,
   MAX_PULL_BATCH, MAX_SUBSCRIPTIONS_PER_MEMBER,
@@ -13,15 +14,20 @@ import type { ConsumeFromWhere } from "../protocol/api.ts";
 import { boolean, callable, entries, integer, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { ConcurrentConsumption } from "./concurrent-consumption.ts";
 import type { Connection } from "./connection.ts";
+import { ContextSender } from "./context-sender.ts";
 import { GroupMember } from "./group-member.ts";
 import { Idempotence, idempotentOptions, type IdempotentOptions } from "./idempotence.ts";
 import { listen } from "./listen.ts";
 import { OrderlyConsumption } from "./orderly-consumption.ts";
 import { startFields, startOf } from "./start.ts";
 import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageListener } from "./listener-runner.ts";
+import type { Routes } from "./routes.ts";
 import type { SequenceGap } from "./sequence-audit.ts";
+import { Replier } from "./replier.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
+import type { OpenSpan } from "./telemetry.ts";
+import type { Tracer } from "./tracer.ts";
 
 export interface PushConsumerOptions extends StandingOptions {
   consumerGroup: string;
@@ -141,7 +147,7 @@ export class PushConsumer {
   readonly #onShutdown: (consumer: PushConsumer) => void;
   #closing: Promise<void> | null = null;
 
-  constructor(connection: Connection, options: PushConsumerOptions, onShutdown: (consumer: PushConsumer) => void) {
+  constructor(connection: Connection, options: PushConsumerOptions, onShutdown: (consumer: PushConsumer) => void, tracer: Tracer | null, routes: Routes) {
     const checked = optionsCheck(options, "pushConsumer");
     const { consumerGroup: group, messageModel = "CLUSTERING" } = checked;
     const { timers, clock } = connection.environment;
@@ -170,13 +176,18 @@ export class PushConsumer {
       // An orderly consumer finishes nothing out of turn.
       maxSpan: checked.orderly ? Infinity : (checked.consumeConcurrentlyMaxSpan ?? CONSUME_MAX_SPAN),
     });
+    const replier = new Replier(connection);
+    const sender = new ContextSender({ connection, routes, group, tracer });
     const runner = new ListenerRunner({
-      listener, group, orderly, timers, clock, onError,
+      listener, group, orderly, timers, clock, tracer, onError,
+      span: spansOf(connection, group, messageModel),
+      sender: messageModel === "BROADCASTING" ? null : sender,
       timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
+      reply: (request, body) => replier.reply(request, body),
     });
     const common = {
-      member: this.#member, runner, idempotence, timers, onError, messageModel,
+      member: this.#member, runner, sender, idempotence, tracer, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
     };
@@ -262,6 +273,11 @@ export class PushConsumer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
+}
+
+function spansOf({ options: { telemetry } }: Connection, group: string, messageModel: MessageModel): ((messages: readonly MessageExt[]) => OpenSpan | null) | undefined {
+  if (telemetry === undefined) return undefined;
+  return (messages) => telemetry.process(group, messages, messageModel === "CLUSTERING" ? "clustering" : "broadcasting");
 }
 
 function idempotenceOf({ idempotent = null, messageModel }: ReturnType<typeof optionsCheck>, onError: (error: MQError) => void): Idempotence | null {

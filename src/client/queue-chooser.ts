@@ -1,15 +1,17 @@
 import { MQError, textOf } from "../model/errors.ts";
 import type { Message } from "../model/message.ts";
+import { priorityQueue } from "../model/priority.ts";
 import type { MessageQueue, MessageQueueSelector } from "../model/queue.ts";
 import { queueOfMessageGroup, RoundRobin } from "../model/queue.ts";
 import type { Random } from "../platform/random.ts";
 import { randomUint32 } from "../platform/random.ts";
 import type { TopicConfig } from "../protocol/api.ts";
 
-/** What decides the queue: the caller's word, the message's group, or nothing. */
+/** What decides the queue: the caller's word, the message's group or its priority, or nothing. */
 interface Wanted {
   message: Message;
   messageGroup: string | undefined;
+  priority: number | undefined;
   options: { queue?: MessageQueue; selector?: MessageQueueSelector<Message>; arg?: unknown };
 }
 
@@ -23,7 +25,7 @@ export class QueueChooser {
     this.#random = random;
   }
 
-  choose({ topic, brokerName, writeQueueNums }: TopicConfig, { message, messageGroup, options }: Wanted): MessageQueue {
+  choose({ topic, brokerName, writeQueueNums }: TopicConfig, { message, messageGroup, priority, options }: Wanted): MessageQueue {
     const { queue, selector, arg } = options;
     if (queue !== undefined) {
       if (queue.topic !== topic || queue.brokerName !== brokerName || queue.queueId >= writeQueueNums) throw noSuchQueue(queue, "send.queue", topic, writeQueueNums);
@@ -42,6 +44,7 @@ export class QueueChooser {
         throw new MQError("INVALID_PARAMETER", `send.selector failed: ${textOf(cause)}`, { field: "send.selector", cause });
       }
     }
+    if (priority !== undefined) return { topic, brokerName, queueId: priorityQueue(priority, writeQueueNums) };
     const queueId = messageGroup === undefined ? this.#nextQueue(topic, writeQueueNums) : queueOfMessageGroup(messageGroup, writeQueueNums);
     return { topic, brokerName, queueId };
   }

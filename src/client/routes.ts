@@ -46,6 +46,12 @@ export class Routes {
     this.#asking.set(topic, this.#ask(topic).finally(() => this.#asking.delete(topic)));
   }
 
+  /** The same as a promise, for whom the order of such questions does not matter. */
+  of(topic: string): Promise<Route> {
+    const known = this.known(topic);
+    return known === undefined ? new Promise((resolve, reject) => this.ask(topic, resolve, reject)) : Promise.resolve(known);
+  }
+
   get isAsking(): boolean {
     return this.#asking.size > 0;
   }

@@ -10,6 +10,7 @@ const MAX_DOUBTFUL = 1000;
 
 /** One queue. */
 interface Line {
+  readonly queueId: number;
   next: number;
   /** Sent, and not answered yet, ascending; with the void numbers that it tells. */
   readonly open: Map<number, readonly NumberRange[]>;
@@ -53,22 +54,36 @@ export class SequenceNumbers {
     const draft = { ...entry.draft, properties: entry.draft.properties + property, propertiesBytes: entry.draft.propertiesBytes + property.length };
     // A second one of a number that is settled settles nothing.
     if (known === undefined) line.open.set(number, voids);
-    const { topic, queueId } = entry;
+    const { topic, queueId, from } = entry;
+    const isAgain = from !== undefined;
     return {
-      draft, topic, queueId,
+      draft, topic, queueId, from,
       stored: (...place) => {
         line.open.delete(number);
-        line.doubtful.delete(msgId);
-        if (voids.length > 0) line.voids = line.voids.filter((range) => !voids.includes(range));
+        // What was found is what an earlier try has stored: it may tell less.
+        if (!isAgain && voids.length > 0) line.voids = line.voids.filter((range) => !voids.includes(range));
+        if (isAgain) this.#settle(msgId, { line, number }, place[3]);
         entry.stored(...place);
       },
       refused: (error) => {
         const isOpen = line.open.delete(number);
         if (asMQError(error).outcome === "unknown") this.#doubt(line, msgId, number);
+        else if (isAgain) this.#settle(msgId, { line, number }, null);
         else if (isOpen) line.voids = withNumber(line.voids, number);
         entry.refused(error);
       },
     };
+  }
+
+  /** Of a message that was in doubt it is known where it is stored, or that it is not: its numbers elsewhere are void. */
+  #settle(msgId: string, last: { line: Line; number: number }, queueId: number | null): void {
+    const given = new Map([[last.line, last.number]]);
+    for (const line of this.#lines.values()) {
+      const number = line.doubtful.get(msgId);
+      if (number !== undefined) given.set(line, number);
+      line.doubtful.delete(msgId);
+    }
+    for (const [line, number] of given) if (line.queueId !== queueId) line.voids = withNumber(line.voids, number);
   }
 
   #doubt({ doubtful }: Line, msgId: string, number: number): void {
@@ -81,7 +96,7 @@ export class SequenceNumbers {
 
   #lineOf({ topic, queueId }: QueueRef): Line {
     const key = queueKey(topic, queueId);
-    const line = this.#lines.get(key) ?? { next: 1, open: new Map(), voids: [], doubtful: new Map() };
+    const line = this.#lines.get(key) ?? { queueId, next: 1, open: new Map(), voids: [], doubtful: new Map() };
     this.#lines.set(key, line);
     return line;
   }

@@ -16,6 +16,7 @@ import { Deadline } from "./deadline.ts";
 import { listen } from "./listen.ts";
 import { PopMember } from "./pop-member.ts";
 import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
+import type { Tracer, Try, TryEnd } from "./tracer.ts";
 
 export interface SimpleConsumerOptions {
   consumerGroup: string;
@@ -68,6 +69,7 @@ interface Held {
   last: Promise<unknown>;
   /** A call about it has ended without an answer. */
   isInDoubt: boolean;
+  traced: Try | null;
 }
 
 interface Ack {
@@ -82,6 +84,7 @@ export class SimpleConsumer {
   readonly #connection: Connection;
   readonly #onShutdown: (consumer: SimpleConsumer) => void;
   readonly #member: PopMember;
+  readonly #tracer: Tracer | null;
   readonly #unlisten: (() => void)[];
   #held = new WeakMap<MessageExt, Held>();
   #acks: Ack[] = [];
@@ -90,12 +93,13 @@ export class SimpleConsumer {
   #isShut = false;
   readonly #shut = deferred<never[]>();
 
-  constructor(connection: Connection, options: SimpleConsumerOptions, onShutdown: (consumer: SimpleConsumer) => void) {
+  constructor(connection: Connection, options: SimpleConsumerOptions, onShutdown: (consumer: SimpleConsumer) => void, tracer: Tracer | null) {
     const checked = optionsCheck(options, "simpleConsumer");
     this.consumerGroup = checked.consumerGroup;
     if (checked.subscriptions.length === 0) throw new MQError("INVALID_PARAMETER", "A simple consumer needs a subscription.", { field: "simpleConsumer.subscriptions" });
     this.#connection = connection;
     this.#onShutdown = onShutdown;
+    this.#tracer = tracer;
     this.#member = new PopMember(connection, {
       group: this.consumerGroup,
       subscriptions: new Map(checked.subscriptions),
@@ -121,6 +125,8 @@ export class SimpleConsumer {
     this.#checkOpen();
     const { max = MAX_RECEIVE, invisibleDuration = DEFAULT_INVISIBLE_DURATION, awaitDuration = LONG_POLL } = receiveCheck(options, "receive");
     const { clock } = this.#connection.environment;
+    const { telemetry } = this.#connection.options;
+    const began = telemetry === undefined ? 0 : clock.now();
     const until = clock.monotonic() + awaitDuration;
     const work = this.#asking("receive", awaitDuration + CALL_TIMEOUT, async (deadline) => {
       for (;;) {
@@ -131,6 +137,7 @@ export class SimpleConsumer {
         // What comes with it is filtered by it.
         if (subscribed !== undefined) this.#member.granted(subscribed);
         const messages = this.#take(decodeRecords(records, this.#connection.serving.brokerName), handles, clock.monotonic() + invisibleDuration);
+        telemetry?.received(this.consumerGroup, messages, began);
         if (messages.length > 0 || clock.monotonic() >= until) return messages;
       }
     });
@@ -141,7 +148,10 @@ export class SimpleConsumer {
   async ack(message: MessageExt): Promise<void> {
     this.#checkOpen();
     const held = this.#holding(message, "ack.message");
-    return this.#inTurn(held, message, () => this.#ack(held), () => this.#held.delete(message));
+    return this.#inTurn(held, message, () => this.#ack(held), () => {
+      this.#held.delete(message);
+      this.#tellEnd(held, { returnType: "SUCCESS" });
+    });
   }
 
   /** From now on the message is this consumer's for so long, ms. */
@@ -209,7 +219,7 @@ export class SimpleConsumer {
   #take(decoded: MessageExt[], handles: ClaimHandle[], until: number): MessageExt[] {
     const messages: MessageExt[] = [];
     for (const [at, stored] of decoded.entries()) {
-      const held: Held = { handle: handles[at]!, until, last: Promise.resolve(), isInDoubt: false };
+      const held: Held = { handle: handles[at]!, until, last: Promise.resolve(), isInDoubt: false, traced: null };
       // The broker compares tag codes; different tags may share one, so the text has the last word.
       const filter = this.#member.subscriptions.get(stored.topic);
       if (filter?.type === "TAG" && !filter.matches({ tags: stored.tags })) {
@@ -217,6 +227,7 @@ export class SimpleConsumer {
         continue;
       }
       const message = asSent(stored);
+      held.traced = this.#tracer?.began(this.consumerGroup, [message], message.reconsumeTimes) ?? null;
       this.#held.set(message, held);
       messages.push(message);
     }
@@ -280,7 +291,10 @@ export class SimpleConsumer {
         onDone();
       } catch (error) {
         const { outcome, code } = asMQError(error);
-        if (code === "INVALID_RECEIPT_HANDLE") this.#held.delete(message);
+        if (code === "INVALID_RECEIPT_HANDLE") {
+          this.#held.delete(message);
+          this.#tellEnd(held, { returnType: "FAILED", reason: asMQError(error).message });
+        }
         else if (outcome === "unknown") held.isInDoubt = true;
         // Of a call whose first try nobody knows, the last one's refusal is not the whole truth.
         throw held.isInDoubt ? toldInDoubt(asMQError(error)) : error;
@@ -288,6 +302,10 @@ export class SimpleConsumer {
     });
     held.last = turn.catch(() => {});
     return turn;
+  }
+
+  #tellEnd({ traced }: Held, end: TryEnd): void {
+    if (traced !== null) this.#tracer!.ended(traced, end);
   }
 
   async #asking<T>(what: string, timeout: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {

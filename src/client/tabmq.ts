@@ -1,20 +1,30 @@
-import { MQError } from "../model/errors.ts";
+import { connectionClosed, MQError } from "../model/errors.ts";
 import type { BrokerDiagnostics, Durability } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
+import type { Clients } from "./clients.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
 import { listen } from "./listen.ts";
-import { refuseNotBuilt } from "./not-built.ts";
-import { Outbox } from "./outbox.ts";
-import type { ProducerOptions } from "./producer.ts";
-import { Producer } from "./producer.ts";
-import type { PullConsumerOptions } from "./pull-consumer.ts";
-import { PullConsumer } from "./pull-consumer.ts";
-import type { PushConsumerOptions } from "./push-consumer.ts";
-import { PushConsumer } from "./push-consumer.ts";
-import { Routes } from "./routes.ts";
-import type { SimpleConsumerOptions } from "./simple-consumer.ts";
-import { SimpleConsumer } from "./simple-consumer.ts";
+import type { OutboxDatabase } from "./outbox-rows.ts";
+import type { Producer, ProducerOptions } from "./producer.ts";
+import type { PullConsumer, PullConsumerOptions } from "./pull-consumer.ts";
+import type { PushConsumer, PushConsumerOptions } from "./push-consumer.ts";
+import type { SimpleConsumer, SimpleConsumerOptions } from "./simple-consumer.ts";
+import type { TraceCounts } from "./tracer.ts";
+import type { TransactionProducer, TransactionProducerOptions } from "./transaction-producer.ts";
+import type { TransactionalOutbox } from "./transactional-outbox.ts";
+
+/** What sends and consumes: its code, there already or loaded. */
+type Code = typeof import("./clients.ts");
+export type LoadCode = () => Code | Promise<Code>;
+
+export async function codeOf(load: LoadCode): Promise<Code> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that sends and consumes could not be loaded: is there a network, and are the application's files still served?", { cause });
+  }
+}
 
 export interface Diagnostics {
   namespace: string;
@@ -26,8 +36,15 @@ export interface Diagnostics {
   /** Bytes, as the browser estimates them. */
   usage?: number;
   quota?: number;
+  /** The broker's, as they are now, with what each tab has for itself (`enableWasmFilter`). */
   settings: BrokerSettings;
+  /** Settings that this client asked for and did not get. */
+  ignored: ClientEvents["configIgnored"][];
+  /** Version of the language that this client and the broker speak. */
+  protocol: number;
   broker: BrokerDiagnostics;
+  /** What this tab has told of its messages' lives. */
+  trace: TraceCounts;
 }
 
 /** A connection to the namespace's broker, and what is made of it. */
@@ -36,74 +53,68 @@ export class TabMQ {
   readonly namespace: string;
   readonly admin: Admin;
   readonly #connection: Connection;
-  readonly #outbox: Outbox;
-  readonly #routes: Routes;
-  /** Everything that has to be shut down before the connection. */
-  readonly #clients = new Set<{ shutdown(): Promise<void> }>();
+  readonly #loadCode: LoadCode;
+  #clients: Clients | null = null;
+  #loading: Promise<Clients> | null = null;
+  #destroyed: MQError | null = null;
   #closing: Promise<void> | null = null;
 
-  static {
-    refuseNotBuilt(this.prototype, "mq");
-  }
-
-  constructor(connection: Connection) {
+  constructor(connection: Connection, loadCode: LoadCode) {
     this.clientId = connection.options.clientId;
     this.namespace = connection.options.namespace;
     this.#connection = connection;
-    this.#outbox = new Outbox(connection);
-    this.#routes = new Routes(connection);
-    this.admin = new Admin(connection);
+    this.#loadCode = loadCode;
+    connection.lifecycle.on("ended", (error) => (this.#destroyed = error));
+    // At once, and not when somebody asks: there may be no network then.
+    const code = loadCode();
+    if (code instanceof Promise) this.#loaded(() => code).catch(() => {});
+    else this.#clients = new code.Clients(connection);
+    this.admin = new Admin(connection, () => this.#clients?.messages ?? this.#loaded().then(({ messages }) => messages));
   }
 
   async createProducer(options: ProducerOptions): Promise<Producer> {
     this.#checkOpen();
-    return this.#keep(
-      new Producer(
-        { connection: this.#connection, outbox: this.#outbox, routes: this.#routes, onShutdown: (client) => this.#clients.delete(client) },
-        options,
-      ),
-    );
+    return (this.#clients ?? (await this.#loaded())).createProducer(options);
+  }
+
+  /** Resolves when the broker knows that this tab answers for the producer group's transactions. */
+  async createTransactionProducer(options: TransactionProducerOptions): Promise<TransactionProducer> {
+    this.#checkOpen();
+    return (this.#clients ?? (await this.#loaded())).createTransactionProducer(options);
   }
 
   /** Resolves when the consumer has joined its group and has its queues. */
   async createPushConsumer(options: PushConsumerOptions): Promise<PushConsumer> {
     this.#checkOpen();
-    const consumer = new PushConsumer(this.#connection, options, (client) => this.#clients.delete(client));
-    // Kept before it has joined: a close in between has to end it too.
-    this.#keep(consumer);
-    try {
-      await consumer.start();
-      this.#checkOpen();
-    } catch (error) {
-      await consumer.shutdown(0);
-      throw error;
-    }
-    return consumer;
+    return (this.#clients ?? (await this.#loaded())).createPushConsumer(options);
   }
 
   /** The consumer joins its group at its first poll. */
   async createPullConsumer(options: PullConsumerOptions): Promise<PullConsumer> {
     this.#checkOpen();
-    return this.#keep(new PullConsumer(this.#connection, options, (client) => this.#clients.delete(client)));
+    return (this.#clients ?? (await this.#loaded())).createPullConsumer(options);
   }
 
   /** Resolves when the consumer has joined its group. */
   async createSimpleConsumer(options: SimpleConsumerOptions): Promise<SimpleConsumer> {
     this.#checkOpen();
-    const consumer = this.#keep(new SimpleConsumer(this.#connection, options, (client) => this.#clients.delete(client)));
-    try {
-      await consumer.start();
-      this.#checkOpen();
-    } catch (error) {
-      await consumer.shutdown();
-      throw error;
-    }
-    return consumer;
+    return (this.#clients ?? (await this.#loaded())).createSimpleConsumer(options);
+  }
+
+  /**
+   * An outbox in the application's own database: `outbox.add(tx, message)` writes a message in the application's transaction, and
+   * it is sent when that is committed, exactly once. `storeName` is an object store made by
+   * `db.createObjectStore(storeName, { autoIncrement: true })`, for this alone. Every tab opens it; one of them relays at a time.
+   */
+  async outbox(db: OutboxDatabase, storeName: string): Promise<TransactionalOutbox> {
+    this.#checkOpen();
+    return (this.#clients ?? (await this.#loaded())).outbox(db, storeName);
   }
 
   /** What runs where, how durable it is, and what recovery found. */
   async diagnostics(): Promise<Diagnostics> {
     const broker = await this.#connection.call("diagnostics", []);
+    const { settings: { enableWasmFilter }, ignored, protocol } = this.#connection.serving;
     const storage = typeof navigator === "undefined" ? undefined : navigator.storage;
     const [persisted, estimate] = await Promise.all([
       storage?.persisted?.().catch(() => undefined),
@@ -116,18 +127,17 @@ export class TabMQ {
       ...(persisted === undefined ? {} : { persisted }),
       ...(estimate?.usage === undefined ? {} : { usage: estimate.usage }),
       ...(estimate?.quota === undefined ? {} : { quota: estimate.quota }),
-      settings: this.#connection.serving.settings,
+      settings: { ...broker.settings, enableWasmFilter },
+      ignored,
+      protocol,
       broker,
+      trace: this.#clients === null ? { written: 0, dropped: 0 } : { ...this.#clients.tracer.counts },
     };
   }
 
   /** Resolves when every send accepted so far is answered and committed, those with `waitStoreMsgOK: false` included. */
   async flush(): Promise<void> {
-    // What was refused because its topic was gone asks for it again, and is sent a second time.
-    do {
-      await this.#routes.settled();
-      await this.#outbox.drained();
-    } while (this.#routes.isAsking);
+    await this.#clients?.flush();
   }
 
   /** Returns the function that stops listening. */
@@ -142,8 +152,8 @@ export class TabMQ {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#clients].map((client) => client.shutdown()));
-    await this.flush();
+    // Whose code has not come has made nothing that could be shut down.
+    await this.#clients?.close();
     await this.#connection.close();
   }
 
@@ -151,12 +161,19 @@ export class TabMQ {
     return this.close();
   }
 
-  #keep<Client extends { shutdown(): Promise<void> }>(client: Client): Client {
-    this.#clients.add(client);
-    return client;
+  /** Where their code could not be loaded, the next who needs them tries again. */
+  #loaded(load = this.#loadCode): Promise<Clients> {
+    return (this.#loading ??= this.#make(load).finally(() => (this.#loading = null)));
+  }
+
+  async #make(load: LoadCode): Promise<Clients> {
+    const code = await codeOf(load);
+    this.#checkOpen();
+    if (this.#destroyed !== null) throw this.#destroyed;
+    return (this.#clients = new code.Clients(this.#connection));
   }
 
   #checkOpen(): void {
-    if (this.#closing !== null) throw new MQError("CLOSED", `This connection to namespace "${this.namespace}" is closed.`);
+    if (this.#closing !== null) throw connectionClosed(this.namespace);
   }
 }

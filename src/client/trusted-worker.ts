@@ -16,7 +16,8 @@ let ownUrl: string | null = null;
 function createScriptURL(url: string): string {
   const { origin, protocol } = new URL(url, globalThis.location.href);
   ownUrl ??= url;
-  if (origin === globalThis.location.origin && protocol !== "blob:" && url === ownUrl) return url;
+  // Of a frame without an address (about:blank) only `origin` says whose it is.
+  if (origin === globalThis.origin && protocol !== "blob:" && url === ownUrl) return url;
   throw new TypeError(`the policy "${TRUSTED_TYPES_POLICY}" is for TabMQ's own worker, not for ${url}`);
 }
 

@@ -22,10 +22,17 @@ const NOTHING: WitnessMark = { epoch: 0, position: 0, groups: [] };
 export class Witness {
   readonly #environment: ClientEnvironment;
   #seen = NOTHING;
+  /** What was noted when the page was put aside. */
+  #left: WitnessMark | null = null;
   #cancel: Cancel | null = null;
 
   constructor(environment: ClientEnvironment) {
     this.#environment = environment;
+  }
+
+  /** How far the log was durable when this tab last heard of it. */
+  get position(): number {
+    return this.#seen.position;
   }
 
   /** What this tab has seen and this origin's tabs have noted; null = nothing. Where there is no place for notes, each tab still knows what it has seen itself: its consumers go on from there. */
@@ -51,6 +58,27 @@ export class Witness {
     if (this.#seen.groups.includes(group)) return;
     this.#seen = { ...this.#seen, groups: [...this.#seen.groups, group] };
     this.#noteSoon();
+  }
+
+  /** The store was destroyed on purpose: there is nothing to miss. */
+  forget(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#seen = NOTHING;
+    this.#environment.memo?.write("");
+  }
+
+  /** The page is put aside. */
+  hide(): void {
+    this.note();
+    this.#left = parse(this.#environment.memo?.read() ?? null);
+  }
+
+  /** It is back. Where notes have gone that were there, somebody has destroyed the store meanwhile, and could not tell us. */
+  show(): void {
+    const noted = parse(this.#environment.memo?.read() ?? null);
+    if (this.#left !== null && (noted?.epoch ?? 0) < this.#left.epoch) this.#seen = NOTHING;
+    this.#left = null;
   }
 
   /** Writes down what has been seen since the last time. */

@@ -12,13 +12,18 @@ export const ERROR_CODES = [
   "INVALID_PARAMETER",
   "FLOW_CONTROL",
   "NO_MESSAGE",
+  "CONSUMER_NOT_ONLINE",
   "INVALID_RECEIPT_HANDLE",
+  "ILLEGAL_OPERATION",
+  "SYSTEM_ERROR",
+  "SUBSCRIPTION_GROUP_NOT_EXIST",
   // ours
   "STORAGE_FULL",
   "STORAGE_UNAVAILABLE",
   "CANNOT_DECRYPT",
   "FENCED",
   "STALE_GENERATION",
+  "REPLY_NOT_WANTED",
   "SUBSCRIPTION_INCONSISTENT",
   "FILTER_FAILED",
   "UPGRADE_REQUIRED",
@@ -39,6 +44,7 @@ export type Outcome = "rejected" | "unknown";
 /** Codes after which the same call may succeed later without the caller changing anything. */
 const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "FLOW_CONTROL",
+  "CONSUMER_NOT_ONLINE",
   "STORAGE_UNAVAILABLE",
   "FENCED",
   "STALE_GENERATION",
@@ -113,6 +119,21 @@ export function textOf(thrown: unknown): string {
 export function asMQError(thrown: unknown): MQError {
   return thrown instanceof MQError ? thrown : new MQError("INTERNAL_ERROR", textOf(thrown), { cause: thrown });
 }
+
+export function connectionClosed(namespace: string): MQError {
+  return new MQError("CLOSED", `This connection to namespace "${namespace}" is closed.`);
+}
+
+/** What everybody hears who was connected when somebody destroyed the namespace. */
+export function namespaceDestroyed(namespace: string): MQError {
+  return new MQError("CLOSED", `The namespace "${namespace}" was destroyed, with everything in it.`, { field: DESTROYED_FIELD });
+}
+
+export function isDestroyed(error: unknown): error is MQError {
+  return error instanceof MQError && error.code === "CLOSED" && error.field === DESTROYED_FIELD;
+}
+
+const DESTROYED_FIELD = "namespace";
 
 /** The same refusal, of a message that was tried before with an outcome that nobody knows. */
 export function inDoubt(error: MQError): MQError {

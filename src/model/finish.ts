@@ -22,8 +22,3 @@ export function finishOf(records: Uint8Array, start: number): Finish | null {
   const [, group, topic, queueId, queueOffset] = FINISH.exec(propertyOf(records, start, NAME) ?? "") ?? [];
   return group === undefined ? null : { group, topic: topic!, queueId: Number(queueId), queueOffset: Number(queueOffset) };
 }
-
-/** Whether the whole, checked record at `start` says that it finishes something: for the broker alone to say. */
-export function claimsToFinish(records: Uint8Array, start: number): boolean {
-  return propertyOf(records, start, NAME) !== null;
-}

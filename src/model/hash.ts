@@ -102,3 +102,17 @@ export function sipHashMod(bytes: Uint8Array, n: number): number {
   const highMod = ((signedHigh % n) + n) % n;
   return (highMod * (2 ** 32 % n) + (low % n)) % n;
 }
+
+/**
+ * Jump consistent hash: 0 <= result < count. Source: Lamping and Veach, https://arxiv.org/abs/1406.2294, with the generator
+ * of Guava's `Hashing.consistentHash(long, int)`, which RocketMQ's proxy uses.
+ */
+export function jumpHash(hash: number, count: number): number {
+  let state = BigInt(hash);
+  for (let bucket = 0; ; ) {
+    state = BigInt.asUintN(64, 2862933555777941757n * state + 1n);
+    const next = Math.floor((bucket + 1) / ((Number(BigInt.asIntN(32, state >> 33n)) + 1) / 2 ** 31));
+    if (next >= count) return bucket;
+    bucket = next;
+  }
+}

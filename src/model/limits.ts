@@ -12,10 +12,16 @@ export const MAX_NAMESPACE_LENGTH = 64;
 export const MAX_CLIENT_ID_LENGTH = 128;
 export const MAX_QUEUES_PER_TOPIC = 128;
 export const MAX_TOPICS = 10_000;
+/** Deleted topics, and groups, that are remembered: as long as something of them is in the log, and half as many of the others. */
+export const MAX_DELETIONS = 10_000;
+/** Groups that were made by an admin. */
+export const MAX_GROUPS = 10_000;
 /** Pairs of a group and a topic whose offsets the broker keeps, over all groups. */
 export const MAX_GROUP_TOPICS = 20_000;
 /** Each is a queue of the schedule topic. */
 export const MAX_DELAY_LEVELS = MAX_QUEUES_PER_TOPIC;
+/** What timerMaxDelay can be: ten years. */
+export const MAX_TIMER_DELAY = 3653 * 24 * 3_600_000;
 
 // Messages
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -47,10 +53,14 @@ export const MAX_IN_FLIGHT_FRAMES = 256;
 export const MAX_UNSENT_BYTES = 256 * 1024 * 1024;
 /** Bytes the broker holds that are not yet committed, over all clients. */
 export const MAX_UNCOMMITTED_BYTES = 512 * 1024 * 1024;
+/** Pages of the key index that one frame of messages that are sent again may need. */
+export const MAX_RESEND_LOOKUPS = 2 ** 18;
 export const MAX_CALL_ID_LENGTH = 64;
 export const MAX_CALL_ARGUMENTS = 4;
 export const MAX_CALLS_PER_SESSION = 1024;
 export const MAX_SESSIONS = 1024;
+/** Topics of which it is remembered that a client has sent to them. */
+export const MAX_SENT_TOPICS = 16;
 export const MAX_LOCK_NAME_LENGTH = 256;
 export const MAX_LIBRARY_VERSION_LENGTH = 64;
 
@@ -88,6 +98,11 @@ export const MAX_SHARED_QUEUES = MAX_SUBSCRIPTIONS_PER_MEMBER * MAX_QUEUES_PER_T
 /** What a member is told before it asks again. */
 export const MAX_UNTOLD_ERRORS = 8;
 export const MAX_CONSUME_CONCURRENCY = 1000;
+/** Rows of an application's outbox that are read, and sent, at once; parked ones that are named. */
+export const MAX_RELAYED_ROWS = 64;
+export const MAX_PARKED_ROWS = 1000;
+/** Messages that one call of a listener sends through its context. */
+export const MAX_CONTEXT_MESSAGES = 1024;
 /** Stretches of messages of one queue that a group has finished before the one its offset waits for. */
 export const MAX_DONE_RANGES = 4096;
 /** RocketMQ's popBatchNums: messages that one `receive` gives. */
@@ -99,6 +114,8 @@ export const DEFAULT_INVISIBLE_DURATION = 60_000;
 export const MAX_CLAIMS = 2000;
 /** Of an idempotent consumer: characters of a key; keys that a group has in hand; how long a finished one is remembered, ms. */
 export const MAX_IDEMPOTENCE_KEY_LENGTH = 256;
+/** Keys of the messages that a listener is given in one call: a record that it sends through its context has to hold them. */
+export const MAX_BATCH_KEY_BYTES = 16 * 1024;
 export const MAX_KEYS_IN_HAND = 100_000;
 export const DEFAULT_IDEMPOTENCE_WINDOW = 24 * 3_600_000;
 export const MAX_IDEMPOTENCE_WINDOW = 30 * 24 * 3_600_000;
@@ -120,11 +137,24 @@ export const FETCH_TARGET_BYTES = 1024 * 1024;
 /** Queue entries one read looks at before it answers "nothing matched so far". */
 export const MAX_SCANNED_ENTRIES = 8192;
 
+/** Notices that wait in one client's inbox, and their bytes there and in all inboxes together. */
+export const MAX_NOTICES = 256;
+export const MAX_INBOX_BYTES = 16 * 1024 * 1024;
+export const MAX_NOTICE_BYTES = 128 * 1024 * 1024;
+/** Requests of one producer that wait for their reply. */
+export const MAX_PENDING_REQUESTS = 1024;
+
 /** Records in one call of an export or an import end after this many bytes. */
 export const LOG_BATCH_BYTES = 1024 * 1024;
 export const MAX_IMPORT_ID_LENGTH = 64;
 /** Offsets of a queue must not run out. */
 export const MAX_IMPORTED_OFFSET = 2 ** 50;
+
+// Transactions
+/** Half messages whose end nobody knows yet. Fewer than MAX_DONE_RANGES, so that each can be finished by itself. */
+export const MAX_PENDING_TRANSACTIONS = 4000;
+/** Producer groups that one client may answer for. */
+export const MAX_PRODUCER_GROUPS = 256;
 
 // Queries
 export const DEFAULT_QUERY_MESSAGES = 32;
@@ -132,10 +162,35 @@ export const DEFAULT_QUERY_MESSAGES = 32;
 export const MAX_QUERY_MESSAGES = 64;
 export const DEFAULT_DEAD_LETTERS = 1000;
 export const MAX_RESENT_IDS = 10_000;
+/** Messages that wait, as one list tells them: as many as there can be open transactions. */
+export const DEFAULT_WAITING = 100;
+export const MAX_WAITING = 4000;
 /** A key is a part of the properties. */
 export const MAX_KEY_LENGTH = MAX_PROPERTIES_BYTES;
 /** Segments of the key index that one call looks at; the caller goes on from there. */
 export const MAX_SEGMENTS_PER_QUERY = 128;
+
+// Trace
+/** Trace records in one message, and its body; RocketMQ's maxMsgSize of a trace message. */
+export const TRACE_BATCH_RECORDS = 64;
+export const MAX_TRACE_BYTES = 128_000;
+/** In one call; so many do not wait for their time. */
+export const TRACE_FRAME_RECORDS = 1024;
+/** Trace records that wait in a tab to be sent; what comes on top is dropped, and counted. */
+export const MAX_TRACE_WAITING = 8192;
+/** Successes that a tab tells at once, and how many more a second: of a backlog that is worked off only its beginning. Failures have no such budget, only MAX_TRACE_WAITING. */
+export const MAX_TRACE_BURST = 10_000;
+export const TRACE_RATE = 1000;
+/** How long the first of them waits when there was none for a while, and how often they are sent otherwise, ms. */
+export const TRACE_DELAY = 20;
+export const TRACE_INTERVAL = 1000;
+/** Trace messages that are kept: older ones are deleted before their time. */
+export const MAX_TRACE_MESSAGES = 16_384;
+/** Stored records that one `messageTrace` looks at, copies and trace messages each. */
+export const MAX_TRACED_RECORDS = 1024;
+export const MAX_TRACE_EVENTS = 4096;
+/** Of trace messages; a tab's own have 10 KB. */
+export const MAX_TRACED_BYTES = 16 * 1024 * 1024;
 
 // Storage
 /** One row of the log store stays under Chromium's 64 KiB cliff, header included. */
@@ -159,12 +214,20 @@ export const MAX_SEGMENT_LOG_BYTES = 256 * 1024 * 1024;
 export const MAX_UNSTORED_SEGMENTS = 8;
 /** Rows of the log, queue pages and index pages that a broker keeps in memory for reading, all together. */
 export const CACHE_BYTES = 64 * 1024 * 1024;
+/** Pages of consume queues that wait in memory to be stored; beyond, a checkpoint is due. 20 KiB each at most. */
+export const MAX_DIRTY_PAGES = 2048;
+/** Stretches longer than a page that a queue's offsets leave out, in an imported log. */
+export const MAX_QUEUE_GAPS = 1024;
+/** How often the times of an imported log go back: each makes a segment of the key index. */
+export const MAX_SETBACKS = 1024;
 /** How far behind the last known position the log goes on after a loss: more than can be written before tabs note it. */
 export const LOSS_GAP_BYTES = 2 ** 36;
 /** Losses that a log remembers. */
 export const MAX_LOSSES = 64;
 /** A mark beyond this is not believed: no log gets that long, and positions must not run out. */
 export const MAX_WITNESS_POSITION = 2 ** 50;
+/** Likewise an epoch: one takes a new broker each. */
+export const MAX_EPOCH = 2 ** 50;
 export const MAX_WITNESS_GROUPS = 256;
 /** Failed stretches of sends that were answered before, kept for those who ask. */
 export const MAX_LOST_STRETCHES = 256;
@@ -192,5 +255,9 @@ export const MEMBER_EXPIRY = 30_000;
 /** How long a group waits for its leader to say who gets which queue. */
 export const ALLOCATION_TIMEOUT = 3_000;
 export const ROUTE_MAX_AGE = 30_000;
+/** How long a client may take to say that it has heard a notice, until somebody else is told. */
+export const NOTICE_PATIENCE = 5_000;
+/** How long after a broker's death it is not held against anybody that it has not found the next one yet. */
+export const REJOIN_GRACE = 5_000;
 /** How often a tab notes how far the store has come, at most. */
 export const WITNESS_INTERVAL = 1000;

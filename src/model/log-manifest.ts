@@ -43,7 +43,7 @@ export function writeManifest({ index, position, time, body, crc }: ManifestReco
   const text = encodeProperties(properties);
   const draft = {
     topic: MANIFEST_TOPIC, body: encoder.encode(JSON.stringify(body)), flag: 0, properties: text, propertiesBytes: utf8Length(text), msgId: "",
-    messageGroup: undefined, waitStoreMsgOK: true,
+    messageGroup: undefined, waitStoreMsgOK: true, isDiverted: false,
   };
   const bytes = new Uint8Array(recordBytes(draft, topicBytes.byteLength));
   const view = new DataView(bytes.buffer);

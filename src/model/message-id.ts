@@ -19,6 +19,9 @@ function startOfMonth(time: number): number {
 
 const RANDOM_BYTES = 10;
 const MAX_SPAN = 0xffffffff;
+const DAY = 24 * 3_600_000;
+/** Digits of an id that are the same in all of one generator. */
+export const ID_PREFIX_LENGTH = RANDOM_BYTES * 2;
 
 /**
  * Makes message ids in the layout of RocketMQ's UNIQ_KEY (common/message/MessageClientIDSetter.java): 32 upper-case hex digits.
@@ -42,6 +45,10 @@ export class MessageIdGenerator {
   #counter: number;
   /** Prefix and time as hex. */
   #head = "";
+  /** When the prefix was last said to be due. */
+  #told = 0;
+  /** Whoever keeps a list of who makes which ids should be told the prefix: it is new, or has been in use for another day. Set back by the owner. */
+  isDue = true;
 
   /** `randomBytes(n)`: n bytes from a source fit for identities. `now()`: milliseconds since 1970. */
   constructor(randomBytes: (n: number) => Uint8Array, now: () => number) {
@@ -51,6 +58,11 @@ export class MessageIdGenerator {
     this.#counter = (start[0]! << 8) | start[1]!;
     this.#time = Math.floor(now());
     this.#begin();
+  }
+
+  /** What its ids begin with. */
+  get prefix(): string {
+    return this.#prefix;
   }
 
   next(): string {
@@ -65,14 +77,21 @@ export class MessageIdGenerator {
 
   #advance(time: number): void {
     this.#time = time;
+    if (time - this.#told > DAY) this.#due();
     if (time - this.#base > MAX_SPAN) this.#begin();
     else this.#head = this.#prefix + hex32(time - this.#base);
   }
 
   #begin(): void {
     this.#prefix = Array.from(this.#randomBytes(RANDOM_BYTES), (byte) => this.#hex[byte]!).join("");
+    this.#due();
     this.#base = startOfMonth(this.#time);
     this.#head = this.#prefix + hex32(this.#time - this.#base);
+  }
+
+  #due(): void {
+    this.#told = this.#time;
+    this.isDue = true;
   }
 }
 

@@ -1,5 +1,6 @@
 import { MQError } from "./errors.ts";
 import { COPY_PROPERTIES_BYTES, MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
+import { checkExclusive } from "./message-type.ts";
 import { checkClientTopic, checkSendable } from "./names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
 import { isWellFormed, utf8Length } from "./text.ts";
@@ -23,6 +24,17 @@ export interface Message {
   properties?: Record<string, string>;
   /** Messages of one group go to one queue and so stay in order. */
   messageGroup?: string;
+  /**
+   * From 0 on; a higher one goes first where the topic's messageType is PRIORITY. It decides the queue: one for each
+   * level, and the last for all levels beyond. Not together with a messageGroup or an exact time.
+   */
+  priority?: number;
+  /** Delivered later, by the broker's delay levels: 1 is the first; beyond the last is the last; 0 and less is no delay. */
+  delayTimeLevel?: number;
+  /** Delivered so many ms after the broker has it, or later; not in the future: at once. At most `timerMaxDelay`. */
+  deliverAfter?: number;
+  /** Delivered at this time, ms since 1970 on the wall clock, or later; in the past: at once. One of the three at most. */
+  deliverAt?: number | Date;
   /**
    * Default true: the send is answered when the message is committed. With false it is answered as soon as the broker
    * has taken the message in, and a crash before the commit, or a commit that fails, loses it: the event `flushFailed`
@@ -63,7 +75,10 @@ export interface MessageExt {
   readonly storeHost: string;
   readonly reconsumeTimes: number;
   readonly preparedTransactionOffset: number;
+  /** Of a message that was sent in a transaction: its msgId. */
+  readonly transactionId: string | undefined;
   readonly messageGroup: string | undefined;
+  readonly priority: number | undefined;
 }
 
 export type BodyKind = "bytes" | "text" | "json";
@@ -78,7 +93,10 @@ export interface MessageDraft {
   propertiesBytes: number;
   msgId: string;
   messageGroup: string | undefined;
+  priority?: number | undefined;
   waitStoreMsgOK: boolean;
+  /** It may have to go elsewhere first. */
+  isDiverted: boolean;
 }
 
 /** A copy that is tried again, as the message it is a copy of: in the topic it was sent to, with what its producer gave it. */
@@ -88,6 +106,12 @@ export function asSent(message: MessageExt): MessageExt {
   return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { topic, properties });
 }
 
+/** A half message, as it will be when its transaction is committed. */
+export function asCommitted(message: MessageExt): MessageExt {
+  const { [PROPERTY.REAL_TOPIC]: topic = message.topic, [PROPERTY.REAL_QID]: queueId = "0", ...properties } = message.properties;
+  return Object.assign(Object.create(Object.getPrototypeOf(message) as object) as MessageExt, message, { topic, queueId: Number(queueId), properties });
+}
+
 /** The same message, tried in vain so many times. */
 export function asTried(message: MessageExt, reconsumeTimes: number): MessageExt {
   if (message.reconsumeTimes === reconsumeTimes) return message;
@@ -95,20 +119,23 @@ export function asTried(message: MessageExt, reconsumeTimes: number): MessageExt
 }
 
 const FIELDS: ReadonlySet<string> = new Set<keyof Message>([
-  "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "waitStoreMsgOK",
+  "topic", "body", "tags", "keys", "flag", "properties", "messageGroup", "priority", "delayTimeLevel", "deliverAfter", "deliverAt", "waitStoreMsgOK",
 ]);
 
 export const MAX_SENT_PROPERTIES = MAX_PROPERTIES_BYTES - COPY_PROPERTIES_BYTES;
 
 const TRANSIENT_PREFIX = "__RMQ.TRANSIENT.";
 
+/** The last ms that a Date knows. */
+const MAX_TIME = 8.64e15;
+
 const encoder = new TextEncoder();
 
 /**
  * Checks a message and turns it into bytes. Throws MQError: INVALID_PARAMETER or NO_PERMISSION for the topic,
- * MESSAGE_ILLEGAL naming the field for the rest.
+ * MESSAGE_ILLEGAL naming the field for the rest. `system`: properties that only TabMQ itself may set.
  */
-export function draftMessage(given: Message, msgId: string, maxBodyBytes: number = MAX_BODY_BYTES): MessageDraft {
+export function draftMessage(given: Message, msgId: string, maxBodyBytes: number = MAX_BODY_BYTES, system: readonly (readonly [name: string, value: string])[] = []): MessageDraft {
   if (typeof given !== "object" || given === null) throw illegal("message", "A message is an object with topic and body.");
   // Read once: what a getter says at the check is what is sent.
   const message = { ...given };
@@ -125,7 +152,12 @@ export function draftMessage(given: Message, msgId: string, maxBodyBytes: number
   if (typeof flag !== "number" || flag !== (flag | 0)) throw illegal("message.flag", `flag is a 32-bit integer, not ${describe(flag)}.`);
   const waitStoreMsgOK = message.waitStoreMsgOK ?? true;
   if (typeof waitStoreMsgOK !== "boolean") throw illegal("message.waitStoreMsgOK", "waitStoreMsgOK is true or false.");
-  const properties = draftProperties(message, msgId, kind, waitStoreMsgOK);
+  if (message.messageGroup !== undefined || message.priority !== undefined) {
+    checkExclusive(Object.entries(message).flatMap(([field, value]) => (value === undefined ? [] : [field])), false);
+  }
+  const priority = draftPriority(message);
+  const delay = draftDelay(message);
+  const properties = draftProperties(message, msgId, kind, waitStoreMsgOK, delay, system, priority);
   return {
     topic,
     body: bytes,
@@ -134,11 +166,13 @@ export function draftMessage(given: Message, msgId: string, maxBodyBytes: number
     propertiesBytes: checkProperties(properties),
     msgId,
     messageGroup: message.messageGroup,
+    priority,
     waitStoreMsgOK,
+    isDiverted: delay !== null || system.some(([name]) => name === PROPERTY.TRAN_MSG),
   };
 }
 
-function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean): string {
+function draftProperties(message: Message, msgId: string, kind: BodyKind, waitStoreMsgOK: boolean, delay: [string, string] | null, system: readonly (readonly [string, string])[], priority: number | undefined): string {
   const all: [string, string][] = [];
   if (message.properties !== undefined) {
     if (!isPlain(message.properties)) {
@@ -169,9 +203,42 @@ function draftProperties(message: Message, msgId: string, kind: BodyKind, waitSt
     }
     all.push([PROPERTY.SHARDING_KEY, message.messageGroup]);
   }
+  if (priority !== undefined) all.push([PROPERTY.PRIORITY, String(priority)]);
   all.push([PROPERTY.UNIQ_KEY, msgId], [PROPERTY.WAIT, String(waitStoreMsgOK)]);
   if (kind !== "bytes") all.push([PROPERTY.BODY_KIND, kind]);
+  if (delay !== null) all.push(delay);
+  for (const [name, value] of system) all.push([name, value]);
   return encodeProperties(all);
+}
+
+function draftPriority({ priority }: Message): number | undefined {
+  if (priority === undefined) return undefined;
+  if (typeof priority !== "number" || priority !== (priority | 0) || priority < 0) throw illegal("message.priority", `priority is an integer from 0 on, not ${describe(priority)}.`);
+  return priority;
+}
+
+/** The property by which the message waits; null = it does not. */
+function draftDelay({ delayTimeLevel: level = 0, deliverAfter, deliverAt }: Message): [string, string] | null {
+  if (typeof level !== "number" || level !== (level | 0)) throw illegal("message.delayTimeLevel", `delayTimeLevel is a 32-bit integer, not ${describe(level)}.`);
+  // RocketMQ's rule: what is below the first level is none.
+  if (level > 0) {
+    if (deliverAfter !== undefined || deliverAt !== undefined) throw illegal("message.delayTimeLevel", "A message has one time: delayTimeLevel, deliverAfter or deliverAt.");
+    return [PROPERTY.DELAY, `${level}`];
+  }
+  if (deliverAt !== undefined) {
+    if (deliverAfter !== undefined) throw illegal("message.deliverAt", "A message has one time: deliverAfter or deliverAt.");
+    return draftTime(PROPERTY.TIMER_DELIVER_MS, deliverAt, "message.deliverAt");
+  }
+  return deliverAfter === undefined ? null : draftTime(PROPERTY.TIMER_DELAY_MS, deliverAfter, "message.deliverAfter");
+}
+
+/** Up to whole ms: never early. The broker's clock says whether a time is in the past; what is before 1970, or no delay, surely is, and is as good as its beginning. */
+function draftTime(name: string, given: unknown, field: string): [string, string] {
+  const isPoint = name === PROPERTY.TIMER_DELIVER_MS;
+  const ms = isPoint && given instanceof Date ? given.getTime() : given;
+  if (typeof ms !== "number" || Number.isNaN(ms)) throw illegal(field, `${field} is a number of ms${isPoint ? " since 1970, or a Date" : ""}, not ${isPoint && given instanceof Date ? "an invalid Date" : describe(given)}.`);
+  if (ms > MAX_TIME) throw illegal(field, `${field} is ${ms}, which is beyond every calendar.`);
+  return [name, `${Math.ceil(Math.max(0, ms))}`];
 }
 
 function checkProperties(properties: string): number {

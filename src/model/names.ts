@@ -5,8 +5,27 @@ export const RETRY_TOPIC_PREFIX = "%RETRY%";
 export const DLQ_TOPIC_PREFIX = "%DLQ%";
 /** Where messages wait for their time: one queue for each delay level. */
 export const SCHEDULE_TOPIC = "SCHEDULE_TOPIC_XXXX";
+/** What consumers and producers tell of the lives of messages. One queue. */
+export const TRACE_TOPIC = "RMQ_SYS_TRACE_TOPIC";
+/** Messages whose transaction is not decided, and what was decided. */
+export const HALF_TOPIC = "RMQ_SYS_TRANS_HALF_TOPIC";
+export const OP_TOPIC = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
+/** Messages of which nobody would say how their transaction ended. */
+export const TRANS_CHECK_MAX_TIME_TOPIC = "TRANS_CHECK_MAX_TIME_TOPIC";
+/** Where messages wait for a time of their own, in one queue. RocketMQ's, as TimerMessageStore.TIMER_TOPIC. */
+export const WHEEL_TOPIC = "rmq_sys_wheel_timer";
 /** Groups of the broker's own; no consumer may join them. */
 export const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
+/** For whom a timer is finished when it is delivered. */
+export const TIMER_GROUP = `${SYSTEM_GROUP_PREFIX}TIMER`;
+
+/** In whose name an operator does what a producer does; in traces only. */
+export const ADMIN_GROUP = `${SYSTEM_GROUP_PREFIX}ADMIN`;
+
+/** For whom a dead letter that was sent again is finished. */
+export const DLQ_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ`;
+/** And for whom one that was discarded. */
+export const DISCARD_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ_DISCARD`;
 
 export function retryTopic(group: string): string {
   return `${RETRY_TOPIC_PREFIX}${group}`;
@@ -16,6 +35,11 @@ export function deadLetterTopic(group: string): string {
   return `${DLQ_TOPIC_PREFIX}${group}`;
 }
 
+/** Java's Character.isWhitespace, which leaves no-break spaces out. */
+// oxlint-disable-next-line no-control-regex -- Java has four separators there
+const BLANK = /^[\t-\r\u001c-\u001f \u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]*$/;
+/** Characters of a name that are checked; more than any may have. */
+const LOOKED_AT = 4096;
 const NAME = /^[%|a-zA-Z0-9_-]+$/;
 const NAMESPACE = /^[A-Za-z0-9_-]+$/;
 const CLIENT_ID = /^[%|a-zA-Z0-9_@.:-]+$/;
@@ -26,10 +50,11 @@ const SYSTEM_TOPICS: ReadonlyMap<string, boolean> = new Map([
   ["TBW102", false],
   [SCHEDULE_TOPIC, true],
   ["BenchmarkTest", false],
-  ["RMQ_SYS_TRANS_HALF_TOPIC", true],
-  ["RMQ_SYS_TRACE_TOPIC", false],
-  ["RMQ_SYS_TRANS_OP_HALF_TOPIC", true],
-  ["TRANS_CHECK_MAX_TIME_TOPIC", true],
+  [WHEEL_TOPIC, false],
+  [HALF_TOPIC, true],
+  [TRACE_TOPIC, false],
+  [OP_TOPIC, true],
+  [TRANS_CHECK_MAX_TIME_TOPIC, true],
   ["SELF_TEST_TOPIC", true],
   ["OFFSET_MOVED_EVENT", true],
   ["CHECKPOINT_TOPIC", false],
@@ -62,9 +87,9 @@ function check(name: unknown, field: string, rule: Rule): asserts name is string
     const given = name === null ? "null" : typeof name;
     throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must be a string, not ${given}.`, { field });
   }
-  // A name may be megabytes long; one character more than allowed is enough to see.
-  const beginning = name.slice(0, rule.maxLength + 1);
-  if (beginning.trim() === "") throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must not be blank.`, { field });
+  // A name may be megabytes long; nobody wants to know more of it than this.
+  const beginning = name.slice(0, LOOKED_AT);
+  if (BLANK.test(beginning)) throw new MQError("INVALID_PARAMETER", `${field}: a ${rule.what} must not be blank.`, { field });
   if (!rule.pattern.test(beginning)) {
     throw new MQError("INVALID_PARAMETER", `${field}: the ${rule.what} ${shown(name)} may only contain ${rule.characters}.`, { field });
   }

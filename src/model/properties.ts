@@ -16,11 +16,32 @@ export const PROPERTY = {
   WAIT: "WAIT",
   /** messageGroup. Not reserved, as in RocketMQ. */
   SHARDING_KEY: "__SHARDINGKEY",
+  PRIORITY: "_SYS_MSG_PRIORITY_",
+  /** Of a request, and of the reply to it: which request it is, who waits for the reply, for how long (ms). */
+  CORRELATION_ID: "CORRELATION_ID",
+  REPLY_TO_CLIENT: "REPLY_TO_CLIENT",
+  TTL: "TTL",
+  /** Of a request: the cluster whose reply topic its reply is for. */
+  CLUSTER: "CLUSTER",
+  /** Of a reply: "reply". */
+  MSG_TYPE: "MSG_TYPE",
   /** The level of a message that waits for its time. */
   DELAY: "DELAY",
+  /** When a message is to be delivered, as its producer says: in so many seconds or ms, or at a time, ms since 1970. */
+  TIMER_DELAY_SEC: "TIMER_DELAY_SEC",
+  TIMER_DELAY_MS: "TIMER_DELAY_MS",
+  TIMER_DELIVER_MS: "TIMER_DELIVER_MS",
+  /** Of a message that waits for a time of its own: that time; and how often it was moved to the end of the log. */
+  TIMER_OUT_MS: "TIMER_OUT_MS",
+  TIMER_ROLL_TIMES: "TIMER_ROLL_TIMES",
   /** Where it goes then. */
   REAL_TOPIC: "REAL_TOPIC",
   REAL_QID: "REAL_QID",
+  /** `"true"`: a half message; and its producer group. */
+  TRAN_MSG: "TRAN_MSG",
+  PGROUP: "PGROUP",
+  /** How often a transaction was checked in vain. */
+  TRANSACTION_CHECK_TIMES: "TRANSACTION_CHECK_TIMES",
   /** Of a copy that is tried again, and of a dead letter: the topic it was sent to. */
   RETRY_TOPIC: "RETRY_TOPIC",
   /** offsetMsgId of the first copy. */
@@ -31,8 +52,12 @@ export const PROPERTY = {
   BODY_KIND: "__TABMQ_BODY",
   /** Ours: the message that this copy takes the place of, see finish.ts. */
   FINISHES: "__TABMQ_FINISHES",
+  /** Ours: the messages whose listener has sent this one, see completion.ts. */
+  COMPLETES: "__TABMQ_COMPLETES",
   /** Ours: which one it is of those that its producer has sent to the queue, see sequence.ts. */
   SEQUENCE: "__TABMQ_SEQUENCE",
+  /** Ours: how a transaction ended, in its op record. */
+  TRANSACTION_OUTCOME: "__TABMQ_TRANSACTION_OUTCOME",
   /** Ours: why a dead letter's last try failed. */
   DLQ_ERROR: "DLQ_ERROR",
 } as const;
@@ -90,10 +115,13 @@ export const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
   "DLQ_ORIGIN_TOPIC",
   "DLQ_ORIGIN_MESSAGE_ID",
   "__CRC32#",
+  PROPERTY.PRIORITY,
   PROPERTY.BODY_KIND,
   PROPERTY.FINISHES,
+  PROPERTY.COMPLETES,
   PROPERTY.DLQ_ERROR,
   PROPERTY.SEQUENCE,
+  PROPERTY.TRANSACTION_OUTCOME,
 ]);
 
 function isIterable(properties: object): properties is Iterable<readonly [string, string]> {

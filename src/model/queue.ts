@@ -1,5 +1,5 @@
 import { MQError } from "./errors.ts";
-import { javaHash, sipHashMod } from "./hash.ts";
+import { javaHash, jumpHash, sipHashMod } from "./hash.ts";
 
 export interface MessageQueue {
   topic: string;
@@ -20,6 +20,11 @@ function javaHashCode(arg: unknown): number {
   return javaHash(String(arg));
 }
 
+function hashOf(arg: unknown, selector: string): number {
+  if (arg !== undefined && arg !== null) return javaHashCode(arg);
+  throw new MQError("INVALID_PARAMETER", `arg: ${selector} needs the value to hash, for example send(message, { selector, arg: orderId }).`, { field: "arg" });
+}
+
 function checkQueues(queues: readonly MessageQueue[]): void {
   if (queues.length === 0) throw new MQError("INVALID_PARAMETER", "queues: a selector needs at least one queue to choose from.", { field: "queues" });
 }
@@ -31,10 +36,17 @@ function checkQueues(queues: readonly MessageQueue[]): void {
  */
 export function SelectMessageQueueByHash(queues: MessageQueue[], _message: unknown, arg: unknown): MessageQueue {
   checkQueues(queues);
-  if (arg === undefined || arg === null) {
-    throw new MQError("INVALID_PARAMETER", "arg: SelectMessageQueueByHash needs the value to hash, for example send(message, { selector, arg: orderId }).", { field: "arg" });
-  }
-  return queues[Math.abs(javaHashCode(arg) % queues.length)]!;
+  return queues[Math.abs(hashOf(arg, "SelectMessageQueueByHash") % queues.length)]!;
+}
+
+/**
+ * The same `arg` gets the same queue, and when the topic gets more queues, few move: jump consistent hash of its Java
+ * hash, as RocketMQ's proxy places message groups. Source: RocketMQ proxy/grpc/v2/producer/SendMessageActivity.java.
+ * @throws MQError INVALID_PARAMETER when `arg` is missing or `queues` is empty
+ */
+export function SelectMessageQueueByConsistentHash(queues: MessageQueue[], _message: unknown, arg: unknown): MessageQueue {
+  checkQueues(queues);
+  return queues[jumpHash(hashOf(arg, "SelectMessageQueueByConsistentHash"), queues.length)]!;
 }
 
 /** Any queue, each as likely. @throws MQError INVALID_PARAMETER when `queues` is empty */
@@ -66,6 +78,20 @@ export class RoundRobin {
   next(count: number): number {
     this.#counter = (this.#counter + 1) | 0;
     return (this.#counter & 0x7fffffff) % count;
+  }
+
+  /**
+   * The next queue of another broker than the one where the last try has failed; when there is none, the next of all.
+   * Source: RocketMQ client/impl/producer/TopicPublishInfo.selectOneMessageQueue.
+   */
+  choose<Queue extends Pick<MessageQueue, "brokerName">>(queues: readonly Queue[], lastFailedBroker: string | null): Queue {
+    if (lastFailedBroker !== null) {
+      for (let tries = queues.length; tries > 0; tries--) {
+        const queue = queues[this.next(queues.length)]!;
+        if (queue.brokerName !== lastFailedBroker) return queue;
+      }
+    }
+    return queues[this.next(queues.length)]!;
   }
 }
 

@@ -4,6 +4,7 @@ import { offsetMsgId } from "./message-id.ts";
 import { PROPERTY, decodeProperties, eachProperty } from "./properties.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, readInt64, writeInt64 } from "./record.ts";
 import { writeUtf8 } from "./text.ts";
+import { TRANSACTION_BITS } from "./transaction.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -84,6 +85,8 @@ class DecodedMessage implements MessageExt {
   readonly reconsumeTimes: number;
   readonly preparedTransactionOffset: number;
   readonly messageGroup: string | undefined;
+  readonly transactionId: string | undefined;
+  readonly priority: number | undefined;
 
   constructor(frame: Frame, at: number) {
     const { bytes, view, brokerName } = frame;
@@ -116,9 +119,11 @@ class DecodedMessage implements MessageExt {
     });
     this.properties = properties;
     this.msgId = system[PROPERTY.UNIQ_KEY] ?? this.offsetMsgId;
+    this.transactionId = (this.sysFlag & TRANSACTION_BITS) === 0 ? undefined : this.msgId;
     this.tags = system[PROPERTY.TAGS];
     this.keys = keysOf(system[PROPERTY.KEYS]);
     this.messageGroup = system[PROPERTY.SHARDING_KEY];
+    this.priority = priorityOf(system[PROPERTY.PRIORITY]);
     const kind = system[PROPERTY.BODY_KIND];
     this.bodyKind = kind === "text" || kind === "json" ? kind : "bytes";
   }
@@ -155,8 +160,14 @@ export function readKeys(bytes: Uint8Array): RecordKeys {
 }
 
 const SHOWN_AS_FIELDS: ReadonlySet<string> = new Set([
-  PROPERTY.UNIQ_KEY, PROPERTY.TAGS, PROPERTY.KEYS, PROPERTY.SHARDING_KEY, PROPERTY.WAIT, PROPERTY.BODY_KIND, PROPERTY.FINISHES,
+  PROPERTY.UNIQ_KEY, PROPERTY.TAGS, PROPERTY.KEYS, PROPERTY.SHARDING_KEY, PROPERTY.PRIORITY, PROPERTY.WAIT, PROPERTY.BODY_KIND, PROPERTY.FINISHES, PROPERTY.COMPLETES,
+  PROPERTY.TRAN_MSG, PROPERTY.PGROUP,
 ]);
+
+/** Whatever another writer of the log has put there. */
+function priorityOf(property: string | undefined): number | undefined {
+  return property !== undefined && /^\d{1,10}$/.test(property) ? Number(property) : undefined;
+}
 
 function keysOf(property = ""): string[] {
   return property === "" ? [] : property.split(" ").filter((key) => key !== "");

@@ -1,7 +1,7 @@
 import { MQError } from "./errors.ts";
 import { MAX_PROPERTIES_BYTES } from "./limits.ts";
 import { decodeProperties, encodeProperties } from "./properties.ts";
-import { RECORD, RECORD_FIXED_BYTES, readInt64 } from "./record.ts";
+import { RECORD, RECORD_FIXED_BYTES, readInt64, writeInt64 } from "./record.ts";
 import { encodeTopic } from "./record-codec.ts";
 
 const encoder = new TextEncoder();
@@ -13,6 +13,9 @@ export interface RecordPlace {
   queueId: number;
   reconsumeTimes: number;
   properties: Record<string, string>;
+  /** Of a transactional message; else they stay. */
+  sysFlag?: number;
+  preparedTransactionOffset?: number;
 }
 
 /** A stored message, as far as it matters to whoever puts it elsewhere. */
@@ -53,7 +56,7 @@ export function readAllStored(bytes: Uint8Array): StoredRecord[] {
  * The record of the same message in another place; the broker's fields are for the log to fill in.
  * @throws MQError MESSAGE_ILLEGAL when the properties have become too long
  */
-export function copyRecord({ bytes: source }: StoredRecord, { topic, queueId, reconsumeTimes, properties }: RecordPlace): Uint8Array {
+export function copyRecord({ bytes: source }: StoredRecord, { topic, queueId, reconsumeTimes, properties, sysFlag, preparedTransactionOffset }: RecordPlace): Uint8Array {
   const bodyEnd = RECORD.body + new DataView(source.buffer, source.byteOffset).getInt32(RECORD.bodyLength);
   const [topicBytes, propertyBytes] = [encodeTopic(topic), encoder.encode(encodeProperties(properties))];
   if (propertyBytes.byteLength > MAX_PROPERTIES_BYTES) {
@@ -65,6 +68,8 @@ export function copyRecord({ bytes: source }: StoredRecord, { topic, queueId, re
   view.setInt32(RECORD.totalSize, bytes.byteLength);
   view.setInt32(RECORD.queueId, queueId);
   view.setInt32(RECORD.reconsumeTimes, reconsumeTimes);
+  if (sysFlag !== undefined) view.setInt32(RECORD.sysFlag, sysFlag);
+  if (preparedTransactionOffset !== undefined) writeInt64(view, RECORD.preparedTransactionOffset, preparedTransactionOffset);
   view.setUint8(bodyEnd, topicBytes.byteLength);
   bytes.set(topicBytes, bodyEnd + 1);
   const propertiesAt = bodyEnd + 1 + topicBytes.byteLength + 2;

@@ -46,6 +46,24 @@ export function propertyOf(records: Uint8Array, start: number, name: Uint8Array)
   return null;
 }
 
+/** Which of the names is the first that a property of the whole, checked record at `start` has; -1 = none of them. */
+export function findName(records: Uint8Array, start: number, names: readonly Uint8Array[]): number {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const topic = start + RECORD.body + view.getInt32(start + RECORD.bodyLength);
+  const first = topic + 1 + view.getUint8(topic) + 2;
+  const end = first + view.getUint16(first - 2);
+  for (let at = first; at < end; ) {
+    const found = records.indexOf(END, at);
+    const behind = found < 0 || found > end ? end : found;
+    for (let name = 0; name < names.length; name++) {
+      const nameEnd = at + names[name]!.byteLength;
+      if (nameEnd + 1 < behind && records[nameEnd] === NAME_ENDS && isAt(records, at, names[name]!)) return name;
+    }
+    at = behind + 1;
+  }
+  return -1;
+}
+
 function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
   for (let i = 0; i < wanted.byteLength; i++) if (bytes[at + i] !== wanted[i]) return false;
   return true;

@@ -16,9 +16,10 @@ export interface ResetOffsetRequest {
 
 /**
  * What has become of a message for a group. NOT_ONLINE: not consumed yet, and nobody is there to do it; FILTERED: the
- * subscription of the consumers that are there leaves it out; IN_RETRY: it has failed and is to be tried again.
+ * subscription of the consumers that are there leaves it out; IN_RETRY: it has failed and is to be tried again; DISCARDED: it
+ * was dead, and an operator has discarded it.
  */
-export type TrackType = "CONSUMED" | "NOT_CONSUMED_YET" | "FILTERED" | "NOT_ONLINE" | "IN_RETRY" | "DEAD";
+export type TrackType = "CONSUMED" | "NOT_CONSUMED_YET" | "FILTERED" | "NOT_ONLINE" | "IN_RETRY" | "DEAD" | "DISCARDED";
 
 export interface MessageTrack {
   group: string;
@@ -38,7 +39,8 @@ export interface DeadLettersReply {
   nextOffset: number | null;
 }
 
-export interface ResendRequest {
+/** Dead letters: to be sent again, or to be discarded. */
+export interface LettersRequest {
   group: string;
   queueOffsets: number[];
 }
@@ -77,10 +79,85 @@ export interface ConsumeStats {
   diffTotal: number;
   /** Messages a second consumed over the last ten seconds. */
   consumeTps: number;
+  /** Of its dead letters, how many were discarded, over all time. */
+  discarded: number;
+}
+
+/** What an admin says of a group. */
+export interface GroupSpec {
+  group: string;
+  /** Whether it is given anything. Default true. */
+  consumeEnable?: boolean;
+  /** Whether its consumers may broadcast. Default true. */
+  consumeBroadcastEnable?: boolean;
+  /** How often a message is tried again before it is a dead letter, at most, whatever its consumers say. Default null: as they say. */
+  retryMaxTimes?: number | null;
+}
+
+export type GroupConfig = Required<GroupSpec>;
+
+export interface DeleteGroupRequest {
+  group: string;
+  /** Also when it has consumers. */
+  force: boolean;
+}
+
+/** What has become unreadable with a topic or a group. */
+export interface Deleted {
+  messages: number;
+}
+
+/** RocketMQ's TopicRouteData. */
+export interface TopicRoute {
+  topic: string;
+  queueDatas: { brokerName: string; readQueueNums: number; writeQueueNums: number; perm: number }[];
+  brokerDatas: BrokerData[];
+}
+
+export interface BrokerData {
+  cluster: string;
+  brokerName: string;
+  /** By broker id; 0 is the master. "host:port", as in a message's storeHost. */
+  brokerAddrs: Record<number, string>;
+}
+
+/** RocketMQ's ClusterInfo. */
+export interface ClusterInfo {
+  /** By broker name. */
+  brokerAddrTable: Record<string, BrokerData>;
+  /** cluster -> broker names */
+  clusterAddrTable: Record<string, string[]>;
+}
+
+/** Since the broker began, unless it says otherwise. */
+export interface BrokerStats {
+  brokerName: string;
+  epoch: number;
+  /** When it began, ms. */
+  bootTimestamp: number;
+  topics: number;
+  groups: number;
+  clients: number;
+  /** That can be read now, over all topics, copies of the broker's own included; and bytes of the log. */
+  messages: number;
+  bytes: number;
+  /** Stored, copies included; and given to consumers, each time. */
+  putMessages: number;
+  putBytes: number;
+  getMessages: number;
+  getBytes: number;
+  /** Messages a second over the last ten seconds. */
+  putTps: number;
+  getTps: number;
+  commits: number;
+  /** Removed by retention, over all time. */
+  removedMessages: number;
 }
 
 export interface GroupInfo {
   group: string;
+  /** What an admin has said of it; undefined = nothing. */
+  config?: GroupConfig;
   /** Consumers that are there now, and how they share; undefined = nobody is there. */
   consumers: number;
   messageModel?: MessageModel;
@@ -104,4 +181,23 @@ export interface ConsumerConnections {
   group: string;
   /** By client id; empty when nobody is there. */
   connections: ConsumerConnection[];
+}
+
+/** A client that is connected, and what it has done since. Times are ms since 1970. */
+export interface ClientConnection {
+  clientId: string;
+  /** To this broker: after a broker's death all connect anew. */
+  connectedTimestamp: number;
+  /** Who consumes asks at least every fifteen seconds; who does nothing is silent. */
+  lastCallTimestamp: number;
+  /** Whose transactions it answers for, by name; of other producers the broker knows no groups. */
+  producerGroups: string[];
+  /** By name. */
+  consumerGroups: string[];
+  /** Stored, without traces and the broker's copies; and given to it, each time. */
+  putMessages: number;
+  putBytes: number;
+  getMessages: number;
+  /** That it has sent to lately, the newest first; the last 16. */
+  topics: string[];
 }

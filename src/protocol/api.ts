@@ -1,21 +1,27 @@
 import type { ErrorData } from "../model/errors.ts";
-import type { ConsumeStats, ConsumerConnections, DeadLettersReply, DeadLettersRequest, GroupInfo, MessageTrack, ResendRequest, ResetOffsetRequest, TopicStats } from "./admin-calls.ts";
+import type { BrokerStats, ClientConnection, ClusterInfo, ConsumeStats, ConsumerConnections, DeadLettersReply, DeadLettersRequest, Deleted, DeleteGroupRequest, GroupConfig, GroupInfo, GroupSpec, LettersRequest, MessageTrack, ResetOffsetRequest, TopicRoute, TopicStats } from "./admin-calls.ts";
 import type { BrokerSettings, MutableSettings } from "./broker-settings.ts";
 import type { BrokerDiagnostics } from "./diagnostics.ts";
-import type { AllocateReply, ClaimKeysRequest, FetchReply, FetchRequest, JoinReply, JoinRequest, KeyState, PickRequest, QuitRequest, SettleReply, SettleRequest, SubscribeRequest } from "./group-calls.ts";
+import type { AllocateReply, ClaimKeysRequest, FetchReply, FetchRequest, FinishReply, FinishRequest, JoinReply, JoinRequest, KeyState, PickRequest, QuitRequest, SettleReply, SettleRequest, SubscribeRequest } from "./group-calls.ts";
+import type { InboxReply, InboxRequest } from "./inbox-calls.ts";
 import type { AckReply, AckRequest, ChangeInvisibleRequest, ClaimHandle, ReceiveReply, ReceiveRequest } from "./pop-calls.ts";
-import type { PullReply, PullRequest, QueryReply, QueryRequest, SearchOffsetRequest } from "./query-calls.ts";
-import type { FlushReply, QueueRef, SendReply, TopicConfig, TopicSpec } from "./send-calls.ts";
+import type { PendingTimersReply, PendingTimersRequest, PullReply, PullRequest, QueryReply, QueryRequest, SearchOffsetRequest } from "./query-calls.ts";
+import type { ListenersRequest, ReplyOutcome } from "./request-calls.ts";
+import type { FlushReply, QueueRef, RecallReply, RecallRequest, SendReply, TopicConfig, TopicSpec } from "./send-calls.ts";
 import type { HelloReply, HelloRequest } from "./session-calls.ts";
+import type { EndTransactionReply, EndTransactionRequest, OpenTransactionsReply, OpenTransactionsRequest } from "./transaction-calls.ts";
 import type { ExportReply, ExportRequest, ImportEnd, ImportRecords, LogExtent } from "./transfer-calls.ts";
 
 export type * from "./admin-calls.ts";
 export type * from "./diagnostics.ts";
 export type * from "./group-calls.ts";
+export type * from "./inbox-calls.ts";
 export type * from "./pop-calls.ts";
 export type * from "./query-calls.ts";
+export type * from "./request-calls.ts";
 export type * from "./send-calls.ts";
 export type * from "./session-calls.ts";
+export type * from "./transaction-calls.ts";
 export type * from "./transfer-calls.ts";
 
 /**
@@ -37,10 +43,13 @@ export interface BrokerApi {
   /** The client goes away politely. */
   leave(): Promise<Answer<null>>;
   ping(): Promise<Answer<null>>;
-  /** One frame of records; answered when they are durable. */
-  send(frame: ArrayBuffer): Promise<Answer<SendReply>>;
+  /** One frame of records; answered when they are durable. Of a frame that is sent again: `from` where on they may be in the log. */
+  send(frame: ArrayBuffer, from?: number): Promise<Answer<SendReply>>;
   /** How the commits of frames that were answered before ended; waits for them, but not for ever. */
   flush(from: number, to: number): Promise<Answer<FlushReply>>;
+  /** Calls a timer off; answered when that is durable. May be repeated. */
+  recall(request: RecallRequest): Promise<Answer<RecallReply>>;
+  pendingTimers(request: PendingTimersRequest): Promise<Answer<PendingTimersReply>>;
   /** Where a topic's messages go; creates the topic when `create` and the broker's settings allow it. */
   route(topic: string, create: boolean): Promise<Answer<TopicConfig>>;
   join(request: JoinRequest): Promise<Answer<JoinReply>>;
@@ -56,19 +65,43 @@ export interface BrokerApi {
   claimKeys(request: ClaimKeysRequest): Promise<Answer<KeyState[]>>;
   /** Messages that were not consumed; answered when their copies are durable. May be repeated. */
   settle(request: SettleRequest): Promise<Answer<SettleReply>>;
+  /** Messages that were consumed, and what is to be stored with their end; answered when both are durable. May be repeated. */
+  finish(request: FinishRequest): Promise<Answer<FinishReply>>;
   pull(request: PullRequest): Promise<Answer<PullReply>>;
   /** Messages for a simple consumer, each claimed for a time; waits for the first. The same number again gives up what the call before has claimed. */
   receive(request: ReceiveRequest): Promise<Answer<ReceiveReply>>;
   /** Answered when it is durable; each message by itself. */
   ack(request: AckRequest): Promise<Answer<AckReply>>;
   changeInvisible(request: ChangeInvisibleRequest): Promise<Answer<ClaimHandle>>;
+  /** What the broker tells this client by itself; waits for the first. The first call opens the inbox, a newer one takes the place of one that waits. */
+  inbox(request: InboxRequest): Promise<Answer<InboxReply>>;
+  /** How many consumers are there that a request would reach. */
+  listeners(request: ListenersRequest): Promise<Answer<number>>;
+  /** One record, for the client that its properties name; answered when that has it. May be repeated. */
+  reply(frame: ArrayBuffer): Promise<Answer<ReplyOutcome>>;
+  /** This client answers for the transactions of a producer group; or it does not any more. May be repeated. */
+  registerProducer(group: string, isThere: boolean): Promise<Answer<null>>;
+  /** Answered when it is durable. May be repeated: what has ended once stays as it is. */
+  endTransaction(request: EndTransactionRequest): Promise<Answer<EndTransactionReply>>;
+  openTransactions(request: OpenTransactionsRequest): Promise<Answer<OpenTransactionsReply>>;
   /** 0 for a queue that nobody knows. */
   searchOffset(request: SearchOffsetRequest): Promise<Answer<number>>;
   createTopic(spec: TopicSpec): Promise<Answer<TopicConfig>>;
+  /** May be repeated. */
+  deleteTopic(topic: string): Promise<Answer<Deleted>>;
+  createGroup(spec: GroupSpec): Promise<Answer<GroupConfig>>;
+  /** May be repeated. */
+  deleteGroup(request: DeleteGroupRequest): Promise<Answer<Deleted>>;
+  /** The broker ends, and everything that it has stored is deleted. All clients hear of it. */
+  destroy(namespace: string): Promise<Answer<null>>;
+  topicRoute(topic: string): Promise<Answer<TopicRoute>>;
+  cluster(): Promise<Answer<ClusterInfo>>;
+  brokerStats(): Promise<Answer<BrokerStats>>;
   topics(): Promise<Answer<TopicConfig[]>>;
   topicStats(topic: string): Promise<Answer<TopicStats>>;
   consumeStats(group: string): Promise<Answer<ConsumeStats>>;
   groups(): Promise<Answer<GroupInfo[]>>;
+  clients(): Promise<Answer<ClientConnection[]>>;
   consumerConnections(group: string): Promise<Answer<ConsumerConnections>>;
   /** Changes settings of the running broker, and of those after it; answers with all of them when that is durable. */
   updateBrokerConfig(settings: Partial<MutableSettings>): Promise<Answer<BrokerSettings>>;
@@ -81,7 +114,9 @@ export interface BrokerApi {
   messageTrack(msgId: string): Promise<Answer<MessageTrack[]>>;
   deadLetters(request: DeadLettersRequest): Promise<Answer<DeadLettersReply>>;
   /** Answered when it is durable. May be repeated. */
-  resendDeadLetters(request: ResendRequest): Promise<Answer<SettleReply>>;
+  resendDeadLetters(request: LettersRequest): Promise<Answer<SettleReply>>;
+  /** Likewise. */
+  discardDeadLetters(request: LettersRequest): Promise<Answer<SettleReply>>;
   diagnostics(): Promise<Answer<BrokerDiagnostics>>;
   beginExport(): Promise<Answer<LogExtent>>;
   exportRecords(request: ExportRequest): Promise<Answer<ExportReply>>;
@@ -92,8 +127,8 @@ export interface BrokerApi {
 }
 
 export const BROKER_METHODS = [
-  "hello", "leave", "ping", "send", "flush", "route", "join", "fetch", "quit", "subscribe", "pick", "allocate", "claimKeys", "settle", "pull", "receive", "ack", "changeInvisible", "searchOffset",
-  "createTopic", "topics", "topicStats", "consumeStats", "groups", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
-  "deadLetters", "resendDeadLetters", "resetOffset", "messageTrack", "diagnostics",
+  "hello", "leave", "ping", "send", "flush", "recall", "pendingTimers", "route", "join", "fetch", "quit", "subscribe", "pick", "allocate", "claimKeys", "settle", "finish", "pull", "receive", "ack", "changeInvisible", "inbox", "listeners", "reply", "registerProducer", "endTransaction", "openTransactions", "searchOffset",
+  "createTopic", "deleteTopic", "createGroup", "deleteGroup", "destroy", "topicRoute", "cluster", "brokerStats", "topics", "topicStats", "consumeStats", "groups", "clients", "consumerConnections", "updateBrokerConfig", "queryMessages", "messageAt",
+  "deadLetters", "resendDeadLetters", "discardDeadLetters", "resetOffset", "messageTrack", "diagnostics",
   "beginExport", "exportRecords", "beginImport", "importRecords", "endImport",
 ] as const satisfies readonly (keyof BrokerApi)[];

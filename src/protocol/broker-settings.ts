@@ -1,5 +1,5 @@
 import { DEFAULT_MESSAGE_DELAY_LEVEL, parseDelayLevels } from "../model/delay-level.ts";
-import { MAX_BODY_BYTES, MAX_EXPRESSION_LENGTH, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC, MIN_STORE_BYTES } from "../model/limits.ts";
+import { MAX_BODY_BYTES, MAX_EXPRESSION_LENGTH, MAX_FLUSH_TIMEOUT, MAX_QUEUES_PER_TOPIC, MAX_TIMER_DELAY, MIN_STORE_BYTES } from "../model/limits.ts";
 import { parseDeleteWhen } from "../model/retention.ts";
 import { MQError } from "../model/errors.ts";
 import { boolean, integer, oneOf, optional, record, text } from "./validate.ts";
@@ -8,6 +8,8 @@ import { boolean, integer, oneOf, optional, record, text } from "./validate.ts";
 export interface BrokerSettings {
   defaultTopicQueueNums: number;
   autoCreateTopicEnable: boolean;
+  /** Whether a group comes into being when its first consumer joins. */
+  autoCreateSubscriptionGroup: boolean;
   maxMessageSize: number;
   /**
    * `sync`: a commit is complete when the device has it. `async`: when the operating system has it, which a crash of
@@ -24,15 +26,26 @@ export interface BrokerSettings {
   maxStoreBytes: number;
   /** The delay levels, as text: numbers with one of the units ms, s, m, h, d, divided by spaces. */
   messageDelayLevel: string;
+  /** How far ahead a message may be that is to be delivered at a time of its own, ms. */
+  timerMaxDelay: number;
+  /** How old a transaction is at least, ms, before a member of its producer group is asked how it ended. */
+  transactionTimeout: number;
+  /** From one such check to the next, ms. */
+  transactionCheckInterval: number;
+  /** Checks after which a transaction is rolled back that nobody could decide. */
+  transactionCheckMax: number;
   /** Whether this tab's consumers may bring filters in WebAssembly. Each tab asks for itself; no other tab gets it by that. */
   enableWasmFilter: boolean;
+  /** Whether tabs write to RMQ_SYS_TRACE_TOPIC what `admin.messageTrace` tells besides what the log says: who has sent and consumed what, with which result. */
+  traceEnable: boolean;
 }
 
 export type FlushDiskType = "sync" | "async";
 
-export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
+export const DEFAULT_BROKER_SETTINGS: Readonly<BrokerSettings> = {
   defaultTopicQueueNums: 4,
   autoCreateTopicEnable: true,
+  autoCreateSubscriptionGroup: true,
   maxMessageSize: MAX_BODY_BYTES,
   flushDiskType: "sync",
   syncFlushTimeout: 5000,
@@ -40,20 +53,30 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   deleteWhen: "",
   maxStoreBytes: 0,
   messageDelayLevel: DEFAULT_MESSAGE_DELAY_LEVEL,
+  timerMaxDelay: 30 * 24 * 3_600_000,
+  transactionTimeout: 6000,
+  transactionCheckInterval: 30_000,
+  transactionCheckMax: 15,
   enableWasmFilter: false,
+  traceEnable: true,
 };
 
 /** What may change while the broker runs. */
-export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "messageDelayLevel" | "enableWasmFilter">;
+export type MutableSettings = Omit<BrokerSettings, "maxMessageSize" | "messageDelayLevel" | "enableWasmFilter" | "traceEnable">;
 
 const mutable = {
   defaultTopicQueueNums: optional(integer(1, MAX_QUEUES_PER_TOPIC)),
   autoCreateTopicEnable: optional(boolean),
+  autoCreateSubscriptionGroup: optional(boolean),
   flushDiskType: optional(oneOf("sync", "async")),
   syncFlushTimeout: optional(integer(1, MAX_FLUSH_TIMEOUT)),
   fileReservedTime: optional(integer(1, Number.MAX_SAFE_INTEGER)),
   deleteWhen: optional(deleteWhen),
   maxStoreBytes: optional(storeBytes),
+  timerMaxDelay: optional(integer(0, MAX_TIMER_DELAY)),
+  transactionTimeout: optional(integer(1, MAX_FLUSH_TIMEOUT)),
+  transactionCheckInterval: optional(integer(1, MAX_FLUSH_TIMEOUT)),
+  transactionCheckMax: optional(integer(1, 1000)),
 };
 
 /** Checked where they are given, because not everything can be sent, and where they arrive. */
@@ -62,6 +85,7 @@ export const brokerSettings = record({
   maxMessageSize: optional(integer(1, MAX_BODY_BYTES)),
   messageDelayLevel: optional(delayLevels),
   enableWasmFilter: optional(boolean),
+  traceEnable: optional(boolean),
 });
 export const mutableSettings = record(mutable);
 

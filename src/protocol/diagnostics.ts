@@ -1,3 +1,5 @@
+import type { PendingTransactions } from "./transaction-calls.ts";
+import type { BrokerSettings } from "./broker-settings.ts";
 import type { DamagedRange, RecoveryReport, StorageKind } from "./session-calls.ts";
 
 /* How a broker is. */
@@ -16,6 +18,8 @@ export interface BrokerDiagnostics {
   durability: Durability;
   /** Whether messages are encrypted where they rest. */
   encrypted: boolean;
+  /** As they are now: an admin may have changed them since a client was told. */
+  settings: BrokerSettings;
   indexer: "wasm" | "typescript";
   sessions: number;
   /** Calls not yet answered, this one and waiting fetches included. */
@@ -33,7 +37,17 @@ export interface BrokerDiagnostics {
   damaged: DamagedRange[];
   /** Messages on ports that were no legal call. */
   violations: number;
+  transactions: PendingTransactions;
   retention: RetentionReport;
+  timers: TimersReport;
+}
+
+/** Messages with a time of their own. */
+export interface TimersReport {
+  /** How many wait. */
+  pending: number;
+  /** Memory that the index by due time takes. */
+  indexBytes: number;
 }
 
 /** What has been deleted because of its age, or for want of room. */
@@ -45,4 +59,10 @@ export interface RetentionReport {
   removedBytes: number;
   /** Share of the browser's quota that this origin uses, of 1; 0 where the browser does not say, or was not asked yet. */
   usedRatio: number;
+  /**
+   * Messages with a time of their own that were gone when it came, or when the log was to be cut before them, since this broker's start:
+   * removed near the end of the quota, damaged, or aimed at what was deleted (a topic, or a group
+   * that was to try them again), or, in an imported log, at nothing.
+   */
+  removedTimers: number;
 }

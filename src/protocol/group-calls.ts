@@ -210,6 +210,18 @@ export interface SettleResult {
   error?: string;
 }
 
+/** Messages that were consumed, and what their listener has sent meanwhile: a frame. */
+export interface FinishRequest extends QueueRef {
+  memberId: string;
+  resets?: number;
+  queueOffsets: number[];
+  frame: ArrayBuffer;
+  /** Of an idempotent consumer: the messages' keys. */
+  keys?: string[];
+}
+
+export type FinishReply = SettleReply;
+
 export interface SettleReply {
   /** These stay as they were, the others are finished. */
   refused: { queueOffset: number; error: ErrorData }[];

@@ -46,3 +46,49 @@ export interface QueryReply {
   /** Where to go on below: there may be more. null = there is no more. */
   next: number | null;
 }
+
+/** A message that nobody is given yet. Times are ms since 1970. */
+export interface WaitingMessage {
+  msgId: string;
+  /** Where it is to go. */
+  topic: string;
+  tags?: string;
+  keys: string[];
+  bodySize: number;
+  bornTimestamp: number;
+  storeTimestamp: number;
+}
+
+/** A message that waits for its time. */
+export interface PendingTimer extends WaitingMessage {
+  deliverTimestamp: number;
+  /** It waits by this delay level; undefined = by a time of its own. */
+  delayTimeLevel?: number;
+  /** What `recall` takes; undefined = it cannot be called off: it waits by a delay level, or to be tried again. */
+  recallHandle?: string;
+}
+
+/** Where in the order of what waits: the level is 0 for a time of its own, the offset that of its queue. */
+export interface TimerPlace {
+  due: number;
+  level: number;
+  offset: number;
+}
+
+export interface PendingTimersRequest {
+  /** Where they are to go; null = anywhere. */
+  topic: string | null;
+  /** Times of delivery, ms, inclusive. */
+  begin: number;
+  end: number;
+  /** Only behind this place; null = all. */
+  after: TimerPlace | null;
+  max: number;
+}
+
+export interface PendingTimersReply {
+  /** In the order of their times. */
+  timers: Omit<PendingTimer, "recallHandle">[];
+  /** Where to go on; null = there is no more. */
+  next: TimerPlace | null;
+}

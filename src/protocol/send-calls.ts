@@ -1,4 +1,7 @@
 import type { ErrorData } from "../model/errors.ts";
+import type { MessageType } from "../model/message-type.ts";
+
+export type { MessageType };
 
 /* Topics, and how messages get into them. */
 
@@ -6,8 +9,24 @@ export interface SendReply {
   /** Two numbers for each record of the frame, in its order: queue offset and position; -1, -1 = refused. */
   places: ArrayLike<number>;
   refused: { index: number; error: ErrorData }[];
+  /** Those that were stored already: their places are the ones they have, maybe in other queues than they were sent to now. */
+  found?: { index: number; queueId: number }[];
+  /** Of a frame with timers: when each record is due, ms since 1970; -1 = it is no timer. */
+  dues?: number[];
   /** The frame is appended and not yet committed: its number, by which `flush` tells the end. Absent = durable. */
   unflushed?: number;
+}
+
+/** What the handle of a timer says; one that the broker does not know is not recalled. */
+export interface RecallRequest {
+  topic: string;
+  due: number;
+  msgId: string;
+}
+
+export interface RecallReply {
+  /** It will never be delivered. */
+  recalled: boolean;
 }
 
 export interface FlushReply {
@@ -17,15 +36,14 @@ export interface FlushReply {
   lost: { from: number; to: number; error: ErrorData }[];
 }
 
-export type MessageType = "NORMAL" | "FIFO" | "MIXED";
-
-/** perm: 4 = read, 2 = write, 6 = both. */
+/** perm: 4 = read, 2 = write, 6 = both, 0 = neither. */
 export interface TopicConfig {
   topic: string;
   brokerName: string;
   readQueueNums: number;
   writeQueueNums: number;
   perm: number;
+  /** What it takes; MIXED = everything. */
   messageType: MessageType;
 }
 

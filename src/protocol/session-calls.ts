@@ -65,6 +65,8 @@ export interface RecoveryReport {
   position: number;
   /** Rows that cannot be read: their records are skipped, never delivered. */
   damaged: DamagedRange[];
+  /** Beyond the first thousand they are only counted: so many more. */
+  moreDamaged: number;
   tookMs: number;
 }
 

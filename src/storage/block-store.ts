@@ -1,3 +1,5 @@
+import { MAX_EPOCH } from "../model/limits.ts";
+
 /**
  * Where the broker's bytes rest. One seam: IndexedDB in browsers, memory in Node and in `host: "memory"`.
  * Every implementation runs the contract suite test/contract/block-store.contract.ts.
@@ -47,6 +49,9 @@ export interface BlockStore {
 
   close(): void;
 
+  /** Closes it, and deletes everything in it, its epoch included. Resolves when that is done. */
+  destroy(): Promise<void>;
+
   /** Called once when the store goes away by itself: deleted, force-closed, or wanted by another version. */
   onLost: (reason: string) => void;
 }
@@ -93,6 +98,7 @@ export interface CommitBatch {
   log: LogRow[];
   queue: { key: PageKey; bytes: Uint8Array }[];
   index?: IndexChange;
+  /** null = the row goes. */
   state: (readonly [key: string, value: unknown])[];
   /** `relaxed`: complete when the operating system has it. Default strict: when the device has it. */
   durability?: "strict" | "relaxed";
@@ -107,9 +113,9 @@ export type CommitOutcome =
   | { status: "unknown"; cause: unknown };
 
 export const EPOCH_KEY = "epoch";
-/** The epoch that a store says it had; 0 when it has none, or something that is no epoch. */
+/** The epoch that a store says it had; 0 when it has none, or something that is no epoch: numbers must not run out behind it. */
 export function lastEpoch(row: unknown): number {
-  return Number.isSafeInteger(row) && Number(row) >= 0 ? Number(row) : 0;
+  return Number.isSafeInteger(row) && Number(row) >= 0 && Number(row) <= MAX_EPOCH ? Number(row) : 0;
 }
 
 /** Of the row that an encrypted store has and no other (key-check.ts). */

@@ -1,5 +1,5 @@
 import { crc32 } from "../model/crc32.ts";
-import { CHECKPOINT_INTERVAL_BYTES } from "../model/limits.ts";
+import { CHECKPOINT_INTERVAL_BYTES, MAX_DIRTY_PAGES } from "../model/limits.ts";
 import { isCount } from "../protocol/validate.ts";
 import type { IndexChange, PageKey } from "./block-store.ts";
 import type { DirtyPage, Gap } from "./consume-queue.ts";
@@ -53,7 +53,7 @@ export class Checkpoint {
   }
 
   isDue(position: number): boolean {
-    return position - this.#position >= CHECKPOINT_INTERVAL_BYTES;
+    return position - this.#position >= CHECKPOINT_INTERVAL_BYTES || (this.#queues.dirtyPages >= MAX_DIRTY_PAGES && this.isBehind(position));
   }
 
   isBehind(position: number): boolean {

@@ -92,33 +92,56 @@ export class CommitLog {
     }
   }
 
-  /**
-   * The records that the chosen consume-queue entries point to, back to back, in at most about `maxBytes` (one record
-   * at least). `taken` says how many of the entries that covers; damaged records are reported and left out,
-   * and so are those of another queue or offset: `first` is that of the first entry.
-   */
+  /** `readInto` for the first of the chosen entries, in at most about `maxBytes`, one at least. `taken` says how many those are. */
   async read(queue: Place, first: number, entries: Uint8Array, chosen: Int32Array, maxBytes: number): Promise<{ records: Uint8Array; taken: number }> {
-    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
-    let taken = 0;
-    let bytes = 0;
-    while (taken < chosen.length) {
-      const size = entrySize(view, chosen[taken]! * ENTRY_BYTES);
-      if (taken > 0 && bytes + size > maxBytes) break;
-      bytes += size;
-      taken++;
-    }
+    const { taken, bytes } = prefixWithin(entries, chosen, maxBytes);
     const records = new Uint8Array(bytes);
-    let end = 0;
-    for (let i = 0; i < taken; i++) {
+    const end = await this.readInto(records, 0, queue, first, entries, chosen.subarray(0, taken));
+    return { records: end === bytes ? records : records.slice(0, end), taken };
+  }
+
+  /**
+   * Writes the records that the chosen consume-queue entries point to, back to back, into `target` from `end` on, where there must
+   * be room; resolves with where they end. Damaged ones are reported and left out, and so are those of another queue or offset:
+   * `first` is that of the first entry.
+   */
+  async readInto(target: Uint8Array, end: number, queue: Place, first: number, entries: Uint8Array, chosen: Int32Array): Promise<number> {
+    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+    let row: CachedRow | undefined;
+    let payload: DataView | null = null;
+    // Neighbours in a queue mostly are neighbours in the log: of what stands together in a row one copy is made.
+    let [from, to] = [0, 0];
+    const copyRun = (): void => {
+      if (to > from) target.set(row!.payload!.subarray(from, to), end);
+      end += to - from;
+      from = to = 0;
+    };
+    for (let i = 0; i < chosen.length; i++) {
       const at = chosen[i]! * ENTRY_BYTES;
       const size = entrySize(view, at);
       const position = entryPosition(view, at);
-      const target = records.subarray(end, end + size);
+      const found = position < this.#durablePosition ? this.#cache.find(position) : undefined;
+      if (found !== row) {
+        copyRun();
+        row = found;
+        payload = found === undefined ? null : viewOf(found);
+      }
       // Most stand in a row that is in memory: waiting would cost more than the copy.
-      const isThere = this.#copyCached(position, target) || (await this.#fill(position, target, true));
-      if (isThere && this.#isGenuine(position, target, queue, first + chosen[i]!)) end += size;
+      if (row === undefined || payload === null || position + size > row.end) {
+        copyRun();
+        const copied = target.subarray(end, end + size);
+        if (!(await this.#fill(position, copied, true))) continue;
+        if (this.#isGenuine(new DataView(copied.buffer, copied.byteOffset, size), 0, size, position, queue, first + chosen[i]!)) end += size;
+        continue;
+      }
+      const begin = position - row.position;
+      if (!this.#isGenuine(payload, begin, size, position, queue, first + chosen[i]!)) continue;
+      if (begin !== to) copyRun();
+      if (to === 0) from = begin;
+      to = begin + size;
     }
-    return { records: end === bytes ? records : records.slice(0, end), taken };
+    copyRun();
+    return end;
   }
 
   /** Store time of the record at `position`; null when its bytes are not there or are not that record. */
@@ -179,24 +202,14 @@ export class CommitLog {
     return done;
   }
 
-  /** Are these the bytes of the record at `position`, and does it stand at `offset` of this queue? Reported when not. */
-  #isGenuine(position: number, target: Uint8Array, { queueId, topicBytes }: Place, offset: number): boolean {
-    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+  /** Are the `size` bytes at `at` the record at `position`, and does it stand at `offset` of this queue? Reported when not. */
+  #isGenuine(view: DataView, at: number, size: number, position: number, { queueId, topicBytes }: Place, offset: number): boolean {
     const genuine =
-      target.byteLength >= RECORD_MIN_BYTES && view.getInt32(RECORD.totalSize) === target.byteLength &&
-      readInt64(view, RECORD.physicalOffset) === position && readInt64(view, RECORD.queueOffset) === offset &&
-      view.getInt32(RECORD.queueId) === queueId && isTopic(target, view.getInt32(RECORD.bodyLength), topicBytes);
-    if (!genuine) this.#onDamage({ position, bytes: target.byteLength, reason: "NOT_A_RECORD" });
+      size >= RECORD_MIN_BYTES && view.getInt32(at + RECORD.totalSize) === size &&
+      readInt64(view, at + RECORD.physicalOffset) === position && readInt64(view, at + RECORD.queueOffset) === offset &&
+      view.getInt32(at + RECORD.queueId) === queueId && isTopic(view, at, size, topicBytes);
+    if (!genuine) this.#onDamage({ position, bytes: size, reason: "NOT_A_RECORD" });
     return genuine;
-  }
-
-  /** True when the whole of it stood in one row in memory. */
-  #copyCached(position: number, target: Uint8Array): boolean {
-    const chunk = position < this.#durablePosition ? this.#cache.find(position) : undefined;
-    if (chunk === undefined || chunk.payload === null || position + target.byteLength > chunk.end) return false;
-    const from = position - chunk.position;
-    target.set(chunk.payload.subarray(from, from + target.byteLength));
-    return true;
   }
 
   /** Fills `target` with the log's bytes from `position` on; false when some of them are not there. That is damage when it is certain that they should be. */
@@ -216,7 +229,11 @@ export class CommitLog {
 
   /** Brings the row that holds a position into memory; `readsOn`: with some behind it. */
   async #load(position: number, readsOn: boolean): Promise<CachedRow | undefined> {
-    const next = readsOn ? await this.#reader.next(position, this.#cache.before(position)?.end) : null;
+    const ahead = readsOn ? await this.#reader.next(position, this.#cache.before(position)?.end) : null;
+    const last = ahead?.at(-1);
+    // How far a damaged row claims to reach is not believed: the store knows whether another one holds the position.
+    const isCertain = last !== undefined && (position < last.position || this.#indexer.openChunk(last.bytes, last.position).ok);
+    const next = isCertain ? ahead : null;
     const rows = next ?? (await this.#reader.at(position, !readsOn));
     let wanted: CachedRow | undefined;
     for (const [at, row] of rows.entries()) {
@@ -230,16 +247,33 @@ export class CommitLog {
       if (row.position <= position && position < claimed) wanted = chunk;
     }
     const end = next === null ? this.#durablePosition : endOfRow(next.at(-1)!);
-    if (end < this.#durablePosition && this.#cache.find(end) === undefined) this.#reader.fetchAhead(end);
+    this.#reader.fetchAhead(end, (from) => from < this.#durablePosition && this.#cache.find(from) === undefined);
     if (wanted === undefined && readsOn && position >= this.minPosition) this.#onDamage({ position, bytes: 0, reason: "MISSING" });
     return wanted;
   }
 }
 
-/** Does this record, with a body of this length, say that it is of this topic? */
-function isTopic(record: Uint8Array, bodyLength: number, topic: Uint8Array): boolean {
-  const at = RECORD.body + bodyLength;
-  if (record[at] !== topic.byteLength) return false;
-  for (let index = 0; index < topic.byteLength; index++) if (record[at + 1 + index] !== topic[index]) return false;
+function viewOf({ payload }: CachedRow): DataView | null {
+  return payload === null ? null : new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
+/** How many of the chosen entries' records make up at most about `maxBytes`, one at least, and their bytes. */
+export function prefixWithin(entries: Uint8Array, chosen: Int32Array, maxBytes: number): { taken: number; bytes: number } {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  let [taken, bytes] = [0, 0];
+  for (; taken < chosen.length; taken++) {
+    const size = entrySize(view, chosen[taken]! * ENTRY_BYTES);
+    if (taken > 0 && bytes + size > maxBytes) break;
+    bytes += size;
+  }
+  return { taken, bytes };
+}
+
+/** Does the record of `size` bytes at `at` say that it is of this topic? */
+function isTopic(view: DataView, at: number, size: number, topic: Uint8Array): boolean {
+  const end = at + size;
+  const begin = at + RECORD.body + view.getInt32(at + RECORD.bodyLength);
+  if (begin < at || begin + 1 + topic.byteLength > end || view.getUint8(begin) !== topic.byteLength) return false;
+  for (let index = 0; index < topic.byteLength; index++) if (view.getUint8(begin + 1 + index) !== topic[index]) return false;
   return true;
 }

@@ -13,8 +13,11 @@ export class ConsumeQueueStore implements PageSource {
   readonly #queues = new Map<string, ConsumeQueue>();
   /** Where queues begin of which nothing is known: what they held may have been lost. */
   firstOffset = 0;
+  /** Where each begins at least: what was before was deleted, and is not given again. */
+  beginOf: (queue: { topic: string; queueId: number }) => number = () => 0;
   /** Pages made again from the log, since the start. */
   rebuilt = 0;
+  dirtyPages = 0;
   readonly #store: BlockStore;
   readonly #scan: () => AsyncIterable<Scanned>;
   readonly #cache: ByteCache<string, Uint8Array>;
@@ -33,6 +36,7 @@ export class ConsumeQueueStore implements PageSource {
 
   clear(): void {
     this.#queues.clear();
+    this.dirtyPages = 0;
   }
 
   find(topic: string, queueId: number): ConsumeQueue | undefined {
@@ -43,16 +47,23 @@ export class ConsumeQueueStore implements PageSource {
     const key = queueKey(topic, queueId);
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      queue = new ConsumeQueue(topic, queueId, this, this.firstOffset);
+      queue = new ConsumeQueue(topic, queueId, this, Math.max(this.firstOffset, this.beginOf({ topic, queueId })));
       this.#queues.set(key, queue);
     }
     return queue;
   }
 
+  /** The queue is deleted: whoever still holds it finds it empty, and one of the same name is another. */
+  remove({ topic, queueId }: { topic: string; queueId: number }): void {
+    const key = queueKey(topic, queueId);
+    this.#queues.get(key)?.end();
+    this.#queues.delete(key);
+  }
+
   async load(key: PageKey): Promise<Uint8Array | undefined> {
     const [topic, queueId, page] = key;
     // It has been removed while somebody was on the way to it.
-    const isRemoved = (): boolean => page < Math.floor((this.find(topic, queueId)?.minOffset ?? 0) / QUEUE_PAGE_ENTRIES);
+    const isRemoved = (): boolean => page < Math.floor((this.find(topic, queueId)?.minOffset ?? this.beginOf({ topic, queueId })) / QUEUE_PAGE_ENTRIES);
     if (isRemoved()) return undefined;
     const name = `${queueKey(topic, queueId)}/${page}`;
     const cached = this.#cache.get(name);

@@ -32,6 +32,8 @@ export function entrySize(view: DataView, at: number): number {
 export interface PageSource {
   /** The entries of a page that is not in memory; undefined when it is not stored. */
   load(key: PageKey): Promise<Uint8Array | undefined>;
+  /** Pages, of all queues, that wait to be stored. */
+  dirtyPages: number;
 }
 
 /** From here, up to but not including there. */
@@ -54,10 +56,11 @@ export class ConsumeQueue {
   maxOffset = 0;
   /** Offsets above maxOffset that may have been given to records which are now damaged: never given again. */
   lostOffsets = 0;
-  /** Offsets [from, to) that a loss has left out, wider than a page: nothing is stored for them. */
+  /** Offsets [from, to) that a loss has left out, a page or more: nothing is stored for them. */
   #gaps: Gap[] = [];
   /** Store time of the newest message, ms; 0 = not known. */
   lastUpdate = 0;
+  #isEnded = false;
   readonly #source: PageSource;
   readonly #pages = new Map<number, Page>();
 
@@ -118,6 +121,13 @@ export class ConsumeQueue {
     this.nextOffset = Math.max(this.nextOffset, minOffset);
   }
 
+  /** It is deleted, with what is still on its way into it. */
+  end(): void {
+    this.#isEnded = true;
+    this.beginAt(this.nextOffset);
+    this.#pages.clear();
+  }
+
   /** Some records behind maxOffset are unreadable: they may have had as many offsets as this. */
   skipLost(count: number): void {
     // On top of what an earlier start has found: the checkpoint tells of that, and what is found now lies behind it.
@@ -127,16 +137,17 @@ export class ConsumeQueue {
 
   /** Publishes the entry of a durable record. Offsets in between stay holes. */
   publish(offset: number, entry: Uint8Array, storeTimestamp: number): void {
+    if (this.#isEnded) return;
     assert(entry.byteLength === ENTRY_BYTES, "an entry has 20 bytes");
     assert(offset >= this.maxOffset, "offsets of a queue are published in order");
     const number = Math.floor(offset / QUEUE_PAGE_ENTRIES);
-    if (offset - this.maxOffset > QUEUE_PAGE_ENTRIES) this.#skip(offset);
+    if (offset - this.maxOffset >= QUEUE_PAGE_ENTRIES) this.#skip(offset);
     else if (number > this.lastPage) this.#fillLastPage();
     const at = (offset % QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
-    const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: true };
+    const page = this.#pages.get(number) ?? { entries: new Uint8Array(32 * ENTRY_BYTES), dirty: false };
     if (at + ENTRY_BYTES > page.entries.byteLength) page.entries = grow(page.entries, at + ENTRY_BYTES);
     page.entries.set(entry, at);
-    page.dirty = true;
+    this.#mark(page);
     this.#pages.set(number, page);
     this.maxOffset = offset + 1;
     this.nextOffset = Math.max(this.nextOffset, this.maxOffset);
@@ -157,8 +168,14 @@ export class ConsumeQueue {
     const last = this.#pages.get(this.lastPage);
     if (last === undefined || this.maxOffset % QUEUE_PAGE_ENTRIES === 0) return;
     last.entries = grow(last.entries, PAGE_BYTES);
-    last.dirty = true;
+    this.#mark(last);
   }
+
+  #mark(page: Page): void {
+    if (!page.dirty) this.#source.dirtyPages++;
+    page.dirty = true;
+  }
+
 
   #skip(offset: number): void {
     if (this.maxOffset === this.minOffset) this.minOffset = offset;
@@ -213,13 +230,14 @@ export class ConsumeQueue {
   dirtyPages(): DirtyPage[] {
     const dirty = [...this.#pages].filter(([, page]) => page.dirty);
     return dirty.map(([number, page]) => {
-      const used = Math.min(QUEUE_PAGE_ENTRIES, this.maxOffset - number * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
+      const used = number < this.lastPage ? this.bytesOf(number) : (this.maxOffset - number * QUEUE_PAGE_ENTRIES) * ENTRY_BYTES;
       page.dirty = false;
+      this.#source.dirtyPages--;
       return {
         key: this.pageKey(number),
         bytes: encodePage(this.pageKey(number), page.entries.subarray(0, used)),
         stored: () => this.#stored(number),
-        failed: () => (page.dirty = true),
+        failed: () => this.#mark(page),
       };
     });
   }

@@ -35,19 +35,24 @@ export class DurableState {
     for (const [key, value] of this.#rows) if (key.startsWith(prefix)) yield [key.slice(prefix.length), value];
   }
 
-  /** Takes effect at once; durable with the next commit, which may take its time. */
+  /** Takes effect at once; durable with the next commit, which may take its time. null = there is to be no such row. */
   set(key: string, value: unknown): void {
-    this.#rows.set(key, value);
-    this.#dirty.add(key);
+    this.#put(key, value);
     this.onDirty(false);
   }
 
   /** As `set`, and resolves when it is durable. */
   save(key: string, value: unknown): Promise<void> {
-    this.#rows.set(key, value);
-    this.#dirty.add(key);
+    this.#put(key, value);
     const saved = (this.#saved ??= deferred());
     // May begin the commit at once, which takes `#saved` along.
+    this.onDirty(true);
+    return saved.promise;
+  }
+
+  /** Resolves when what has been set so far is durable. */
+  saved(): Promise<void> {
+    const saved = (this.#saved ??= deferred());
     this.onDirty(true);
     return saved.promise;
   }
@@ -55,6 +60,12 @@ export class DurableState {
   /** Calls back when what has been set so far is durable; asks for no commit by itself. */
   whenWritten(callback: () => void): void {
     this.#whenWritten.push(callback);
+  }
+
+  #put(key: string, value: unknown): void {
+    if (value === null) this.#rows.delete(key);
+    else this.#rows.set(key, value);
+    this.#dirty.add(key);
   }
 
   /** Everything that waits to be written. The caller says how it went. */
@@ -67,7 +78,7 @@ export class DurableState {
     this.#whenWritten = [];
     return {
       isAwaited: saved !== null,
-      rows: [...keys].map((key) => [key, this.#rows.get(key)] as const),
+      rows: [...keys].map((key) => [key, this.#rows.get(key) ?? null] as const),
       committed: () => {
         for (const callback of whenWritten) callback();
         saved?.resolve();

@@ -113,6 +113,10 @@ export class EncryptedStore implements BlockStore {
     this.#inner.close();
   }
 
+  destroy(): Promise<void> {
+    return this.#inner.destroy();
+  }
+
   protected makeCipher(key: CryptoKey, namespace: string, salt: Uint8Array, random: Random): RowCipher {
     return new RowCipher(key, namespace, salt, random);
   }

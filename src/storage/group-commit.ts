@@ -27,6 +27,8 @@ export interface GroupCommitOptions {
   durability: () => "strict" | "relaxed";
   /** The open log has been emptied into a commit: what waits may be appended. */
   onRoom: () => void;
+  /** What was appended was refused: the log goes on at its durable end. */
+  onReopened: () => void;
   /** The broker cannot go on: it was fenced, or nobody knows what is in the store. */
   onFatal: (error: MQError) => void;
 }
@@ -141,7 +143,11 @@ export class GroupCommit {
     const behind = withCheckpoint ? checkpoint.isBehind(log.durablePosition) : checkpoint.isDue(log.durablePosition);
     // Everything durable is published, so the consume queues reach exactly to the durable position.
     const queues = behind ? checkpoint.take(log.durablePosition) : null;
-    if (chunks.length === 0 && facts.rows.length === 0 && queues === null) return facts.committed();
+    if (chunks.length === 0 && facts.rows.length === 0 && queues === null) {
+      // Whoever only waits for what was appended before has nothing of its own to write.
+      for (const ticket of tickets) ticket.committed();
+      return facts.committed();
+    }
 
     const commit = store.commit({ ...batchOf(epoch, chunks, facts.rows, queues), durability: this.#options.durability() });
     // While the device is busy, the processor prepares the next one.
@@ -198,6 +204,7 @@ export class GroupCommit {
     const { log } = this.#options;
     for (const ticket of this.#tickets.splice(0)) ticket.failed(error);
     log.open(log.durablePosition);
+    this.#options.onReopened();
     // The facts that do not fit stay dirty; trying again at once would only spin.
     this.#wanted = false;
     this.#isFull = true;

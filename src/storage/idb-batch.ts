@@ -26,7 +26,11 @@ export function writeBatch(tx: IDBTransaction, batch: CommitBatch, fence: number
     else for (const range of batch.index.delete) index.delete(keyRange(range));
     for (const { bytes, key } of batch.index.put) index.put(bytes, [...key]);
   }
-  for (const [key, value] of batch.state) tx.objectStore("state").put(value, key);
+  const state = batch.state.length > 0 ? tx.objectStore("state") : null;
+  for (const [key, value] of batch.state) {
+    if (value === null) state!.delete(key);
+    else state!.put(value, key);
+  }
 }
 
 function remove(tx: IDBTransaction, { log, queue = [] }: Removal): void {

@@ -2,6 +2,7 @@ import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
 import { MQError } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
+import { systemTimers } from "../platform/timers.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
 import { EPOCH_KEY, KEY_CHECK, lastEpoch, rowsWithin } from "./block-store.ts";
 import { plainLength } from "./cipher.ts";
@@ -26,6 +27,8 @@ export function databaseName(namespace: string): string {
 
 /** How long after a commit the next one may rely on the fence alone, ms. */
 const FENCE_TRUST = 10_000;
+/** How long the browser may take to delete the database, ms. */
+const DELETE_TIMEOUT = 5000;
 /** How long after a try the next one to put the reserve back, ms. */
 const RESTORE_PAUSE = 1000;
 /** Rows of the reserve that are kept for the next host, which cannot begin without writing its epoch. */
@@ -187,6 +190,10 @@ export class IdbStore implements BlockStore {
   async readLog(position: number, count: number, bytes = Infinity): Promise<LogRow[]> {
     const { store } = (await this.#opened()).transaction("log");
     const range = IDBKeyRange.lowerBound(position);
+    if (bytes === Infinity) {
+      const records = recordsOf(unwrap(store), range, count);
+      if (records !== null) return (await records).filter((row) => row.bytes.byteLength > 0);
+    }
     const keys = await store.getAllKeys(range, count);
     // None is a count without a limit.
     const values = keys.length === 0 ? [] : await store.getAll(range, rowsWithin(keys, bytes));
@@ -219,6 +226,17 @@ export class IdbStore implements BlockStore {
     const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
     const [keys, values] = await Promise.all([store.getAllKeys(range), store.getAll(range)]);
     return keys.map((key, at) => [key, values[at]]);
+  }
+
+  async destroy(): Promise<void> {
+    this.close();
+    // Other connections are asked to close, and do. One that does not would have us wait for ever.
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(this.#name);
+      const cancel = systemTimers.after(DELETE_TIMEOUT, () => reject(new MQError("STORAGE_UNAVAILABLE", "The browser does not delete the database: somebody else has it open.", { outcome: "unknown" })));
+      request.onsuccess = () => (cancel(), resolve());
+      request.onerror = () => (cancel(), reject(new MQError("STORAGE_UNAVAILABLE", "The browser does not delete the database.", { outcome: "unknown", cause: request.error })));
+    });
   }
 
   close(): void {
@@ -275,6 +293,17 @@ function commitIsAtomic(db: IDBDatabase): Promise<boolean> {
     store.add(0, key).onerror = () => (isRefused = true);
     store.delete(key);
     tx.commit();
+  });
+}
+
+/** Rows and their keys by one request, where the browser can (Chromium from 141 on); otherwise null. */
+function recordsOf(store: IDBObjectStore, query: IDBKeyRange, count: number): Promise<LogRow[]> | null {
+  const { getAllRecords } = store as { getAllRecords?: (options: { query: IDBKeyRange; count: number }) => IDBRequest<{ key: number; value: Uint8Array }[]> };
+  if (getAllRecords === undefined) return null;
+  return new Promise((resolve, reject) => {
+    const request = getAllRecords.call(store, { query, count });
+    request.onsuccess = () => resolve(request.result.map(({ key, value }) => ({ position: key, bytes: value })));
+    request.onerror = () => reject(request.error);
   });
 }
 

@@ -12,6 +12,7 @@
  */
 
 import type { KeySegment } from "./key-segment.ts";
+import type { TimerIndex } from "./timer-index.ts";
 
 /** Why bytes are not a record. Values, not exceptions: damaged data is expected. */
 export const RECORD_FAULTS = [
@@ -43,7 +44,8 @@ export interface RecordTable {
   queueOffset: Float64Array;
   storeTimestamp: Float64Array;
   /**
-   * Consume-queue entries, 20 bytes each: position 8, size 4, tag code 8 (Java hash of the TAGS property, widened; 0 = no tag).
+   * Consume-queue entries, 20 bytes each: position 8, size 4, tag code 8 (Java hash of the TAGS property, widened; 0 = no tag;
+   * of a timer, a record in the topic WHEEL_TOPIC, when it is due, ms since 1970).
    * The position is base + at.
    */
   entries: Uint8Array;
@@ -114,6 +116,8 @@ export interface Indexer {
   readonly kind: "wasm" | "typescript";
   /** The open segment of the key index. */
   readonly segment: KeySegment;
+  /** Timers by their due time. */
+  readonly timers: TimerIndex;
 
   /** CRC-32 (IEEE 802.3, as java.util.zip.CRC32), unsigned. `seed` continues an earlier result. */
   crc32(bytes: Uint8Array, seed?: number): number;

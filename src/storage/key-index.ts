@@ -125,14 +125,16 @@ export class KeyIndex {
     let rest = rows.subarray(firstAt(rows, this.#position));
     if (rest.byteLength === 0) return;
     this.#position = positionOf(rows, rows.byteLength - KEY_ROW_BYTES) + 1;
-    const isFar = positionOf(rest, 0) - this.#begin >= MAX_SEGMENT_LOG_BYTES;
-    // A clock that was set back since the last start: a segment's times go from its first entry to its last.
-    const isBack = timeOf(rest) < this.#segment.endTime;
-    if (this.#segment.count > 0 && (isFar || isBack)) this.#seal(positionOf(rest, 0));
     for (;;) {
-      const taken = this.#segment.put(rest);
-      rest = rest.subarray(taken * KEY_ROW_BYTES);
+      const isFar = positionOf(rest, 0) - this.#begin >= MAX_SEGMENT_LOG_BYTES;
+      // A clock that was set back since the last start: a segment's times go from its first entry to its last.
+      const isBack = timeOf(rest, 0) < this.#segment.endTime;
+      if (this.#segment.count > 0 && (isFar || isBack)) this.#seal(positionOf(rest, 0));
+      const rising = rest.subarray(0, endOfRising(rest));
+      const taken = this.#segment.put(rising) * KEY_ROW_BYTES;
+      rest = rest.subarray(taken);
       if (rest.byteLength === 0) return;
+      if (taken === rising.byteLength) continue;
       assert(this.#segment.count > 0, "a segment has room for the keys of one record");
       this.#seal(positionOf(rest, 0));
     }
@@ -187,14 +189,30 @@ export class KeyIndex {
     };
   }
 
-  /** At most `max` positions, and no more than a bounded number of segments is looked at. */
-  async find(query: KeyQuery): Promise<IndexAnswer> {
+  /** Of the last record in the open segment; 0 = there is none. */
+  get endTime(): number {
+    return this.#segment.endTime;
+  }
+
+  /** How often the times of what is in the index go back. */
+  get setbacks(): number {
+    const { beginTime } = this.#segment;
+    return this.#sealed.filter(({ endTime }, at) => (this.#sealed[at + 1]?.beginTime ?? beginTime) < endTime).length;
+  }
+
+  /** Of how many segments a search that goes back to this position may need a page. */
+  segmentsFrom(position: number): number {
+    return this.#sealed.filter(({ end }) => end > position).length + 1;
+  }
+
+  /** At most `max` positions, and no more than a bounded number of segments is looked at. Those that lie wholly before `from` are not. */
+  async find(query: KeyQuery, from = 0): Promise<IndexAnswer> {
     const positions: number[] = [];
     let before = query.before;
     let perRead = 1;
     let hasRebuilt = false;
     for (let looked = 0; positions.length < query.max; ) {
-      if (before <= this.#minPosition) return { positions, next: null };
+      if (before <= Math.max(this.#minPosition, from)) return { positions, next: null };
       const left = { ...query, begin: query.begin - TIME_SLACK, before, max: query.max - positions.length };
       if (this.#segment.count > 0 && this.#begin < before && isTimeMatched(this.#segment, left)) {
         const found = this.#segment.find(left);
@@ -323,8 +341,19 @@ function positionOf(rows: Uint8Array, at: number): number {
   return readInt64(new DataView(rows.buffer, rows.byteOffset + at, KEY_ROW_BYTES), 8);
 }
 
-function timeOf(rows: Uint8Array): number {
-  return readInt64(new DataView(rows.buffer, rows.byteOffset, KEY_ROW_BYTES), 16);
+function timeOf(rows: Uint8Array, at: number): number {
+  return readInt64(new DataView(rows.buffer, rows.byteOffset + at, KEY_ROW_BYTES), 16);
+}
+
+/** Up to where times do not go back: what is read of the log may be of several hosts, or imported. */
+function endOfRising(rows: Uint8Array): number {
+  let at = KEY_ROW_BYTES;
+  for (let last = timeOf(rows, 0); at < rows.byteLength; at += KEY_ROW_BYTES) {
+    const time = timeOf(rows, at);
+    if (time < last) break;
+    last = time;
+  }
+  return at;
 }
 
 /** Where the rows of positions from `position` on begin. */

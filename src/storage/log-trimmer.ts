@@ -81,9 +81,9 @@ export class LogTrimmer {
     }
   }
 
-  /** The last border of all; null when the log begins there. */
-  async lastBorder(): Promise<Border | null> {
-    for (let before = this.#checkpoint.storedPosition; ; ) {
+  /** The last border before a position, or of all; null when the log begins there. */
+  async lastBorder(end = Number.POSITIVE_INFINITY): Promise<Border | null> {
+    for (let before = Math.min(end, this.#checkpoint.storedPosition); ; ) {
       const position = await this.#store.floorLog(before - 1);
       if (position === undefined || position <= this.#log.minPosition) return null;
       const [row] = await this.#store.readLog(position, 1);

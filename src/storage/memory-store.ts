@@ -36,7 +36,10 @@ export class MemoryStore implements BlockStore {
     for (const row of batch.log) this.#disk.log.set(row.position, row.bytes.slice());
     for (const page of batch.queue) this.#disk.queue.set(pageName(page.key), page.bytes.slice());
     if (batch.index !== undefined) changeIndex(this.#disk.index, batch.index);
-    for (const [key, value] of state) this.#disk.state.set(key, value);
+    for (const [key, value] of state) {
+      if (value === null) this.#disk.state.delete(key);
+      else this.#disk.state.set(key, value);
+    }
     return { status: "committed" };
   }
 
@@ -68,6 +71,11 @@ export class MemoryStore implements BlockStore {
   }
 
   close(): void {}
+
+  destroy(): Promise<void> {
+    for (const rows of [this.#disk.log, this.#disk.queue, this.#disk.index, this.#disk.state]) rows.clear();
+    return Promise.resolve();
+  }
 
   #remove({ log: [start, end] = [0, 0], queue = [] }: Removal = {}): void {
     for (const position of this.#disk.log.between(start, end)) this.#disk.log.delete(position);

@@ -1,4 +1,4 @@
-import { QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
+import { MAX_DAMAGE_REPORTS, QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
 import { RECORD_MIN_BYTES } from "../model/record.ts";
 import type { DamagedRange } from "../protocol/api.ts";
 import type { BlockStore, LogRow } from "./block-store.ts";
@@ -25,6 +25,8 @@ export interface RecoverySources {
   loss: LossRow | null;
   /** Is this the store that is remembered? Asked when it is known where its log ends. */
   judge: (position: number) => LossRow | null;
+  /** Was this message deleted, although its record is still there? */
+  isDeleted: (topic: string, queueId: number, queueOffset: number) => boolean;
   /** Records that are read again. */
   onReplayed: (table: ScannedTable, bytes: Uint8Array, position: number) => void;
 }
@@ -34,6 +36,8 @@ export interface Recovered {
   /** Where the log goes on. */
   position: number;
   damaged: DamagedRange[];
+  /** More of them than are listed. */
+  moreDamaged: number;
   /** Found missing by this start. */
   newLoss: LossRow | null;
 }
@@ -48,6 +52,11 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
   let replayed = 0;
   let end = start;
   const damaged: DamagedRange[] = [];
+  let moreDamaged = 0;
+  const report = (range: DamagedRange): void => {
+    if (damaged.length < MAX_DAMAGE_REPORTS) damaged.push(range);
+    else moreDamaged++;
+  };
   const losses = new OffsetLosses();
 
   async function* watched(): AsyncGenerator<LogRow> {
@@ -63,11 +72,11 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
       const { position, bytes, reason } = scanned.range;
       if (reason !== "OVERLAP") losses.lost(bytes);
       // What a loss has left out is no damage.
-      if (reason !== "MISSING" || !gapEnds(sources.loss).includes(position + bytes)) damaged.push(scanned.range);
+      if (reason !== "MISSING" || !gapEnds(sources.loss).includes(position + bytes)) report(scanned.range);
       continue;
     }
     replayed += scanned.table.count;
-    damaged.push(...publish(scanned.table, scanned.position, queues, losses));
+    publish(scanned.table, scanned.position, queues, losses, sources.isDeleted).forEach(report);
     sources.keys.put(scanned.table.keys);
     sources.onReplayed(scanned.table, scanned.bytes, scanned.position);
   }
@@ -83,7 +92,7 @@ export async function recover(sources: RecoverySources): Promise<Recovered> {
     const lost = losses.since(queue);
     if (lost > 0) queue.skipLost(lost);
   }
-  return { replayed, position: end, damaged, newLoss };
+  return { replayed, position: end, damaged, moreDamaged, newLoss };
 }
 
 interface Restored {
@@ -97,6 +106,7 @@ interface Restored {
 async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: RecoverySources): Promise<Restored> {
   const begin = (): number => {
     for (const [topic, queueId, minOffset] of trim.queues) queues.open(topic, queueId).beginAt(minOffset);
+    for (const queue of queues.all()) queue.beginAt(queues.beginOf(queue));
     return trim.position;
   };
   if (checkpoint === null) {
@@ -134,14 +144,18 @@ async function restoreCheckpoint({ store, queues, keys, checkpoint, trim }: Reco
   return { start: checkpoint.position, givenUp: [] };
 }
 
-function publish(table: ScannedTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses): DamagedRange[] {
+function publish(table: ScannedTable, position: number, queues: ConsumeQueueStore, losses: OffsetLosses, isDeleted: RecoverySources["isDeleted"]): DamagedRange[] {
   const damaged: DamagedRange[] = [];
   let queue: ConsumeQueue | undefined;
   for (let index = 0; index < table.count; index++) {
     const topic = table.topics[table.topicIndex[index]!]!;
-    // Neighbours mostly are of one queue, and to find it takes longer than the rest.
-    if (queue?.queueId !== table.queueId[index] || queue?.topic !== topic) queue = queues.open(topic, table.queueId[index]!);
+    const queueId = table.queueId[index]!;
     const offset = table.queueOffset[index]!;
+    // Neighbours mostly are of one queue, and to find it takes longer than the rest.
+    if (queue?.queueId !== queueId || queue?.topic !== topic) {
+      if (isDeleted(topic, queueId, offset)) continue;
+      queue = queues.open(topic, queueId);
+    } else if (offset < queue.maxOffset && isDeleted(topic, queueId, offset)) continue;
     if (offset < queue.maxOffset) {
       damaged.push({ position: position + table.at[index]!, bytes: table.size[index]!, reason: "OFFSET_REUSED" });
       continue;

@@ -4,18 +4,25 @@ import { CHUNK_HEADER_BYTES } from "./indexer.ts";
 /** Read at once: what a consumer that reads on will want next. */
 const BATCH_BYTES = 1024 * 1024;
 const FIRST_ROWS = 16;
+const LEAST_ROWS = 2;
 const MAX_ROWS = 1024;
 /** From one batch to the next, where rows turn out to be small. */
 const GROWTH = 8;
-/** Readers at different places of the log for whom the next rows are fetched before they ask. */
-const MAX_AHEAD = 4;
+/** So few rows are read without looking first how long they are: they may be a mebibyte each. */
+const BLIND_ROWS = 8;
+/** Batches on their way for one reader: the store has something to do while others are handed over and worked on. */
+const DEPTH = 4;
+/** For four readers at different places of the log. */
+const MAX_AHEAD = 4 * DEPTH;
+/** Whoever reads one queue of several jumps over what is the others': so far it is still reading on. They will want it too. */
+const NEAR = DEPTH * BATCH_BYTES;
 
 /** Reads stored rows of the log in batches, and ahead of those who read on. */
 export class RowReader {
   readonly #store: BlockStore;
   /** Rows on their way for those who read on, by the position they begin at. */
   readonly #ahead = new Map<number, Promise<LogRow[]>>();
-  /** Rows of one batch. More than are needed cost: their keys are looked at, and small rows lie beside their keys. */
+  /** Rows of the next batch. More than are needed cost: their keys are looked at, and small rows lie beside their keys. */
   #rows = FIRST_ROWS;
 
   constructor(store: BlockStore) {
@@ -47,42 +54,56 @@ export class RowReader {
   }
 
   /**
-   * For whoever has read up to `end`, the rows from there on, which may be on their way already. Null when `position` is not
-   * among them, or too far away for reading on.
+   * For whoever has read up to `end`, the rows up to the one that holds `position`, which may be on their way already. Null when
+   * it is too far away for reading on.
    */
   async next(position: number, end: number | undefined): Promise<LogRow[] | null> {
-    const isNear = (from: number): boolean => from <= position && position - from < BATCH_BYTES;
-    const from = [...this.#ahead.keys()].findLast(isNear) ?? end;
-    if (from === undefined || !isNear(from)) return null;
-    try {
-      const rows = await (this.#ahead.get(from) ?? this.#read(from));
-      const last = rows.at(-1);
-      return last !== undefined && rows[0]!.position <= position && position < endOfRow(last) ? rows : null;
-    } finally {
-      this.#ahead.delete(from);
+    const isNear = (from: number | undefined): from is number => from !== undefined && from <= position && position - from < NEAR;
+    const rows: LogRow[] = [];
+    let from = [...this.#ahead.keys()].findLast(isNear) ?? end;
+    while (isNear(from)) {
+      const batch = await (this.#ahead.get(from) ?? this.#read(from)).finally(() => this.#ahead.delete(from!));
+      const last = batch.at(-1);
+      if (last === undefined || batch[0]!.position > position) return null;
+      rows.push(...batch);
+      const begin = from;
+      from = endOfRow(last);
+      if (position < from) return rows;
+      // Of a row that is cut to its header there is nothing to read on behind.
+      if (from <= begin) return null;
     }
+    return null;
   }
 
-  /** While what was read is worked on, the store reads what comes behind it. */
-  fetchAhead(from: number): void {
-    if (this.#ahead.has(from)) return;
+  /** While what was read is worked on, the store reads what comes behind it. `isWanted`: from there on it is not in memory yet. */
+  fetchAhead(from: number, isWanted: (position: number) => boolean, depth = DEPTH): void {
+    if (!isWanted(from)) return;
+    const fetched = this.#ahead.get(from) ?? this.#begin(from);
+    if (depth === 1) return;
+    void fetched.then((rows) => {
+      const last = rows.at(-1);
+      if (last !== undefined) this.fetchAhead(endOfRow(last), isWanted, depth - 1);
+    // Whoever comes for them is told; it may be that nobody does.
+    }, () => {});
+  }
+
+  #begin(from: number): Promise<LogRow[]> {
     for (const oldest of this.#ahead.keys()) {
       if (this.#ahead.size < MAX_AHEAD) break;
       this.#ahead.delete(oldest);
     }
     const fetched = this.#read(from);
-    // Whoever comes for them is told; it may be that nobody does.
     fetched.catch(() => {});
     this.#ahead.set(from, fetched);
+    return fetched;
   }
 
   async #read(from: number): Promise<LogRow[]> {
     const asked = this.#rows;
-    const rows = await this.#store.readLog(from, asked, BATCH_BYTES);
+    const rows = await this.#store.readLog(from, asked, asked > BLIND_ROWS ? BATCH_BYTES : undefined);
     const bytes = rows.reduce((sum, row) => sum + row.bytes.byteLength, 0);
-    const isFull = bytes > BATCH_BYTES / 2;
-    if (rows.length === asked && !isFull) this.#rows = Math.min(MAX_ROWS, asked * GROWTH);
-    else if (isFull) this.#rows = Math.max(FIRST_ROWS, Math.min(asked, rows.length + 1));
+    // As many of these as make a batch.
+    if (bytes > 0) this.#rows = Math.max(LEAST_ROWS, Math.min(MAX_ROWS, asked * GROWTH, Math.ceil((BATCH_BYTES * rows.length) / bytes)));
     return rows;
   }
 }

@@ -4,14 +4,16 @@ import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, Scanned
 import { cutChunks, readChunk } from "./ts-chunks.ts";
 import { KEY_ROW_BYTES } from "./key-segment.ts";
 import { TsKeySegment } from "./ts-key-segment.ts";
-import { ENTRY_BYTES, readEntry, readTable, writeEntry } from "./ts-records.ts";
+import { TsTimerIndex } from "./ts-timer-index.ts";
+import { ENTRY_BYTES, ENTRY_TAG_CODE, readEntry, readTable, writeEntry } from "./ts-records.ts";
 import { crc32 } from "../model/crc32.ts";
-import { RECORD, writeInt64 } from "../model/record.ts";
+import { RECORD, readInt64, writeInt64 } from "../model/record.ts";
 import { concat } from "../platform/bytes.ts";
 
 export class TsIndexer implements Indexer {
   readonly kind = "typescript";
   readonly segment = new TsKeySegment();
+  readonly timers = new TsTimerIndex();
   #position = 0;
   /** Appended and not yet sealed; each is a whole stamped record. */
   #records: Uint8Array[] = [];
@@ -44,7 +46,7 @@ export class TsIndexer implements Indexer {
     const frame = new Uint8Array(records);
     const { keysOf, ...table } = readTable(frame, this.#position, false);
     const entries = new DataView(table.entries.buffer);
-    const tagCodes = Array.from(table.at, (_, row) => readEntry(entries, row * ENTRY_BYTES).tagCode!);
+    const tagCodes = Array.from(table.at, (_, row) => readInt64(entries, row * ENTRY_BYTES + ENTRY_TAG_CODE));
     this.#pending = { frame, at: [...table.at], size: [...table.size], tagCodes, keys: keysOf };
     return table;
   }

@@ -3,13 +3,14 @@ import type { RecordFault, RecordTable } from "./indexer.ts";
 import { crc32 } from "../model/crc32.ts";
 import { javaHash } from "../model/hash.ts";
 import { indexKeys, keyHash } from "../model/index-key.ts";
+import { WHEEL_TOPIC } from "../model/names.ts";
 import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_RECORD_BYTES, MAX_TOPIC_LENGTH } from "../model/limits.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64, writeInt64 } from "../model/record.ts";
 import { KEY_ROW_BYTES } from "./key-segment.ts";
 
 export const ENTRY_BYTES = 20;
 const ENTRY_SIZE = 8;
-const ENTRY_TAG_CODE = 12;
+export const ENTRY_TAG_CODE = 12;
 const SYS_FLAG_IPV6 = 0x10 | 0x20;
 /** The roll-back of a transaction: RocketMQ indexes no such record. */
 const SYS_FLAG_ROLLBACK = 0x0c;
@@ -27,7 +28,7 @@ interface RecordRow {
   keys: Uint8Array;
 }
 
-/** A consume-queue entry. `tagCode` is an int32 and is widened. */
+/** A consume-queue entry. `tagCode` is an int32 and is widened, or a time. */
 export function writeEntry(view: DataView, at: number, position: number, size: number, tagCode: number): void {
   writeInt64(view, at, position);
   view.setInt32(at + ENTRY_SIZE, size);
@@ -50,6 +51,11 @@ function propertiesOf(text: string): Map<string, string> {
     if (nameEnd >= 0 && value !== "") properties.set(entry.slice(0, nameEnd), value);
   }
   return properties;
+}
+
+/** When a timer is due; 0 where that is no time. */
+function timeOf(text = ""): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
 /** Rows for the key index (see key-segment.ts). */
@@ -134,7 +140,7 @@ function readRecord(bytes: Uint8Array, at: number, base: number, stamped: boolea
   const known = propertiesOf(properties);
   const isRollback = (view.getInt32(RECORD.sysFlag) & SYS_FLAG_ROLLBACK) === SYS_FLAG_ROLLBACK;
   const keys = isRollback ? new Uint8Array(0) : keyRows(topic, known, base + at, view.getBigInt64(RECORD.storeTimestamp));
-  return { topic, queueId, at, size, queueOffset, storeTimestamp, tagCode: javaHash(known.get("TAGS") ?? ""), keys };
+  return { topic, queueId, at, size, queueOffset, storeTimestamp, tagCode: topic === WHEEL_TOPIC ? timeOf(known.get("TIMER_OUT_MS")) : javaHash(known.get("TAGS") ?? ""), keys };
 }
 
 /** `base` is the position of the first byte; `stamped` = the records must know their positions. `keysOf`: each record's rows for the key index. */

@@ -5,7 +5,9 @@ import type { Appended, AppendStamps, Indexer, OpenedChunk, RecordTable, Scanned
 import { BLOCK_MAX_BYTES } from "../model/limits.ts";
 import { readInt64 } from "../model/record.ts";
 import type { KeySegment } from "./key-segment.ts";
+import type { TimerIndex } from "./timer-index.ts";
 import { type KeySegmentExports, WasmKeySegment } from "./wasm-key-segment.ts";
+import { type TimerExports, WasmTimerIndex } from "./wasm-timer-index.ts";
 
 /** Addresses and lengths are unsigned 32-bit integers. assembly/index.ts says what each does. */
 interface Exports extends KeySegmentExports {
@@ -45,20 +47,28 @@ export class WasmIndexer implements Indexer {
   readonly kind = "wasm";
   readonly segment: KeySegment;
   readonly #wasm: Exports;
+  readonly #module: WebAssembly.Module;
+  #timers: TimerIndex | null = null;
   /** All of linear memory, as it was when last looked at. */
   #bytes = new Uint8Array(0);
   /** Records of the last check, until their append. */
   #pending: number | null = null;
 
-  private constructor(wasm: Exports) {
+  private constructor(module: WebAssembly.Module, wasm: Exports) {
+    this.#module = module;
     this.#wasm = wasm;
     this.segment = new WasmKeySegment(wasm);
   }
 
   /** Throws WebAssembly.CompileError where a content security policy forbids WASM. */
   static async load(bytes: BufferSource): Promise<WasmIndexer> {
-    const { instance } = await WebAssembly.instantiate(bytes, {});
-    return new WasmIndexer(instance.exports as unknown as Exports);
+    const { module, instance } = await WebAssembly.instantiate(bytes, {});
+    return new WasmIndexer(module, instance.exports as unknown as Exports);
+  }
+
+  /** In an instance of their own: their memory grows with the timers, the log's with its frames. */
+  get timers(): TimerIndex {
+    return (this.#timers ??= new WasmTimerIndex(new WebAssembly.Instance(this.#module, {}).exports as unknown as TimerExports));
   }
 
   get position(): number {

@@ -18,14 +18,14 @@ const BUILT = join(ROOT, "node_modules/.cache/tabmq/bench-dist");
 const MAX_BUSY = 0.2;
 
 /**
- * One row. What is judged is the medians' ratio, their difference, or the measured one alone.
+ * One row. What is judged is the medians' ratio, their difference, the median of the rounds' differences, or the measured one alone.
  * @typedef {object} Result
  * @property {string} name
  * @property {string} unit
  * @property {"higher" | "lower"} better
  * @property {number[]} measured
  * @property {number[]} reference
- * @property {"ratio" | "difference" | "absolute"} [judged] default ratio
+ * @property {"ratio" | "difference" | "round by round" | "absolute"} [judged] default ratio
  * @property {number | null} bar null = only shown
  * @property {number} [ratio] where it is not that of the medians
  * @property {string} [note]
@@ -46,7 +46,7 @@ const MAX_BUSY = 0.2;
  * @param {Options} options
  */
 export async function openHarness(html, options) {
-  if (!options["no-build"] && !options.dist) build();
+  if (!options["no-build"] && !options.dist) build(html === "store.html" ? ["lib", "worker", "bench"] : ["lib", "worker"]);
   const busy = await othersShare();
   if (busy > MAX_BUSY) console.error(`Other programs use ${Math.round(busy * 100)} % of the processors: what follows says little.`);
   const work = options.keep ?? temporaryFolder();
@@ -145,6 +145,7 @@ export function sleep(ms) {
 function valueOf({ judged = "ratio", measured, reference, ratio }) {
   if (judged === "absolute") return median(measured);
   if (judged === "difference") return median(measured) - median(reference);
+  if (judged === "round by round") return median(measured.map((value, round) => value - (reference[round] ?? Number.NaN)));
   return ratio ?? median(measured) / median(reference);
 }
 
@@ -159,7 +160,7 @@ function report(results, skipped) {
   const rows = results.map((result) => {
     const { name, unit, better, measured, reference, judged = "ratio", bar } = result;
     const value = valueOf(result);
-    const shown = judged === "ratio" ? value.toFixed(2) : `${judged === "difference" && value >= 0 ? "+" : ""}${figure(value)}`;
+    const shown = judged === "ratio" ? value.toFixed(2) : `${judged !== "absolute" && value >= 0 ? "+" : ""}${figure(value)}`;
     return [
       name, figure(median(measured)), reference.length === 0 ? "-" : figure(median(reference)), unit, shown,
       bar === null ? "-" : `${better === "higher" ? ">=" : "<="} ${bar}`,
@@ -185,11 +186,12 @@ function temporaryFolder() {
   return folder;
 }
 
-function build() {
-  for (const mode of ["lib", "worker"]) {
+/** @param {string[]} modes of vite.config.ts */
+function build(modes) {
+  for (const mode of modes) {
     const vite = join(ROOT, "node_modules/vite/bin/vite.js");
     const { status } = spawnSync(process.execPath, [vite, "build", "--mode", mode, "--outDir", BUILT, "--logLevel", "warn"], { cwd: ROOT, stdio: "inherit" });
-    if (status !== 0 || !existsSync(join(BUILT, mode === "lib" ? "index.js" : "worker.js"))) {
+    if (status !== 0 || !existsSync(join(BUILT, { lib: "index.js", worker: "worker.js" }[mode] ?? "store-read.js"))) {
       console.error(`vite build --mode ${mode} failed`);
       process.exit(1);
     }

@@ -31,7 +31,12 @@ let reference;
 /** @param {string} namespace */
 function opened(namespace) {
   let found = open.get(namespace);
-  if (found === undefined) open.set(namespace, (found = connect({ namespace }).then(async (mq) => ({ mq, producer: await mq.createProducer(PRODUCER) }))));
+  if (found === undefined) {
+    // The key is the namespace's for ever; what it is does not matter here.
+    const encryptionKey = namespace.startsWith("encrypted") ? new Uint8Array(32).fill(7) : undefined;
+    found = connect({ namespace, ...(encryptionKey && { encryptionKey }) }).then(async (mq) => ({ mq, producer: await mq.createProducer(PRODUCER) }));
+    open.set(namespace, found);
+  }
   return found;
 }
 
@@ -116,12 +121,62 @@ export const bench = {
     return { ms, bytes, rows: keys.length };
   },
 
+  /** The store's own way from its rows to records, in this page, without port and tab. @param {{ namespace: string }} options */
+  async storeRead({ namespace }) {
+    const insides = "/dist/store-read.js";
+    /** @type {typeof import("./store-read.ts")} */
+    const { readBack } = await import(insides);
+    return readBack({ namespace, topic: TOPIC });
+  },
+
   /** Keys of the log store. @param {{ namespace: string }} options */
   async logRows({ namespace }) {
     const db = await database(namespace);
     const rows = await result(db.transaction("log").objectStore("log").count());
     db.close();
     return rows;
+  },
+
+  /**
+   * What the platform's own delete of the log's oldest rows takes: they are copied, bare, into a database of their own, and `delete(range)`
+   * takes them away in transactions of about `stepBytes`, each awaited before the next. With the longest one, ms.
+   * @param {{ namespace: string, bytes: number, stepBytes: number }} options
+   */
+  async bareDeletes({ namespace, bytes, stepBytes }) {
+    const name = "bare-deletes";
+    await result(indexedDB.deleteDatabase(name));
+    const request = indexedDB.open(name);
+    request.onupgradeneeded = () => request.result.createObjectStore("log");
+    const [from, to] = await Promise.all([database(namespace), result(request)]);
+    const keys = /** @type {number[]} */ (await result(from.transaction("log").objectStore("log").getAllKeys()));
+    const begin = /** @type {number} */ (keys[0]);
+    const gone = keys.filter((key) => key < begin + bytes);
+    let copied = 0;
+    for (let at = 0; at < gone.length; at += 16) {
+      const range = IDBKeyRange.bound(gone[at], gone[Math.min(gone.length, at + 16) - 1]);
+      const values = await result(from.transaction("log").objectStore("log").getAll(range));
+      const tx = to.transaction("log", "readwrite", { durability: "strict" });
+      for (const [index, value] of values.entries()) {
+        copied += value.byteLength;
+        tx.objectStore("log").put(value, gone[at + index]);
+      }
+      await completed(tx);
+    }
+    from.close();
+    await sleep(1000);
+    let longest = 0;
+    const ms = await timeOf(async () => {
+      for (let at = 0; at < gone.length; ) {
+        const first = /** @type {number} */ (gone[at]);
+        while (at < gone.length && /** @type {number} */ (gone[at]) < first + stepBytes) at++;
+        const tx = to.transaction("log", "readwrite", { durability: "relaxed" });
+        tx.objectStore("log").delete(IDBKeyRange.bound(first, gone[at - 1]));
+        longest = Math.max(longest, await timeOf(() => completed(tx)));
+      }
+    });
+    to.close();
+    await result(indexedDB.deleteDatabase(name));
+    return { ms, longest, rows: gone.length, bytes: copied };
   },
 
   /** Sends, each awaited before the next: each is a commit of its own. @param {{ namespace: string, count: number, size: number }} options */
@@ -189,7 +244,7 @@ export const bench = {
     await mq.admin.updateBrokerConfig({ maxStoreBytes });
     const ms = await until(async () => (await removed()).removedBytes >= goal, 10);
     const { minPosition } = await removed();
-    const deleted = await until(async () => (await firstRow()) >= minPosition, 250);
+    const deleted = await until(async () => (await firstRow()) >= minPosition, 50);
     await sleep(1000);
     sends.isOver = true;
     await sending;
@@ -231,6 +286,15 @@ function result(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
+  });
+}
+
+/** @param {IDBTransaction} tx @returns {Promise<void>} */
+function completed(tx) {
+  return new Promise((resolve, reject) => {
+    tx.oncomplete = () => resolve();
+    tx.onabort = () => reject(tx.error);
+    tx.commit();
   });
 }
 

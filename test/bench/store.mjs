@@ -5,7 +5,7 @@
  *
  *     node test/bench/store.mjs [--no-build] [--dist FOLDER] [--only NAME,…] [--json FILE] [--lone N] [--big N] [--keep FOLDER]
  *
- * Names: packed, append, start, read, query, heap, lone, retention. All together take about twenty minutes and 10 GB.
+ * Names: packed, append, start, read, query, heap, lone, retention, encrypted. All together take about twenty minutes and 10 GB.
  * --lone and --big take fewer than 100,000 lone sends and 10,000,000 stored messages, for a quick look; --keep leaves
  * the filled profiles in a folder for the next run, --dist measures another build and implies --no-build.
  */
@@ -24,6 +24,7 @@ const KIB = 1024;
 const MIB = KIB * KIB;
 
 const PACKED_MESSAGES = 40_000;
+const LONE_MESSAGES = 300;
 const SMALL_BODY = 100;
 const APPEND_MESSAGES = 100_000;
 const STORED_MESSAGES = 1_000_000;
@@ -31,6 +32,7 @@ const READ_MESSAGES = 150_000;
 const QUERIES = 50;
 const RETAINED_BYTES = 1024 * MIB;
 const RETAIN_ROUNDS = 3;
+const BARE_STEP_BYTES = 8 * MIB;
 /** As in src/model/limits.ts. */
 const ROW_REST = 15_000;
 /** How long the log must keep its number of rows until merging counts as finished, ms. */
@@ -53,7 +55,7 @@ const loneSends = Number(options.lone);
 const bigMessages = Number(options.big);
 
 /** @type {Record<string, () => Promise<Result[]>>} */
-const ROWS = { packed, append, start, read, query, heap: heapOfBroker, lone, retention };
+const ROWS = { packed, append, start, read, query, heap: heapOfBroker, lone, retention, encrypted };
 const wanted = options.only?.split(",") ?? Object.keys(ROWS);
 for (const name of wanted) if (!(name in ROWS)) throw new Error(`--only ${name}: there are ${Object.keys(ROWS).join(", ")}`);
 
@@ -82,6 +84,29 @@ async function packed() {
       reference: async () => (PACKED_MESSAGES / (await call(page, "referenceBurst", { count: PACKED_MESSAGES, size: KIB }))) * 1000,
     });
     return [{ name: "packed append, 1 KiB, strict", unit: "msg/s", better: "higher", measured: tabmq, reference, bar: BARS.packed, note: "reference: packed strict ceiling" }];
+  });
+}
+
+/** What encryption at rest costs, beside a namespace without it: packed, lone, and read again. @returns {Promise<Result[]>} */
+async function encrypted() {
+  return withPage(join(work, "encrypted"), async (page) => {
+    let groups = 0;
+    /** @param {string} namespace @param {string} kind */
+    const rate = async (namespace, kind) => {
+      const [count, ms] =
+        kind === "packed" ? [PACKED_MESSAGES, await call(page, "sendBurst", { namespace, count: PACKED_MESSAGES, size: KIB })]
+        : kind === "lone" ? [LONE_MESSAGES, await call(page, "sendLone", { namespace, count: LONE_MESSAGES, size: KIB })]
+        : [PACKED_MESSAGES, await call(page, "consume", { namespace, count: PACKED_MESSAGES, group: `reader-${groups++}` })];
+      await sleep(SETTLE_MS);
+      return (count / ms) * 1000;
+    };
+    /** @type {Result[]} */
+    const rows = [];
+    for (const kind of ["packed", "lone", "read"]) {
+      const { measured, reference } = await takeTurns(`encrypted, ${kind}`, ROUNDS, { measured: () => rate("encrypted", kind), reference: () => rate("plain", kind) });
+      rows.push({ name: `encrypted at rest: ${kind}`, unit: "msg/s", better: "higher", measured, reference, bar: null, note: "1 KiB; reference: a namespace that is not encrypted" });
+    }
+    return rows;
   });
 }
 
@@ -154,7 +179,14 @@ async function read() {
   const profile = await filled("reads", async (page) => void (await call(page, "fill", { namespace: "reads", count: READ_MESSAGES, size: KIB })), READ_MESSAGES * KIB * 2);
   let groups = 0;
   let note = "";
-  const { consumer, gets } = await takeTurns("read", READ_ROUNDS, {
+  const { store, consumer, gets } = await takeTurns("read", READ_ROUNDS, {
+    store: () =>
+      withPage(profile, async (page) => {
+        await sleep(SETTLE_MS);
+        const { ms, count } = await call(page, "storeRead", { namespace: "reads" });
+        if (count !== READ_MESSAGES) throw new Error(`the store gave ${count} messages`);
+        return (READ_MESSAGES / ms) * 1000;
+      }),
     consumer: () =>
       withPage(profile, async (page) => {
         await call(page, "open", { namespace: "reads" });
@@ -171,7 +203,11 @@ async function read() {
         return (READ_MESSAGES / ms) * 1000;
       }),
   });
-  return [{ name: "sequential read-back, 1 KiB", unit: "msg/s", better: "higher", measured: consumer, reference: gets, bar: BARS.read, note }];
+  const common = { unit: "msg/s", better: /** @type {const} */ ("higher"), reference: gets };
+  return [
+    { ...common, name: "sequential read-back, 1 KiB", measured: store, bar: BARS.read, note: `queue pages, rows, checksums, records, frames; in a page, without a port; ${note}` },
+    { ...common, name: "the same, all the way into a tab", measured: consumer, bar: null, note: "through the worker's port to decoded messages" },
+  ];
 }
 
 /** @returns {Promise<Result[]>} */
@@ -244,19 +280,22 @@ async function retention() {
       await call(page, "fill", { namespace, count: 2_000_000, size: KIB, bytes: RETAINED_BYTES });
       // Nothing is removed in a broker's first seconds.
       await sleep(round === 1 ? ROW_REST : SETTLE_MS);
+      // The same rows without a broker, all at once and in steps as large as what a commit may wait for.
+      const bare = await call(page, "bareDeletes", { namespace, bytes: RETAINED_BYTES / 2, stepBytes: RETAINED_BYTES });
+      const steps = await call(page, "bareDeletes", { namespace, bytes: RETAINED_BYTES / 2, stepBytes: BARE_STEP_BYTES });
       const { ms, deleted, calm, during } = await call(page, "retain", { namespace, size: KIB, maxStoreBytes: RETAINED_BYTES / 2 });
-      rounds.push({ ms, deleted, calm: calm.longest, during: during.longest });
+      rounds.push({ ms, deleted, calm: calm.longest, during: during.longest, bare: steps.ms });
       const shown = [calm, during].map(({ count, p50, p99, longest }) => `${count} sends, p50 ${figure(p50)}, p99 ${figure(p99)}, longest ${figure(longest)} ms`);
+      console.error(`retention: round ${round}: a bare delete of these ${bare.rows} rows ${figure(bare.ms)} ms, in steps of ${BARE_STEP_BYTES / MIB} MiB ${figure(steps.ms)} ms, the longest ${figure(steps.longest)} ms`);
       console.error(`retention: round ${round}: ${figure(ms)} ms, rows gone after ${figure(deleted)} ms; before: ${shown[0]}; meanwhile: ${shown[1]}`);
     }
     const common = { unit: "ms", better: /** @type {const} */ ("lower"), judged: /** @type {const} */ ("absolute") };
-    const worst = (/** @type {number[]} */ times) => [Math.max(...times)];
     return [
       { ...common, name, measured: rounds.map(({ ms }) => ms), reference: [], bar: BARS.retention, note: `${RETAIN_ROUNDS} rounds; from updateBrokerConfig({ maxStoreBytes }) to the log's and the queues' new begin` },
-      { ...common, name: "the same, until no row of it is left", measured: rounds.map(({ deleted }) => deleted), reference: [], bar: BARS.retention, note: "looked at in IndexedDB" },
+      { ...common, name: "the same, until no row of it is left", measured: rounds.map(({ deleted }) => deleted), reference: rounds.map(({ bare }) => bare), bar: BARS.retention, note: `looked at in IndexedDB, beside sends; reference: a bare delete(range) of the same rows in steps of ${BARE_STEP_BYTES / MIB} MiB, nobody sending` },
       {
-        ...common, name: "longest send meanwhile", judged: "difference", measured: worst(rounds.map(({ during }) => during)), reference: worst(rounds.map(({ calm }) => calm)), bar: BARS.retentionSend,
-        note: `of all rounds, until the rows are gone; reference: the 10 s before; by round ${rounds.map(({ during, calm }) => `${figure(during)}/${figure(calm)}`).join(", ")}`,
+        ...common, name: "longest send meanwhile", judged: "round by round", measured: rounds.map(({ during }) => during), reference: rounds.map(({ calm }) => calm), bar: BARS.retentionSend,
+        note: `of each round, until the rows are gone; reference: the 10 s before; the longest of all ${figure(Math.max(...rounds.map(({ during }) => during)))} ms`,
       },
     ];
   });

@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { connect, type ConnectOptions, type MessageExt, type TabMQ } from "../../src/index.ts";
+import { untraced } from "../support/untraced.ts";
 
 const opened: TabMQ[] = [];
 let next = 0;
 const namespace = (): string => `connect-${Date.now()}-${next++}`;
 
 async function open(options: ConnectOptions): Promise<TabMQ> {
-  const mq = await connect(options);
+  const mq = await connect(untraced(options));
   opened.push(mq);
   return mq;
 }

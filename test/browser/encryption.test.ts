@@ -5,6 +5,7 @@ import { EncryptedStore } from "../../src/storage/encrypted-store.ts";
 import { databaseName, IdbStore } from "../../src/storage/idb-store.ts";
 import { blockStoreContract, type TestDisk } from "../contract/block-store.contract.ts";
 import { newKey } from "../support/keys.ts";
+import { untraced } from "../support/untraced.ts";
 
 const key = await newKey();
 const keyBytes = crypto.getRandomValues(new Uint8Array(32));
@@ -94,7 +95,7 @@ describe("an encrypted namespace, from source, over a real SharedWorker", () => 
   afterEach(() => Promise.all(opened.splice(0).map((mq) => mq.close())));
 
   async function open(options: ConnectOptions): Promise<TabMQ> {
-    const mq = await connect(options);
+    const mq = await connect(untraced(options));
     opened.push(mq);
     return mq;
   }

@@ -1,11 +1,12 @@
 import { afterEach, expect, test } from "vitest";
 import { connect, type ConnectOptions, ImportError, type MessageExt, type MessageQueue, type TabMQ } from "../../src/index.ts";
+import { untraced } from "../support/untraced.ts";
 
 const opened: TabMQ[] = [];
 let next = 0;
 
 async function open(options: ConnectOptions = {}): Promise<TabMQ> {
-  const mq = await connect({ namespace: `export-${Date.now()}-${next++}`, ...options });
+  const mq = await connect(untraced({ namespace: `export-${Date.now()}-${next++}`, ...options }));
   opened.push(mq);
   return mq;
 }

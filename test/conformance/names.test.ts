@@ -57,3 +57,29 @@ it("the default groups are refused too (the table's format says so)", () => {
     expect(refusal(() => checkGroup(group, "consumerGroup"))).toMatchObject({ code: "INVALID_PARAMETER", field: "consumerGroup" });
   }
 });
+
+describe("between the rows: the first rule that fails is told, in the order blank, characters, length", () => {
+  it.each<[string, string, string]>([
+    ["a no-break space is no white space to Java", "\u00a0", "illegal-characters"],
+    ["nor is a byte order mark", "\ufeff", "illegal-characters"],
+    ["a file separator is", "\u001c\u001f", "blank"],
+    ["an ideographic space is", "\u3000\u2003\u2028", "blank"],
+    ["more blanks than a name may have characters", " ".repeat(300), "blank"],
+    ["a wrong character behind the longest name", `${"a".repeat(200)}.`, "illegal-characters"],
+    ["half of a surrogate pair", "\ud800", "illegal-characters"],
+    ["a null character", "a\u0000", "illegal-characters"],
+    ["a line feed at the end", "a\n", "illegal-characters"],
+    ["128 characters", "a".repeat(128), "too-long"],
+  ])("%s", (_what, name, reason) => {
+    for (const check of [checkTopic, checkGroup]) expect(refusal(() => check(name))?.message).toMatch(REASONS[reason]!);
+  });
+
+  it("prefixes count only at the start and as they are written, and 256 is too long for them too", () => {
+    expect(refusal(() => checkTopic(`%RETRY%${"a".repeat(248)}`))).toBeUndefined();
+    expect(refusal(() => checkTopic(`%RETRY%${"a".repeat(249)}`))?.message).toMatch(REASONS["too-long"]!);
+    expect(refusal(() => checkTopic(`%DLQ%${"a".repeat(251)}`))?.message).toMatch(REASONS["too-long"]!);
+    expect(refusal(() => checkTopic(`%retry%${"a".repeat(121)}`))?.message).toMatch(REASONS["too-long"]!);
+    expect(isSystemTopic("rmq_sys_")).toBe(true);
+    expect(isSystemTopic("xrmq_sys_a")).toBe(false);
+  });
+});

@@ -41,7 +41,7 @@ async function outcome({ autoCommit, status, reconsumeTimes, maxReconsumeTimes, 
   const message = (queueOffset: number, times: number): MessageExt => ({ queueOffset, reconsumeTimes: times, storeSize: 1, properties: {} }) as unknown as MessageExt;
   const size = reconsumeTimes.length;
   const runner = new ListenerRunner({
-    group: "g", orderly: true, timeout: CONSUME_TIMEOUT, exceptionPolicy: "retry", timers, clock: { now: () => 0, monotonic: () => 0 }, onError: () => {},
+    group: "g", orderly: true, timeout: CONSUME_TIMEOUT, exceptionPolicy: "retry", timers, clock: { now: () => 0, monotonic: () => 0 }, onError: () => {}, reply: () => Promise.resolve(),
     listener: (messages, context) => {
       calls.push(messages);
       context.autoCommit = autoCommit;
@@ -54,8 +54,10 @@ async function outcome({ autoCommit, status, reconsumeTimes, maxReconsumeTimes, 
   const consumption = new OrderlyConsumption({
     runner, timers, concurrency: 1, batchSize: size, messageModel: "CLUSTERING", suspendTime: 1000, onError: () => {},
     maxReconsumeTimes: maxReconsumeTimes < 0 ? UNLIMITED : maxReconsumeTimes,
+    sender: { finish: (_options, _queue, works) => Promise.resolve({ taken: new Set(works), refusal: null }) },
     member: {
       isSure: true,
+      finish: () => Promise.reject(new Error("nothing is sent")),
       began: () => {},
       ended: (queue, { queueOffset }, isConsumed) => void (isConsumed && queue.remove(message(queueOffset, 0))),
       settle: (_queue, _max, results): Promise<SettleReply> => {

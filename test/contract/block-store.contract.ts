@@ -58,6 +58,21 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(epochs.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6]);
       });
 
+      test("an epoch behind which numbers run out is none: every take-over after it is above the one before", async () => {
+        for (const damaged of [Number.MAX_SAFE_INTEGER, 2 ** 53, 2 ** 50 + 1, 1e300]) {
+          const last = open();
+          const before = await last.takeOver();
+          expect(await last.commit(batch(before, { state: [[EPOCH_KEY, damaged]] }))).toEqual({ status: "committed" });
+          const [next, after] = [open(), open()];
+          expect(await next.takeOver()).toBe(1);
+          expect(await next.commit(batch(1, { state: [["a", 1]] }))).toEqual({ status: "committed" });
+          expect(await after.takeOver()).toBe(2);
+          expect(await next.commit(batch(1, { state: [["a", 2]] }))).toMatchObject({ status: "rejected", reason: "FENCED" });
+        }
+        // What tabs have seen is more than that.
+        expect(await open().takeOver(1000)).toBe(1001);
+      });
+
       test("it keeps what is there", async () => {
         await store.commit(batch(epoch, { log: [{ position: 0, bytes: row(1) }], state: [["a", 1]] }));
         const next = open();
@@ -324,11 +339,28 @@ export function blockStoreContract(name: string, makeDisk: () => TestDisk): void
         expect(await keys("nothing")).toEqual([]);
       });
 
+      test("a row of null is one that goes", async () => {
+        await store.commit(batch(epoch, { state: [["kept", 1], ["gone", 2]] }));
+        await store.commit(batch(epoch, { state: [["gone", null], ["never", null]] }));
+        expect((await store.readState("")).map(([key]) => key)).toEqual(["epoch", "kept"]);
+      });
+
       test("state values keep their kinds", async () => {
-        const values = { number: 1.5, text: "ü\u0000☕", list: [1, [2]], nothing: null, yes: true, bytes: bytes(1, 2) };
+        const values = { number: 1.5, text: "ü\u0000☕", list: [1, [2]], nothing: [null], yes: true, bytes: bytes(1, 2) };
         await store.commit(batch(epoch, { state: Object.entries(values) }));
         expect(Object.fromEntries((await store.readState("")).filter(([key]) => key !== "epoch"))).toEqual(values);
       });
+    });
+
+    test("destroyed, it is empty for whoever opens it next, and its epochs begin anew", async () => {
+      await store.commit(batch(epoch, { log: [{ position: 0, bytes: bytes(1, 2) }], state: [["kept", 1]], queue: [{ key: ["t", 0, 0], bytes: bytes(3) }] }));
+      await store.destroy();
+      const next = open();
+      expect(await next.takeOver()).toBe(1);
+      expect(await next.readState("")).toEqual([["epoch", 1]]);
+      expect(await next.readLog(0, 10)).toEqual([]);
+      expect(await next.readPages([["t", 0, 0]])).toEqual([undefined]);
+      next.close();
     });
 
     test("closing twice is harmless", () => {

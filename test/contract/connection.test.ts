@@ -128,7 +128,19 @@ describe("sessions", () => {
     const differing = await origin.connect({ broker: { defaultTopicQueueNums: 8 } });
     const ignored = new Promise((resolve) => differing.on("configIgnored", resolve));
     expect(await ignored).toEqual({ name: "defaultTopicQueueNums", asked: 8, running: 2 });
-    expect((await differing.diagnostics()).settings.defaultTopicQueueNums).toBe(2);
+    const { settings, ignored: told, protocol } = await differing.diagnostics();
+    expect(settings.defaultTopicQueueNums).toBe(2);
+    expect(told).toEqual([await ignored]);
+    expect((await mq.diagnostics()).ignored).toEqual([]);
+    expect(protocol).toBe(1);
+  });
+
+  test("settings that somebody has changed are told to everybody", async () => {
+    const [mq, other] = [await origin.connect({ broker: { enableWasmFilter: true } }), await origin.connect()];
+    await mq.admin.updateBrokerConfig({ defaultTopicQueueNums: 3 });
+    expect((await other.diagnostics()).settings).toMatchObject({ defaultTopicQueueNums: 3, enableWasmFilter: false });
+    // This one each tab has for itself.
+    expect((await mq.diagnostics()).settings).toMatchObject({ defaultTopicQueueNums: 3, enableWasmFilter: true });
   });
 
   test("one worker serves one namespace", async () => {

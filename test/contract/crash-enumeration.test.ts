@@ -5,7 +5,8 @@
  *
  * In `npm test` only at every third N. TABMQ_FULL=1 leaves nothing out: all pairs of faults, and messages that fill a page and force a checkpoint.
  */
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { Resends } from "../../src/broker/resends.ts";
 import type { BlockStore, CommitBatch, CommitOutcome } from "../../src/storage/block-store.ts";
 import { crashRun, type CrashRunOptions, type CrashRunResult } from "../support/crash-run.ts";
 import { SHORT } from "../support/effort.ts";
@@ -139,6 +140,7 @@ function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<C
     readIndex: (ranges) => store.readIndex(ranges),
     readState: (prefix) => store.readState(prefix),
     close: () => store.close(),
+    destroy: () => store.destroy(),
     onLost: () => {},
   };
   store.onLost = (reason) => layer.onLost(reason);
@@ -206,6 +208,14 @@ describe("control: with a protection off, the enumeration is red", () => {
     ["merged rows are written and the old ones left", { kind: "failed" }, /LOG_OVERLAP/, merged((batch) => [{ ...batch, remove: {} }])],
     ["a tab without timers", { kind: "failed", persistent: true }, /has not settled/, { tabTimers: { after: () => () => {} } }],
   ];
+
+  test("what is sent again is not looked for", { timeout: TIMEOUT }, async () => {
+    const find = vi.spyOn(Resends.prototype, "find").mockResolvedValue([]);
+    const seen: string[] = [];
+    for (let at = 1; at <= 90 && seen.length === 0; at++) seen.push(...(await crashRun({ faults: [{ at, kind: "crash-done" }] })).violations);
+    find.mockRestore();
+    expect(seen).toEqual(expect.arrayContaining([expect.stringMatching(/stored 2 times/)]));
+  });
 
   test.each(controls)("%s", { timeout: TIMEOUT }, async (_what, fault, expected, options) => {
     const seen: string[] = [];

@@ -12,7 +12,7 @@ import type { CheckpointRow } from "../../src/storage/checkpoint.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import { ENTRY_BYTES } from "../../src/storage/consume-queue.ts";
 import { CHUNK_HEADER_BYTES, type OpenedChunk } from "../../src/storage/indexer.ts";
-import { MemoryDisk } from "../../src/storage/memory-store.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import type { TrimRow } from "../../src/storage/log-trimmer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../support/damage-judge.ts";
@@ -270,6 +270,39 @@ test("a page of the queue as it was before the queue went on in the next one", a
   });
 });
 
+test("rows cut to any length in a log that a checkpoint covers to its end", { timeout: TIMEOUT }, async () => {
+  const disk = new MemoryDisk();
+  const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
+  const first = new NodeOrigin(disk);
+  const filled = await first.connect({ broker: { defaultTopicQueueNums: 1 } });
+  const producer = await filled.createProducer({ producerGroup: "p" });
+  for (let at = 0; at < 4; at++) await producer.send({ topic: "t", body: `${at}` });
+  await first.host.broker?.close();
+  await first.end();
+
+  /** Whoever reads in a circle is stopped. */
+  class PatientStore extends MemoryStore {
+    #reads = 0;
+    override readLog(...asked: Parameters<MemoryStore["readLog"]>): ReturnType<MemoryStore["readLog"]> {
+      if (++this.#reads > 100) throw new Error("the log is read without end");
+      return super.readLog(...asked);
+    }
+  }
+  const rows = [...disk.log.keys()].sort((a, b) => a - b);
+  expect((disk.state.get("checkpoint") as CheckpointRow).position).toBe(rows.at(-1)! + disk.log.get(rows.at(-1)!)!.byteLength - CHUNK_HEADER_BYTES);
+  for (const [begin, position] of rows.entries()) for (const count of [1, 2]) for (const length of some(disk.log.get(position)!.byteLength, 36, 17)) {
+    const cut = rows.slice(begin, begin + count);
+    const damaged = shallowCopyOf(disk);
+    for (const row of cut) damaged.log.set(row, disk.log.get(row)!.slice(0, length));
+    const origin = new NodeOrigin(damaged);
+    origin.makeStore = () => new PatientStore(damaged);
+    const pull = await (await origin.connect()).createPullConsumer({ consumerGroup: "g" });
+    const { messages } = await pull.pull(queue, "*", 0, 32);
+    expect(messages.map((message) => rows[Number(message.text())])).toEqual(rows.filter((row) => !cut.includes(row)));
+    await origin.close();
+  }
+});
+
 describe("control: with a protection off, damage is delivered", { timeout: TIMEOUT }, () => {
   /** The first thing that is wrong with any of these damages. */
   async function firstFault(damages: Iterable<Damage>, options: JudgeOptions): Promise<string | undefined> {
@@ -304,14 +337,14 @@ describe("control: with a protection off, damage is delivered", { timeout: TIMEO
     const pages = [...strangers("queue", [foreign.disk])];
     expect(await firstFault(pages, {})).toBeUndefined();
     // As if each record said what is wanted: the entry is believed.
-    vi.spyOn(CommitLog.prototype, "read").mockImplementation(async function believe(this: CommitLog, _queue, _first, entries, chosen) {
+    vi.spyOn(CommitLog.prototype, "readInto").mockImplementation(async function believe(this: CommitLog, target, end, _queue, _first, entries, chosen) {
       const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
-      const parts: Uint8Array[] = [];
       for (const at of chosen) {
         const record = await this.readRecord(readInt64(view, at * ENTRY_BYTES));
-        if (record !== null) parts.push(record);
+        if (record !== null) target.set(record, end);
+        end += record?.byteLength ?? 0;
       }
-      return { records: Buffer.concat(parts), taken: chosen.length };
+      return end;
     });
     expect(await firstFault(pages, {})).toMatch(/is delivered/);
     vi.restoreAllMocks();

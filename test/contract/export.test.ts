@@ -72,7 +72,7 @@ function comparable({ commitLogOffset: _position, offsetMsgId: _id, body, ...res
 async function lived(messages = 40): Promise<{ origin: NodeOrigin; mq: TabMQ }> {
   const origin = open();
   const mq = await origin.connect({ namespace: "shop" });
-  await mq.admin.createTopic({ topic: "orders", readQueueNums: 3, writeQueueNums: 2, messageType: "FIFO" });
+  await mq.admin.createTopic({ topic: "orders", readQueueNums: 3, writeQueueNums: 2 });
   await mq.admin.createTopic({ topic: "unused", perm: 4 });
   const producer = await mq.createProducer({ producerGroup: "p" });
   await producer.send({ topic: "orders", body: { id: 7 }, tags: "created", keys: ["o-7", "k"], flag: -5, properties: { region: "eu" }, messageGroup: "c" });

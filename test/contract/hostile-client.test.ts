@@ -5,17 +5,17 @@ import { draftMessage } from "../../src/model/message.ts";
 import { encodeProperties } from "../../src/model/properties.ts";
 import { encodeTopic } from "../../src/model/record-codec.ts";
 import type { Answer } from "../../src/protocol/api.ts";
-import { FrameWriter } from "../../src/protocol/frame.ts";
+import { FRAME_DIVERTED, FrameWriter } from "../../src/protocol/frame.ts";
 import { copyOf } from "../support/memory-disk.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
-const FINISH = "../../src/model/finish.ts";
+const ROUTING = "../../src/model/routing.ts";
 
 const origins: NodeOrigin[] = [];
 afterEach(async () => {
   await Promise.all(origins.splice(0).map((origin) => origin.close()));
   vi.restoreAllMocks();
-  vi.doUnmock(FINISH);
+  vi.doUnmock(ROUTING);
   vi.resetModules();
 });
 
@@ -45,9 +45,13 @@ async function hostileClient(origin: NodeOrigin): Promise<Call> {
 
 /** A frame with a record that says what only the broker's own records may say. */
 function forgedFrame(topic: string, finishes: string): ArrayBuffer {
+  return frameWith(topic, "__TABMQ_FINISHES", finishes);
+}
+
+function frameWith(topic: string, name: string, value: string, flags = 0): ArrayBuffer {
   const draft = draftMessage({ topic, body: "x" }, "F".repeat(32));
-  const properties = `${draft.properties}${encodeProperties(new Map([["__TABMQ_FINISHES", finishes]]))}`;
-  const writer = new FrameWriter(0);
+  const properties = `${draft.properties}${encodeProperties(new Map([[name, value]]))}`;
+  const writer = new FrameWriter(0, flags);
   writer.write({ ...draft, properties, propertiesBytes: properties.length }, encodeTopic(topic), 0, 1);
   return writer.finish().slice(0, writer.byteLength);
 }
@@ -92,8 +96,34 @@ test("a record that says what it finishes is refused, so nobody's messages are t
 
 test("control: who takes such records loses messages of others with the next start", async () => {
   vi.resetModules();
-  vi.doMock(FINISH, async (actual) => ({ ...(await actual<object>()), claimsToFinish: () => false }));
+  vi.doMock(ROUTING, async (actual) => ({ ...(await actual<object>()), forbiddenProperty: () => null }));
   expect((await deliveredAfterForging()).delivered).toEqual(["0", "1", "3"]);
+});
+
+test.each([
+  // What says that a message goes elsewhere first, in a frame that does not.
+  ["DELAY", "3", 0],
+  // What only the broker says, in whichever frame.
+  ["REAL_TOPIC", "other", 0], ["REAL_TOPIC", "other", FRAME_DIVERTED], ["REAL_QID", "1", FRAME_DIVERTED], ["__TABMQ_FINISHES", "g t 0 2", FRAME_DIVERTED],
+  // And what is no level.
+  ["DELAY", "soon", FRAME_DIVERTED],
+])("a record that says %s = %s is refused in a frame with the flags %i", async (name, value, flags) => {
+  const origin = new NodeOrigin();
+  origins.push(origin);
+  const honest = await origin.connect();
+  await honest.admin.createTopic({ topic: "t" });
+  const call = await hostileClient(origin);
+  const answer = await call("send", frameWith("t", name, value, flags));
+  expect(answer).toMatchObject({ ok: true, value: { places: [-1, -1], refused: [{ index: 0, error: { code: "MESSAGE_ILLEGAL" } }] } });
+  // The same frame without it is welcome: it is the property that is refused.
+  expect(await call("send", frameWith("t", "x", value, flags))).toMatchObject({ ok: true, value: { refused: [] } });
+});
+
+test("a frame with a flag that nobody knows is refused as a whole", async () => {
+  const origin = new NodeOrigin();
+  origins.push(origin);
+  const call = await hostileClient(origin);
+  expect(await call("send", frameWith("t", "x", "1", 2 ** 31))).toMatchObject({ ok: false, error: { code: "PROTOCOL_VIOLATION" } });
 });
 
 /** A client that leaves and comes back while its join is being prepared, and leaves for good. Who is in the group then. */

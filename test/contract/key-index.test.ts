@@ -95,6 +95,17 @@ class House {
     }
   }
 
+  /** One row of records of these times, with one key, as merging makes it of two hosts' and an import of a log. */
+  async row(key: string, times: readonly number[]): Promise<void> {
+    for (const time of times) {
+      this.log.check(encodeRecord({ topic: "T", properties: `KEYS\u0001${key}\u0002` }));
+      this.index.put(this.log.append({ queueOffset: new Float64Array(1), storeTimestamp: time, storeIp: 1, storePort: 1 }).keys);
+    }
+    const log = this.log.seal(this.#epoch);
+    await this.store.commit({ epoch: this.#epoch, log, queue: [], state: [] });
+    this.log.committed(log);
+  }
+
   /** Frames of 100 records with one key each, out of `keys` of them, until there are about so many more. */
   async fill(records: number, keys: number): Promise<void> {
     for (let at = 0; at < records; at += 100) await this.send(...Array.from({ length: 100 }, (_, i) => `k${(at + i) % keys}`));
@@ -188,6 +199,16 @@ describe.each([["WASM", wasm], ["TypeScript", async () => new TsIndexer()]] as c
     next.store.reads.length = 0;
     await next.find("k1");
     expect(next.store.reads).toEqual([]);
+  });
+
+  test("a row in which the clock was set back: each record is found by its time, also by a start that reads the log", async () => {
+    const times = [5_000_000, 9_000_000, 9_000_000, 1_000_000, 3_000_000, 2_000_000];
+    await house.row("k", times);
+    const counts = async (one: House): Promise<number[]> => Promise.all(times.map(async (time) => (await one.find("k", { begin: time - 1000, end: time + 1000 })).length));
+    expect(await counts(house)).toEqual([1, 2, 2, 1, 1, 1]);
+    const next = await house.restart(null);
+    expect(await counts(next)).toEqual([1, 2, 2, 1, 1, 1]);
+    expect(await counts(await next.restart(await next.checkpoint()))).toEqual([1, 2, 2, 1, 1, 1]);
   });
 
   describe("damage", () => {

@@ -47,7 +47,7 @@ const FRAMES = 40;
 const RECORDS = FRAME * FRAMES;
 
 /** One queue of messages, a frame a row, all of it stored; nothing in memory but what was last. */
-async function house() {
+async function house(count = FRAMES) {
   const disk = new MemoryDisk();
   const store = new CutStore(disk);
   const epoch = await store.takeOver();
@@ -59,13 +59,15 @@ async function house() {
   const keys = new KeyIndex({ store, indexer, budget, scan: (from) => scanLog(log.rowsAt(from), indexer, from) });
   const checkpoint = new Checkpoint(queues, keys);
   const trimmer = new LogTrimmer({ store, log, queues, keys, checkpoint, indexer, epoch });
-  const sweeper = new LogSweeper({ store, log, trimmer, epoch });
+  const time = { now: 0 };
+  const clock = { now: () => time.now, monotonic: () => time.now };
+  const sweeper = new LogSweeper({ store, log, trimmer, clock, epoch });
   const queue = queues.open("T", 0);
   keys.reset();
   log.open(0);
   /** Where the frames begin. */
   const frames: number[] = [];
-  for (let first = 0; first < RECORDS; first += FRAME) {
+  for (let first = 0; first < count * FRAME; first += FRAME) {
     log.check(concat(Array.from({ length: FRAME }, () => encodeRecord({ topic: "T", body: new Uint8Array(20) }))));
     const appended = log.append({ queueOffset: Float64Array.from({ length: FRAME }, (_, at) => first + at), storeTimestamp: 1000 + first, storeIp: 1, storePort: 1 });
     const chunks = log.seal(epoch);
@@ -83,7 +85,7 @@ async function house() {
   const state = (): unknown => ({ begin: log.minPosition, minOffset: queue.minOffset, messages: trimmer.removed.messages, bytes: trimmer.removed.bytes });
   /** All that is left in the store. */
   const rest = (): { rows: number[]; pages: string[]; swept: unknown } => ({ rows: [...disk.log.keys()], pages: [...disk.queue.keys()], swept: disk.state.get(SWEPT_KEY) });
-  return { disk, store, epoch, log, queues, trimmer, sweeper, queue, frames, damaged, read, state, rest };
+  return { disk, store, epoch, log, queues, trimmer, sweeper, clock, time, queue, frames, damaged, read, state, rest };
 }
 
 const UNTOUCHED = { begin: 0, minOffset: 0, messages: 0, bytes: 0 };
@@ -202,12 +204,13 @@ describe("what a cut has given up", () => {
   const gone = (frames: number[], count: number): unknown => ({ rows: frames.slice(count), pages: ["T/0/0", "T/0/1", "T/0/2"].slice(Math.floor((count * FRAME) / QUEUE_PAGE_ENTRIES)), swept: frames[count] });
 
   /** Counts what each transaction removes. */
-  function watch(store: MemoryStore, disk: MemoryDisk): { rows: number; durability: unknown; isNoted: boolean }[] {
+  function watch(store: MemoryStore, disk: MemoryDisk, onRemoved: (rows: number) => void = () => {}): { rows: number; durability: unknown; isNoted: boolean }[] {
     const steps: { rows: number; durability: unknown; isNoted: boolean }[] = [];
     const { commit } = store;
     store.commit = async (batch) => {
       const before = disk.log.size;
       const outcome = await commit.call(store, batch);
+      onRemoved(before - disk.log.size);
       if (batch.remove?.log !== undefined) steps.push({ rows: before - disk.log.size, durability: batch.durability, isNoted: batch.state.length > 0 });
       return outcome;
     };
@@ -225,6 +228,25 @@ describe("what a cut has given up", () => {
     // Nothing is left to do.
     expect(await sweeper.sweep(() => false)).toBe(true);
     expect(steps).toHaveLength(2);
+  });
+
+  /** The first step is a guess. */
+  test.each([["no time", 0, [32, 64, 94]], ["1 ms", 1, [32, 25, 25, 25, 25, 25, 25, 8]], ["5 ms", 5, [32, ...Array.from({ length: 9 }, () => 16), 14]]])(
+    "goes in steps that take no longer than a commit may wait, where a row takes %s", async (_what, rowTime, expected) => {
+      const { disk, store, trimmer, sweeper, time, frames } = await house(200);
+      const steps = watch(store, disk, (rows) => (time.now += rows * rowTime));
+      await trimmer.trim(frames[190]!);
+      expect(await sweeper.sweep(() => false)).toBe(true);
+      expect(steps.map(({ rows }) => rows)).toEqual(expected);
+    },
+  );
+
+  test("is looked for often enough: no step takes all that was not looked up", async () => {
+    const { disk, store, trimmer, sweeper, frames } = await house(1000);
+    const steps = watch(store, disk);
+    await trimmer.trim(frames[990]!);
+    expect(await sweeper.sweep(() => false)).toBe(true);
+    expect(steps.map(({ rows }) => rows)).toEqual([32, 64, 128, 256, 256, 254]);
   });
 
   test("goes from where it was once before: nothing is looked at twice", async () => {
@@ -268,14 +290,14 @@ describe("what a cut has given up", () => {
   });
 
   test("is left to the next host by one that dies", async () => {
-    const { store, trimmer, sweeper, frames, rest, log } = await house();
+    const { store, trimmer, sweeper, clock, frames, rest, log } = await house();
     for (const count of [2, 38]) {
       await trimmer.trim(frames[count]!);
       let steps = 0;
       await sweeper.sweep(() => count === 38 && steps++ === 2);
     }
     expect(rest()).toMatchObject({ rows: frames.slice(2 + 32), swept: frames[2] });
-    const next = new LogSweeper({ store, log, trimmer, epoch: await store.takeOver() });
+    const next = new LogSweeper({ store, log, trimmer, clock, epoch: await store.takeOver() });
     next.restore(frames[2]);
     expect(await next.sweep(() => false)).toBe(true);
     expect(rest()).toEqual(gone(frames, 38));

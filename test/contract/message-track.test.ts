@@ -96,3 +96,12 @@ test("control: where it is not known what a copy finishes, a message in retry se
   await until(async () => (await mq.admin.topics()).some(({ topic }) => topic === "%RETRY%failing"));
   expect(await tracks(msgId)).toEqual({ failing: "NOT_CONSUMED_YET" });
 });
+
+test("what the broker itself has put into the topic: when its time came, or its transaction was committed", async () => {
+  await consume("g", () => {});
+  const { msgId: delayed } = await producer.send({ topic: "t", body: "later", delayTimeLevel: 1 });
+  const { msgId: timed } = await producer.send({ topic: "t", body: "later", deliverAfter: 1 });
+  const shop = await mq.createTransactionProducer({ producerGroup: "shop", executeLocalTransaction: () => "COMMIT", checkLocalTransaction: () => "UNKNOWN" });
+  const { msgId: committed } = await shop.sendMessageInTransaction({ topic: "t", body: "paid" });
+  for (const msgId of [delayed, timed, committed]) await until(async () => (await tracks(msgId).catch(() => ({ g: "" })))["g"] === "CONSUMED");
+});

@@ -74,3 +74,23 @@ test.each([2, 3, 4])("a read ahead that fails (the %d. one) is told to whoever c
   await expect(readAll()).rejects.toMatchObject({ message: expect.stringContaining("once") });
   expect(await readAll()).toEqual(all);
 });
+
+test("a damaged row that claims to be longer, the last of what was read ahead, does not hide the one behind it", { timeout: 60_000 }, async () => {
+  // As many rows as the first two batches take and the third, which is of another queue; whoever reads the one queue jumps over it.
+  const [near, far] = [16 + 128, 16 + 128 + 1024];
+  const disk = new MemoryDisk();
+  const fill = new NodeOrigin(disk);
+  const mq = await fill.connect({ broker: { defaultTopicQueueNums: 2 } });
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  for (let at = 0; at < far + 10; at++) await producer.send({ topic: "t", body: `${at}` }, { queue: { ...QUEUE, queueId: at < near || at >= far ? 0 : 1 } });
+  await fill.host.broker!.close();
+  await fill.close();
+  const row = [...disk.log.keys()].sort((a, b) => a - b)[far - 1]!;
+  const longer = new Uint8Array(disk.log.get(row)!.byteLength + 1000);
+  longer.set(disk.log.get(row)!);
+  disk.log.set(row, longer);
+  const store = new WatchedStore(disk);
+  origin = new NodeOrigin(disk);
+  origin.makeStore = () => store;
+  expect(await readAll()).toEqual([...all.slice(0, near), ...all.slice(far, far + 10)]);
+});

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Broker } from "../../src/broker/broker.ts";
 import type { MessageExt, TabMQ } from "../../src/index.ts";
+import { MAX_DAMAGE_REPORTS } from "../../src/model/limits.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemTimers } from "../../src/platform/timers.ts";
 import { DEFAULT_BROKER_SETTINGS } from "../../src/protocol/broker-settings.ts";
@@ -286,4 +287,11 @@ describe("fencing", () => {
     await old.topics.create({ topic: "t" });
     expect(disk).not.toEqual(before);
   });
+});
+
+test("of very many damaged rows the first are named and the others counted", async () => {
+  const disk = new MemoryDisk();
+  for (let at = 0; at < MAX_DAMAGE_REPORTS + 500; at++) disk.log.set(at * 100, new Uint8Array(CHUNK_HEADER_BYTES + 100).fill(at));
+  const { recovery, damaged } = (await (await start(disk).connect()).diagnostics()).broker;
+  expect([recovery.damaged.length, recovery.moreDamaged, damaged.length]).toEqual([MAX_DAMAGE_REPORTS, 500, MAX_DAMAGE_REPORTS]);
 });

@@ -1,7 +1,6 @@
 /** What cannot be done is said, by an MQError that names the field: nothing is ignored, nothing is a TypeError. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { NOT_BUILT } from "../../src/client/not-built.ts";
-import { MQError, type TabMQ } from "../../src/index.ts";
+import type { TabMQ } from "../../src/index.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
 
 let origin: NodeOrigin;
@@ -15,29 +14,6 @@ afterEach(() => origin.end());
 
 const queue = { topic: "t", brokerName: "broker-a", queueId: 1 };
 const elsewhere = { ...queue, brokerName: "broker-b" };
-
-describe("what the API has reserved and is not built", () => {
-  const owners = {
-    mq: () => mq,
-    admin: () => mq.admin,
-    producer: () => mq.createProducer({ producerGroup: "p" }),
-    pull: () => mq.createPullConsumer({ consumerGroup: "g" }),
-  };
-  const names = Object.entries(NOT_BUILT).flatMap(([owner, list]) => list.map((name) => [owner as keyof typeof owners, name] as const));
-
-  test.each(names)("%s.%s rejects with UNSUPPORTED", async (owner, name) => {
-    const client: object = await owners[owner]();
-    const call = (client as Record<string, (...given: unknown[]) => unknown>)[name]!.call(client, {});
-    await expect(call).rejects.toBeInstanceOf(MQError);
-    await expect(call).rejects.toMatchObject({ code: "UNSUPPORTED", field: `${owner}.${name}`, outcome: "rejected", retriable: false });
-  });
-
-  test("control: a name that is nowhere stays undefined, and the types know none of them", () => {
-    expect((mq.admin as unknown as Record<string, unknown>)["deleteEverything"]).toBeUndefined();
-    // @ts-expect-error -- not built
-    expect(typeof mq.admin.deleteTopic).toBe("function");
-  });
-});
 
 describe("queues that are not there", () => {
   test("minOffset and maxOffset want this broker's name", async () => {

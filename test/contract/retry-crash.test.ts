@@ -55,7 +55,7 @@ describe("control: with a protection off, the enumeration is red", () => {
       restore.call(this);
     });
     vi.spyOn(Mover.prototype, "moveAll").mockImplementation(function early(this: Mover, moves) {
-      for (const move of moves) constructed.at(-1)!.offsets.finish(move.finish, Number.MAX_SAFE_INTEGER - 1);
+      for (const move of moves) constructed.at(-1)!.offsets.finish(move.finish!, Number.MAX_SAFE_INTEGER - 1);
       return moveAll.call(this, moves);
     });
     expect(await seen("full")).toEqual(expect.arrayContaining([expect.stringMatching(/^lost: /)]));

@@ -22,6 +22,8 @@ async function begin(options: TabConnect): Promise<Tab> {
   await tab.connect({ namespace: "full", ...options });
   await tab.createTopic("orders", 1);
   await tab.send("orders", Array.from({ length: WAITING }, (_, at) => `order ${at}`));
+  // The reserve is made behind the first messages.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   return tab;
 }
 
@@ -145,8 +147,6 @@ test.each<[string, TabConnect, string]>([
 ])("a broker starts on a store that is over its quota, and consumers go on: %s", async (_, options, expected) => {
   house = await House.open({ pages: { "/no-reserve.js": await bundle(join(import.meta.dirname, "workers/no-reserve.ts")) } });
   await begin(options);
-  // The reserve is made behind the first messages.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
   const tab = await killAndStart();
   // Somewhat less than there is: the browser refuses every write.
   await limit(tab, Math.max(1, (await settledUsage(tab)) - 100 * 1024));

@@ -59,6 +59,9 @@ async function hello(name = "hostile"): Promise<ReturnType<typeof caller>> {
 
 const BIG = 200 * 1024 * 1024;
 
+/** Calls without arguments: whatever is given is not looked at. */
+const TAKES_NOTHING = new Set<string>(["leave", "ping", "topics", "groups", "clients", "cluster", "brokerStats", "diagnostics", "beginExport"]);
+
 function nested(depth: number): object {
   let inner: object = {};
   for (let level = 0; level < depth; level++) inner = { inner };
@@ -80,7 +83,7 @@ describe("large things", () => {
     const bytes = new Uint8Array(BIG);
     expect(() => record({})(bytes, "field")).toThrow(expect.objectContaining({ code: "INVALID_PARAMETER" }));
     const call = await hello();
-    for (const method of BROKER_METHODS.filter((name) => !["leave", "ping", "topics", "groups", "diagnostics", "beginExport"].includes(name))) {
+    for (const method of BROKER_METHODS.filter((name) => !TAKES_NOTHING.has(name))) {
       expect(await call(method, [new Uint8Array(20 * 2 ** 20)]), method).toMatchObject({ ok: false, error: { field: expect.any(String) } });
     }
     const port = origin.port();

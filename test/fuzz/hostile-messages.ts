@@ -31,9 +31,18 @@ function frame(topicName: string, records: number): ArrayBuffer {
 const goodFrame = fc.tuple(topic, fc.integer({ min: 1, max: 3 })).map(([name, records]) => frame(name, records));
 const changedFrame = fc.tuple(goodFrame, mutations).map(([good, mutate]) => new Uint8Array(mutate(new Uint8Array(good))).buffer);
 
+/** For a client that is there, or not, and waits for nothing. Not for the hostile one itself: its inbox may be open, and then each waits five seconds for its word. */
+const replyFrame = fc.constantFrom("honest", "nobody", "__proto__", "").map((to) => {
+  const writer = new FrameWriter(0);
+  writer.write(draftMessage({ topic: "evil", body: "x" }, "F".repeat(32), 100, [["CORRELATION_ID", "c"], ["REPLY_TO_CLIENT", to]]), encodeTopic("evil"), 0, 1);
+  return writer.finish().slice(0, writer.byteLength);
+});
+
 export const goodHello = {
   namespace: "default", clientId: "hostile", lockName: "tabmq/default/client/hostile", protocol: [1, 1], lib: "x", storage: "indexeddb", settings: {}, witness: null,
 };
+
+const letters = fc.record({ group, queueOffsets: fc.array(offset, { maxLength: 3 }) }).map((request) => [request]);
 
 /** The arguments of calls that are, or may be, well formed. */
 const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown[]> } = {
@@ -48,6 +57,10 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   ping: fc.constant([]),
   send: fc.oneof(goodFrame, changedFrame).map((bytes) => [bytes]),
   flush: fc.tuple(offset, offset).map((args): unknown[] => args),
+  recall: fc.record({ topic, due: offset, msgId: fc.constantFrom("", "F".repeat(32), "x") }).map((request) => [request]),
+  pendingTimers: fc.record({
+    topic: fc.option(topic), begin: offset, end: offset, after: fc.option(fc.record({ due: offset, level: fc.nat({ max: 129 }), offset })), max: fc.constantFrom(0, 1, 4000, 4001),
+  }).map((request) => [request]),
   route: fc.tuple(topic, fc.boolean()).map((args): unknown[] => args),
   join: fc.record({
     group, subscriptions: fc.array(fc.tuple(topic, fc.constantFrom("*", "a || b", "||", "x")), { maxLength: 3 }), queues: fc.array(fc.record(queue), { maxLength: 2 }),
@@ -71,6 +84,10 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
     memberId, round: fc.oneof(offset, fc.nat({ max: 30 })),
     shares: fc.option(fc.array(fc.tuple(fc.constantFrom("hostile", "hostile#2", "honest", "__proto__"), topic, queueId), { maxLength: 6 })),
   }).map((request) => [request]),
+  finish: fc.record({
+    memberId, ...queue, queueOffsets: fc.array(offset, { maxLength: 4 }),
+    frame: fc.oneof(fc.uint8Array({ maxLength: 64 }).map((bytes) => bytes.slice().buffer), fc.constantFrom(null, {}, "x")),
+  }).map((request) => [request]),
   settle: fc.record({
     memberId, ...queue, maxReconsumeTimes: fc.constantFrom(-1, 0, 16),
     results: fc.array(
@@ -85,22 +102,43 @@ const calls: { [Method in (typeof BROKER_METHODS)[number]]: fc.Arbitrary<unknown
   receive: fc.record({ memberId, receive: offset, max: fc.constantFrom(0, 1, 32, 33), invisibleDuration: fc.constantFrom(-1, 1, 1000, 43_200_001), wait }).map((request) => [request]),
   ack: fc.record({ memberId, handles: fc.array(claimHandle, { maxLength: 3 }), again: fc.boolean() }).map((request) => [request]),
   changeInvisible: fc.record({ memberId, handle: claimHandle, invisibleDuration: fc.constantFrom(-1, 1, 1000, 43_200_001), again: fc.boolean() }).map((request) => [request]),
+  inbox: fc.record({ after: offset, declined: fc.array(offset, { maxLength: 3 }), wait, close: fc.boolean() }, { requiredKeys: ["after", "declined", "wait"] }).map((request) => [request]),
+  listeners: fc.record({ topic, tags: fc.constantFrom(null, "t", "x".repeat(40_000)) }).map((request) => [request]),
+  reply: fc.oneof(goodFrame, changedFrame, replyFrame).map((bytes) => [bytes]),
+  registerProducer: fc.tuple(fc.constantFrom("p", "", "a b"), fc.oneof(fc.boolean(), fc.nat())),
+  endTransaction: fc.record({
+    producerGroup: fc.constantFrom("p", "q", "", null), transactionId: fc.string(), state: fc.constantFrom("COMMIT", "ROLLBACK", "UNKNOWN", "DONE"), fromCheck: fc.boolean(),
+  }).map((request) => [request]),
+  openTransactions: fc.record({ offset, max: fc.constantFrom(0, 1, 4000, 4001) }).map((request) => [request]),
   searchOffset: fc.record({ ...queue, timestamp: offset, boundary: fc.constantFrom("LOWER", "UPPER") }).map((request) => [request]),
   createTopic: fc.record(
-    { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "MIXED") },
+    { topic, readQueueNums: fc.nat({ max: 130 }), writeQueueNums: fc.nat({ max: 130 }), perm: fc.constantFrom(0, 2, 4, 6, 7), messageType: fc.constantFrom("NORMAL", "FIFO", "DELAY", "MIXED", "SMALL") },
     { requiredKeys: ["topic"] },
   ).map((spec) => [spec]),
+  deleteTopic: topic.map((name) => [name]),
+  createGroup: fc.record(
+    { group, consumeEnable: fc.boolean(), consumeBroadcastEnable: fc.boolean(), retryMaxTimes: fc.constantFrom(null, -1, 0, 16, 2 ** 31) },
+    { requiredKeys: ["group"] },
+  ).map((spec) => [spec]),
+  deleteGroup: fc.record({ group, force: fc.boolean() }).map((request) => [request]),
+  // Who names the right one says it to all.
+  destroy: fc.constantFrom([], ["defaul"], [null], [{ __proto__: null }]),
+  topicRoute: topic.map((name) => [name]),
+  cluster: fc.constant([]),
+  brokerStats: fc.constant([]),
   topics: fc.constant([]),
   topicStats: topic.map((name) => [name]),
   consumeStats: group.map((name) => [name]),
   groups: fc.constant([]),
+  clients: fc.constant([]),
   consumerConnections: group.map((name) => [name]),
   queryMessages: fc.record({
     topic: fc.option(topic), key: fc.constantFrom("a", "", "F".repeat(32), "__proto__"), max: fc.nat({ max: 65 }), begin: offset, end: offset, before: fc.option(offset),
   }).map((request) => [request]),
   messageAt: offset.map((position) => [position]),
   deadLetters: fc.record({ group, offset }).map((request) => [request]),
-  resendDeadLetters: fc.record({ group, queueOffsets: fc.array(offset, { maxLength: 3 }) }).map((request) => [request]),
+  resendDeadLetters: letters,
+  discardDeadLetters: letters,
   resetOffset: fc.record({ group, topic, queueId: fc.option(queueId), timestamp: fc.option(offset), offset: fc.option(offset) }).map((request) => [request]),
   messageTrack: fc.constantFrom("a", "", "F".repeat(32), "__proto__").map((id) => [id]),
   diagnostics: fc.constant([]),

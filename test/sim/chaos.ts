@@ -115,8 +115,9 @@ export class Chaos {
       case "jump clock": {
         const agent = this.#random.pick([host, tab?.agent]);
         if (agent === undefined) return;
-        agent.skew += this.#random.pick([-1, 1]) * this.#random.pick([1_000, 600_000, 3_600_000, 30 * 86_400_000]);
-        return this.#note("clock jumped", agent.name);
+        const by = this.#random.pick([-1, 1]) * this.#random.pick([1_000, 600_000, 3_600_000, 30 * 86_400_000]);
+        agent.skew += by;
+        return this.#world.trace.add({ type: "fault", kind: "clock jumped", agent: agent.name, by });
       }
       case "damage row": {
         if (disk.damage(this.#random)) this.#note("row damaged", "disk");

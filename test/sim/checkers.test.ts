@@ -80,12 +80,14 @@ describe("storage", () => {
 describe("storedTwice", () => {
   const check = checkers.storedTwice;
   const again = stored(1, { record: { ...message(1), ...message(0), queueOffset: 1 } });
-  test("good: the host died in between; or the application sent it again", () => {
-    expect(check(history(sent("a m0"), stored(0), fault("host killed", "w"), again))).toEqual([]);
-    expect(check(history(sent("a m0"), stored(0), sent("a m0", true), again))).toEqual([]);
+  test("good: sent again and found; what was sent before is gone, or cannot be read", () => {
+    expect(check(history(sent("a m0"), stored(0), fault("host killed", "w"), sent("a m0", true)))).toEqual([]);
+    expect(check(history(sent("a m0"), stored(0), { type: "damaged", places: [] }, again))).toEqual([]);
+    expect(check(history(sent("a m0"), stored(0), { type: "removed", epoch: 1, position: 1_000_000, begins: [] }, again))).toEqual([]);
   });
-  test("bad: for no reason; with another msgId; never sent", () => {
-    expect(kinds(check(history(sent("a m0"), stored(0), again)))).toEqual(["stored twice without cause"]);
+  test("bad: whatever has happened to the hosts; with another msgId; never sent", () => {
+    expect(kinds(check(history(sent("a m0"), stored(0), again)))).toEqual(["stored twice"]);
+    expect(kinds(check(history(sent("a m0"), stored(0), fault("host killed", "w"), sent("a m0", true), again)))).toEqual(["stored twice"]);
     const renamed = stored(1, { record: { ...message(1), content: "a m0", msgId: "other" } });
     expect(kinds(check(history(sent("a m0"), stored(0), fault("host killed", "w"), renamed)))).toEqual(["changed"]);
     expect(kinds(check(history(stored(0))))).toEqual(["phantom"]);
@@ -290,6 +292,15 @@ describe("retries", () => {
     expect(kinds(retries(history(stored(0), waits, comes(3999))))).toEqual(["delivered early"]);
     expect(kinds(retries(history(stored(0), waits, waits)))).toEqual(["moved twice"]);
     expect(kinds(retries(history(stored(0), waits, delivered("c", 0))))).toEqual(["delivered although finished"]);
+  });
+
+  test("between two brokers the true time counts, and how far the clock was put ahead", () => {
+    const next = (by: number): Entry[] => [stored(0), { ...waits, storeTimestamp: 3_600_000 } as Entry, { ...fault("clock jumped", "w"), by } as Entry, { ...comes(5000), epoch: 2 } as Entry];
+    expect(kinds(retries(history(...next(999))))).toEqual(["delivered early"]);
+    expect(kinds(retries(history(...next(-5000))))).toEqual(["delivered early"]);
+    expect(retries(history(...next(1000)))).toEqual([]);
+    // One and the same broker knows that its clock was set back.
+    expect(kinds(retries(history(...next(1000).slice(0, -1), comes(5000))))).toEqual(["delivered early"]);
   });
 
   test("a copy that the browser takes away finishes nothing any more; what it has left does", () => {

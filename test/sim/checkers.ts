@@ -17,13 +17,14 @@ import { surrenders } from "./surrenders.ts";
 
 /** What breaks a promise. */
 export type VerdictKind =
-  | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice without cause" | "reordered"
+  | "lost" | "phantom" | "acknowledged too early" | "changed" | "duplicate without cause" | "stored twice" | "reordered"
   | "double owner" | "offset went back" | "offset beyond the end" | "position reused" | "offset reused" | "stale writer"
   | "skipped silently" | "removed too much" | "begin went back" | "delivered although gone"
   | "out of order" | "moved twice" | "delivered although finished" | "delivered early" | "given again"
   | "rejected and stored" | "msgId used twice" | "offset left out" | "late" | "unsound store"
   | "given up without a failure" | "given up although consumed" | "given up too early" | "given up too late"
   | "unwanted" | "claimed twice" | "not given since the reset"
+  | "visible twice" | "timer lost" | "recalled and delivered" | "visible without commit" | "commit lost" | "nothing came of it"
   | "unreported loss" | "loss made up" | "unreported damage" | "starved" | "hung call" | "not at rest" | "undelivered" | "index differs from log";
 
 export interface Verdict {
@@ -105,21 +106,19 @@ export function storage(history: History): Verdict[] {
   return verdicts;
 }
 
-/** What makes an outcome unknown, so that a client sends again. */
-const UNKNOWN_SENDS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost", "quota used up"];
-
-/** A content is stored twice only if an outcome was unknown in between, and then with the same msgId. */
+/** A content is stored once, however often it is sent: what was sent before is found. Unless it is not there any more, or cannot be read. */
 export function storedTwice(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  const faults = new Disturbances(history);
   const sent = new Map<string, Of<"sent">>();
+  /** Where what is no more in the log ended, and whether what is there can be read. */
+  let isDamaged = false;
+  let begin = 0;
   const first = new Map<string, Of<"stored">>();
-  const resent = new Set<string>();
   for (const entry of history) {
-    if (entry.type === "sent") for (const content of entry.contents) {
-      if (!sent.has(content)) sent.set(content, entry);
-      if (entry.again) resent.add(content);
-    }
+    if (entry.type === "damaged" || (entry.type === "fault" && entry.kind === "read failed")) isDamaged = true;
+    if (entry.type === "removed") begin = Math.max(begin, entry.position);
+    if (entry.type === "tail lost") for (const [content, { position }] of first) if (position >= entry.position) first.delete(content);
+    if (entry.type === "sent") for (const content of entry.contents) if (!sent.has(content)) sent.set(content, entry);
     // A copy that takes the place of another message is judged by what it takes the place of.
     if (entry.type !== "stored" || entry.finishes !== undefined) continue;
     const { content, msgId } = entry.record;
@@ -131,16 +130,16 @@ export function storedTwice(history: History): Verdict[] {
       continue;
     }
     if (earlier.record.msgId !== msgId) verdicts.push({ kind: "changed", text: `${content} is stored as ${earlier.record.msgId} and as ${msgId}` });
-    const since = origin?.at ?? earlier.at;
-    const hasCause = resent.has(content) || faults.any(since, entry.at, UNKNOWN_SENDS) || faults.any(since, entry.at, ["tab hidden"], origin?.tab);
-    if (!hasCause) verdicts.push({ kind: "stored twice without cause", text: `${content} at ${placeOf(earlier.record)} and ${placeOf(entry.record)}` });
+    else if (!isDamaged && earlier.position >= begin) verdicts.push({ kind: "stored twice", text: `${content} at ${placeOf(earlier.record)} and ${placeOf(entry.record)}` });
   }
   return verdicts;
 }
 
 /** What one producer sends to one queue is acknowledged at rising offsets. */
 export function sendOrder(history: History): Verdict[] {
-  const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages);
+  // One that its application has sent again stands where either of its sends has put it.
+  const again = new Set(entriesOf(history, "sent").flatMap((entry) => (entry.again ? entry.contents : [])));
+  const acked = entriesOf(history, "acked").flatMap(({ messages }) => messages).filter(({ content }) => !again.has(content));
   return disordered(acked, ({ number }) => number).map((text) => ({ kind: "reordered", text }));
 }
 

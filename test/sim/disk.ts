@@ -125,7 +125,7 @@ export class SimDisk {
     for (const { key, bytes } of batch.queue) queue.set(key.join("/"), bytes);
     if (batch.index !== undefined) changeIndex(index, batch.index);
     for (const [key, value] of batch.state) {
-      if (key.startsWith("offset/")) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
+      if (key.startsWith("offset/") && value !== null) this.#traceOffsets(batch.epoch, key, value as Record<number, number>);
       if (key.startsWith("finished/")) this.#traceKeys(batch.epoch, key, value as { keys: string[] } | null);
       if (key === TRIM_KEY) {
         const { position, queues } = value as TrimRow;
@@ -136,7 +136,8 @@ export class SimDisk {
         this.#end = Math.max(this.#end, (value as LossRow).position);
         this.#trace.add({ type: "loss noted" });
       }
-      state.set(key, value);
+      if (value === null) state.delete(key);
+      else state.set(key, value);
     }
     // What takes the place of removed rows holds what they held.
     const isNew = ({ position }: LogRow): boolean => position < start || position >= end;

@@ -18,6 +18,11 @@ export class Disturbances {
     );
   }
 
+  /** How far clocks of hosts were put ahead between the two moments, all together: by so much more a broker may think that time has passed. */
+  putAhead(from: number, to: number): number {
+    return this.#faults.reduce((sum, { at, agent, by = 0 }) => (at >= from && at <= to && !agent.startsWith("tab") ? sum + Math.max(0, by) : sum), 0);
+  }
+
   /** How long nothing else is felt from the beginning of this one on: until when. */
   peaceAfter(fault: Of<"fault">): number {
     const others = this.#faults.filter((other) => other !== fault && (other.until ?? other.at) + AFTERMATH >= fault.at);

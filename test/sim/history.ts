@@ -17,7 +17,8 @@ export type FaultKind =
   | "row damaged" | "clock jumped" | "disk slow" | "messages slow" | "timers throttled";
 
 export type Entry =
-  | { type: "fault"; kind: FaultKind; agent: string; until?: number }
+  /** `by`: of a clock, how far it was put ahead, ms. */
+  | { type: "fault"; kind: FaultKind; agent: string; until?: number; by?: number }
   /** A call of the public API, and its end. `limit`: by when it has to have settled, ms after the call. */
   | { type: "call"; call: number; tab: string; what: string; limit: number }
   | { type: "settled"; call: number; code?: string; outcome?: string; frozen: number }
@@ -53,6 +54,16 @@ export type Entry =
   /** An admin moves a group; where it begins in each queue then, null when nobody knows. */
   | { type: "reset asked"; reset: number; group: string; queues: QueueName[] }
   | { type: "reset answered"; reset: number; offsets: [queue: QueueName, offset: number][] | null }
+  /** A send was answered SEND_OK; a message that is to wait so long was asked for; a recall was answered, null = nobody knows. Messages are called by their content. */
+  | { type: "accepted"; content: string }
+  | { type: "timed"; content: string; after: number }
+  | { type: "recall asked"; content: string }
+  | { type: "recall answered"; content: string; isRecalled: boolean | null }
+  /** In the application's own database in the end. */
+  | { type: "ordered"; content: string }
+  /** A transaction has begun; its application has decided, for good: that is in its own database. */
+  | { type: "begun"; content: string }
+  | { type: "decided"; content: string; decision: "COMMIT" | "ROLLBACK" }
   /** The newest transactions are gone: all records from `position` on. What is left of the offsets: "group topic:queue" -> offset; and of the cuts. */
   | { type: "tail lost"; position: number; offsets: Record<string, number>; begin: number; begins: [queue: QueueName, minOffset: number][] }
   /** A broker has noted in the store that something of it was lost. */

@@ -9,9 +9,9 @@ vi.setConfig({ testTimeout: 180_000 });
 /** Mistakes that lose nothing and let everything end: of the checkers of histories only one can see them. */
 const MUTANTS: { what: string; verdict: VerdictKind; plan: Partial<Plan>; mutation: [file: string, from: string, to: string]; likely?: number; also?: VerdictKind[] }[] = [
   {
-    what: "of a send whose first try nobody knows, the refusal of the last is told", verdict: "rejected and stored",
-    plan: { commitMisreported: 0.3, diskLatency: 20, messageLatency: 10, gap: 60, duration: 4_000, work: 0, disturbances: { "fill quota": 1_000 } },
-    mutation: ["client/outbox.ts", "return tries === 1 ? error : inDoubt(error);", "return error;"],
+    what: "what is sent again is not looked for", verdict: "stored twice",
+    plan: { commitMisreported: 0.1, diskLatency: 20, messageLatency: 10, gap: 60, duration: 4_000, work: 0 },
+    mutation: ["broker/send.ts", "stored: isAgain ? null : NOTHING_STORED", "stored: NOTHING_STORED"],
   },
   {
     what: "two messages of one millisecond have one msgId", verdict: "msgId used twice",

@@ -146,7 +146,7 @@ suite("a world without a protection is found out; with it, the same seed is gree
       checkDoneRoom.call(this, one);
     });
     vi.spyOn(Mover.prototype, "moveAll").mockImplementation(function early(this: Mover, moves) {
-      for (const { finish } of moves) offsetsOf.get(finishText(finish))?.finish(finish, 0);
+      for (const { finish } of moves) offsetsOf.get(finishText(finish!))?.finish(finish!, 0);
       return moveAll.call(this, moves).catch(() => {});
     });
     const seed = await firstRed("undelivered", { plan });

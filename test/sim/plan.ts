@@ -1,4 +1,5 @@
 import { MIN_STORE_BYTES } from "../../src/model/limits.ts";
+import type { BrokerSettings } from "../../src/protocol/broker-settings.ts";
 import type { Prng } from "./prng.ts";
 
 /** What chaos may do, and how long it lasts at most. */
@@ -57,6 +58,8 @@ export interface Plan {
   maxStoreBytes: number;
   /** How long messages are kept at least, ms; 0 = as long as usual. */
   fileReservedTime: number;
+  /** What tabs ask for besides. */
+  settings?: Partial<BrokerSettings>;
 }
 
 const HOUR = 3_600_000;

@@ -3,7 +3,8 @@
  * `npm run test:sim -- --minutes 60 [--seed N] [--jobs J]`: simulates one seed after the other and tells what it finds;
  * `--seeds 70` as many as that. `--seed N` alone replays that seed; with `--events T` it prints every event from virtual ms T on,
  * with `--hash` nothing but what the history comes to. `--rebalance`: instead, fifty members that join and leave one group;
- * `--consumers`: groups of all kinds, simple ones, with SQL92 filters, broadcasting, moved by resetOffset.
+ * `--consumers`: groups of all kinds, simple ones, with SQL92 filters, broadcasting, moved by resetOffset;
+ * `--delivery`: timers and recalls, transactions, consume-transform-produce.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     hash: { type: "boolean", default: false },
     rebalance: { type: "boolean", default: false },
     consumers: { type: "boolean", default: false },
+    delivery: { type: "boolean", default: false },
   },
 });
 
@@ -33,10 +35,10 @@ const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
 // Of what is no number nothing would ever be the end, or every seed the same world.
 const areNumbers = [firstSeed, Number(values.seeds), jobs].every((value) => Number.isSafeInteger(value) && value >= 0) && jobs > 0 && Number(values.minutes ?? 0) >= 0 && Number(values.events ?? 0) >= 0;
 if (!areNumbers) {
-  console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance] [--consumers]");
+  console.error("npm run test:sim -- [--minutes N] [--seed INTEGER] [--seeds INTEGER] [--jobs INTEGER] [--events MS] [--hash] [--rebalance] [--consumers] [--delivery]");
   process.exit(2);
 }
-const CLI = values.rebalance ? "rebalance-cli" : values.consumers ? "consumption-cli" : "cli";
+const CLI = values.rebalance ? "rebalance-cli" : values.consumers ? "consumption-cli" : values.delivery ? "delivery-cli" : "cli";
 
 // comlink says goodbye when the collector finds a proxy, at moments that no seed decides; and keeps every endpoint until then, so of
 // thousands of worlds that end in the middle of everything all would be kept.

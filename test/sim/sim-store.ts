@@ -104,6 +104,11 @@ export class SimStore implements BlockStore {
     this.#disk.close(this);
   }
 
+  /** Nobody destroys the simulated namespace. */
+  destroy(): Promise<void> {
+    return Promise.reject(new Error("this disk is not destroyed"));
+  }
+
   lose(): void {
     this.close();
     this.#tell("store lost", () => this.onLost("the browser closed the database"));

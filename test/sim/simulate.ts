@@ -3,7 +3,7 @@ import type { Stored } from "../support/history.ts";
 import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
-import { SCHEDULE_TOPIC } from "../../src/model/names.ts";
+import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/names.ts";
 import type { SimDisk } from "./disk.ts";
 import { storedOf } from "./records.ts";
 import { type At, placeOf } from "./history.ts";
@@ -222,6 +222,7 @@ export function waiting(disk: SimDisk): number {
   const offsets = (disk.rows.state.get(`offset/${SCHEDULE_GROUP}/${SCHEDULE_TOPIC}`) ?? {}) as Record<number, number>;
   return records.filter(({ message }) => {
     const { topic, queueId, queueOffset } = message;
+    if (topic === WHEEL_TOPIC) return !finished.has(`${TIMER_GROUP} ${placeOf(storedOf(message))}`);
     return topic === SCHEDULE_TOPIC && queueOffset >= (offsets[queueId] ?? 0) && !finished.has(`${SCHEDULE_GROUP} ${placeOf(storedOf(message))}`);
   }).length;
 }

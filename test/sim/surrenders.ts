@@ -1,5 +1,5 @@
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
-import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
+import { DLQ_TOPIC_PREFIX, TIMER_GROUP } from "../../src/model/names.ts";
 import type { Verdict } from "./checkers.ts";
 import { Disturbances } from "./disturbances.ts";
 import { type FaultKind, type GroupPlace, type History, placeOf } from "./history.ts";
@@ -42,7 +42,7 @@ export function surrenders(history: History, { groups, maxReconsumeTimes }: Pick
     const { at, record, finishes } = entry;
     const [group, source] = finishes.split(" ") as [string, string];
     const depth = depths.get(source) ?? 0;
-    if (group === SCHEDULE_GROUP) {
+    if (group === SCHEDULE_GROUP || group === TIMER_GROUP) {
       depths.set(placeOf(record), depth);
       continue;
     }

@@ -1,4 +1,4 @@
-import { connectWith } from "../../src/client/connect.ts";
+import { connectWith } from "../../src/client/connect-with.ts";
 import type { PullConsumer } from "../../src/client/pull-consumer.ts";
 import type { ConsumeContext } from "../../src/client/listener-runner.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
@@ -149,7 +149,7 @@ export class Tab {
       const mq = await this.call("connect", LIMITS.connect, () =>
         connectWith(() => this.#world.environmentFor(this.agent, this.build, page), {
           namespace: NAMESPACE,
-          broker: { messageDelayLevel: DELAY_LEVELS, ...(plan.maxStoreBytes > 0 && { maxStoreBytes: plan.maxStoreBytes }), ...(plan.fileReservedTime > 0 && { fileReservedTime: plan.fileReservedTime }) },
+          broker: { messageDelayLevel: DELAY_LEVELS, traceEnable: false, ...(plan.maxStoreBytes > 0 && { maxStoreBytes: plan.maxStoreBytes }), ...(plan.fileReservedTime > 0 && { fileReservedTime: plan.fileReservedTime }), ...plan.settings },
         }),
       );
       if (mq !== undefined && !this.#isClosing) return mq;

@@ -1,6 +1,6 @@
 import { writerLock } from "../../src/protocol/lock-names.ts";
 import { BrokerHost } from "../../src/broker/host.ts";
-import type { ClientEnvironment, SharedMemo } from "../../src/client/environment.ts";
+import type { ClientEnvironment, SharedMemo, WakeChannel } from "../../src/client/environment.ts";
 import type { Indexer } from "../../src/storage/indexer.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { type DiskControls, SimDisk } from "./disk.ts";
@@ -92,8 +92,40 @@ export class World {
     };
   }
 
+  /** How far the machine's clock is from the true time, ms. */
+  #skew = 0;
+  #furthestSkew = 0;
+
+  /** Somebody moves the machine's clock: for all there are, and for all that come. */
+  moveClock(by: number): void {
+    this.#skew += by;
+    this.#furthestSkew = Math.max(this.#furthestSkew, this.#skew);
+    for (const agent of this.living()) agent.skew += by;
+  }
+
+  /** It shows at least what it has shown before: what is due by it becomes due in time. */
+  catchUpClock(): void {
+    this.moveClock(this.#furthestSkew - this.#skew);
+  }
+
+  /** By name: whom a message on a channel reaches. */
+  readonly #channels = new Map<string, Map<() => void, Agent>>();
+
+  #wakeChannel(agent: Agent, name: string, onWake: () => void): WakeChannel {
+    const listeners = this.#channels.get(name) ?? new Map<() => void, Agent>();
+    this.#channels.set(name, listeners);
+    listeners.set(onWake, agent);
+    return {
+      post: () => {
+        for (const [listener, other] of listeners) if (listener !== onWake) this.scheduler.post(other, this.random.between(0.1, 5), "wake", listener);
+      },
+      close: () => void listeners.delete(onWake),
+    };
+  }
+
   agent(name: string): Agent {
     const agent = new Agent(name, this.scheduler, this.random);
+    agent.skew = this.#skew;
     this.#agents.push(agent);
     return agent;
   }
@@ -137,6 +169,7 @@ export class World {
       random: agent.random,
       openBroker: (generation) => ({ port: this.#openPort(agent, `${build}#${generation}`), onError: () => {} }),
       page,
+      openWakeChannel: (name, onWake) => this.#wakeChannel(agent, name, onWake),
       memo: this.#controls.forgetful ? { read: () => null, write: this.#memo.write } : this.#memo,
       generation: this.#generationFor(agent),
     };

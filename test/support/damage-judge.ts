@@ -295,5 +295,5 @@ class Judge implements Judged {
 }
 
 function draft(topic: string, body: string): MessageDraft {
-  return { topic, body: new TextEncoder().encode(body), flag: 0, properties: "", propertiesBytes: 0, msgId: "", messageGroup: undefined, waitStoreMsgOK: true };
+  return { topic, body: new TextEncoder().encode(body), flag: 0, properties: "", propertiesBytes: 0, msgId: "", messageGroup: undefined, waitStoreMsgOK: true, isDiverted: false };
 }

@@ -1,3 +1,4 @@
+import { textOf } from "../../src/model/errors.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { type Fault, FaultPlan, FaultyStore } from "./faulty-store.ts";
 import { VirtualOrigin } from "./virtual-origin.ts";
@@ -23,6 +24,23 @@ export class FaultyOrigin extends VirtualOrigin {
   override killAll(): void {
     this.killWorker();
     super.killAll();
+  }
+
+  /**
+   * The faults of the plan happen in what `live` does; then no more do, and `verify` judges what there is. A run that breaks
+   * off is a violation too. Returns how many operations of the store there were before the judgement.
+   */
+  async run(complain: (violation: string) => void, live: () => Promise<void>, verify: () => Promise<void>): Promise<number> {
+    let operations = 0;
+    try {
+      await live();
+      operations = this.plan.operations.length;
+      this.plan.repair();
+      await verify();
+    } catch (error) {
+      complain(`the run broke off: ${textOf(error)}`);
+    }
+    return operations;
   }
 
   #openStore(afterOperation: () => void): FaultyStore {

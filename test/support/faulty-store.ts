@@ -28,7 +28,7 @@ export interface Fault {
 
 export interface Operation {
   at: number;
-  name: "takeOver" | "commit" | "readLog" | "readLogKeys" | "floorLog" | "readPages" | "readIndex" | "readState";
+  name: "takeOver" | "commit" | "readLog" | "readLogKeys" | "floorLog" | "readPages" | "readIndex" | "readState" | "destroy";
   fault: Fault["kind"] | null;
 }
 
@@ -130,6 +130,10 @@ export class FaultyStore implements BlockStore {
 
   close(): void {
     this.#inner.close();
+  }
+
+  destroy(): Promise<void> {
+    return this.#run("destroy", () => this.#inner.destroy());
   }
 
   async #run<T>(name: Operation["name"], apply: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@
  * finished, nor by a tab that has finished it itself, and no offset is stored without the keys before it.
  */
 import type { MessageExt, PushConsumer, TabMQ } from "../../src/index.ts";
-import { asMQError, textOf } from "../../src/model/errors.ts";
+import { asMQError } from "../../src/model/errors.ts";
 import type { Fault } from "./faulty-store.ts";
 import { FaultyOrigin } from "./faulty-origin.ts";
 
@@ -50,16 +50,10 @@ class Run {
   }
 
   async all(): Promise<IdempotentRun> {
-    let operations = 0;
-    try {
+    const operations = await this.origin.run((violation) => void this.#violations.add(violation), async () => {
       await this.#life(true);
       await this.#life(false);
-      operations = this.origin.plan.operations.length;
-      this.origin.plan.repair();
-      await this.#verify();
-    } catch (error) {
-      this.#violations.add(`the run broke off: ${textOf(error)}`);
-    }
+    }, () => this.#verify());
     return { violations: [...this.#violations], operations, firstKey: this.#firstKey, calls: this.#calls, messages: this.#keyAt.size };
   }
 

@@ -1,5 +1,8 @@
+import { untraced } from "./untraced.ts";
 import { BrokerHost, type HostEnvironment } from "../../src/broker/host.ts";
-import { connectWith, type ConnectOptions } from "../../src/client/connect.ts";
+import type { ConnectOptions } from "../../src/client/connect.ts";
+import { connectWith } from "../../src/client/connect-with.ts";
+import { Connection } from "../../src/client/connection.ts";
 import type { ClientEnvironment } from "../../src/client/environment.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -17,7 +20,7 @@ export class NodeOrigin {
   readonly disk: MemoryDisk;
   readonly locks = new MemoryLocks();
   readonly #ports = new Set<MessagePort>();
-  readonly #tabs: TabMQ[] = [];
+  readonly #tabs: { close(): Promise<void> }[] = [];
   /** What local storage is in a browser: it outlives the disk. */
   readonly memo = { text: null as string | null, read: () => this.memo.text, write: (text: string) => void (this.memo.text = text) };
   makeStore: () => BlockStore;
@@ -52,20 +55,32 @@ export class NodeOrigin {
     return port1;
   }
 
-  async connect(options: ConnectOptions = {}, overrides: Partial<ClientEnvironment> = {}): Promise<TabMQ> {
-    const environment: ClientEnvironment = {
+  /** What a tab of this origin has around it. */
+  environment(overrides: Partial<ClientEnvironment> = {}): ClientEnvironment {
+    return {
       locks: this.locks,
       clock: systemClock,
       timers: systemTimers,
       random: systemRandom,
       openBroker: () => ({ port: this.port() as unknown as PortLike, onError: () => {} }),
       page: { onHide: () => () => {}, onShow: () => () => {} },
-      memo: options.host === "memory" ? null : this.memo,
+      memo: this.memo,
       ...overrides,
     };
-    const tab = await connectWith(() => environment, options);
+  }
+
+  async connect(options: ConnectOptions = {}, overrides: Partial<ClientEnvironment> = {}): Promise<TabMQ> {
+    const environment = this.environment({ memo: options.host === "memory" ? null : this.memo, ...overrides });
+    const tab = await connectWith(() => environment, untraced(options));
     this.#tabs.push(tab);
     return tab;
+  }
+
+  /** A connection alone, without what an application makes of it. */
+  async open(clientId: string, overrides: Partial<ClientEnvironment> = {}): Promise<Connection> {
+    const connection = await Connection.open(this.environment(overrides), { namespace: "default", clientId, storage: "indexeddb", settings: {} });
+    this.#tabs.push(connection);
+    return connection;
   }
 
   /** The worker is gone: nothing that is sent to it arrives any more, and nobody is told. */

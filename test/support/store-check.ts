@@ -3,11 +3,15 @@
  * of the broker's scanner: a mistake in that one must not hide here. The log is the truth; topics, queue pages,
  * checkpoint and offsets are held against it. Findings are values: an empty list is good.
  */
+import { FinishedTimers } from "../../src/broker/finished-timers.ts";
 import { crc32 } from "../../src/model/crc32.ts";
 import { tagHash } from "../../src/model/hash.ts";
+import { MAX_TRACE_MESSAGES } from "../../src/model/limits.ts";
 import type { MessageExt } from "../../src/model/message.ts";
+import { TRACE_TOPIC } from "../../src/model/names.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, readInt64 } from "../../src/model/record.ts";
+import { readStored } from "../../src/model/record-copy.ts";
 import { recordFault } from "../check-log/record-fault.mjs";
 import { checkIndex, type Segment } from "./index-check.ts";
 
@@ -31,7 +35,7 @@ export const FINDINGS = [
   "INDEX_DAMAGED", "INDEX_MISSING", "INDEX_WRONG", "INDEX_STRAY",
   // state
   "EPOCH_TOO_SMALL", "CHECKPOINT_DAMAGED", "CHECKPOINT_AHEAD", "CHECKPOINT_WRONG", "TOPIC_MISSING", "TOPIC_DAMAGED", "OFFSET_AHEAD", "OFFSET_DAMAGED",
-  "TRIM_DAMAGED", "UNKNOWN_ROW",
+  "TIMERS_DAMAGED", "TRIM_DAMAGED", "DELETION_DAMAGED", "DELETED_LEFT", "UNKNOWN_ROW",
 ] as const;
 
 export interface Finding {
@@ -85,6 +89,9 @@ class StoreCheck {
   readonly #queues = new Map<string, Rebuilt>();
   /** Positions between two records, the log's two ends included. */
   readonly #borders = new Set<number>([0]);
+  /** What the checkpoint says, by queue. */
+  #listed: Map<string, CheckpointQueue> | null = null;
+  readonly #deleted = new Map<string, { isSwept: boolean; begins: Map<number, number> }>();
   #lastEpoch = 0;
   #lastTime = 0;
   #begin = 0;
@@ -98,6 +105,7 @@ class StoreCheck {
 
   run(): Finding[] {
     this.#checkTrim();
+    this.#checkDeletions();
     this.#checkLog();
     for (const key of this.#store.queue.keys()) this.#checkPage(key);
     this.#checkIndex();
@@ -124,6 +132,35 @@ class StoreCheck {
     this.#begin = position;
     this.#isSwept = this.#store.state.get("swept") === position;
     for (const [topic, queueId, begin] of queues as [string, number, number][]) this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
+  }
+
+  /** Where queues begin of which messages were deleted although their records are still there. */
+  #checkDeletions(): void {
+    for (const [key, value] of this.#store.state) {
+      if (!key.startsWith("deleted/")) continue;
+      const topic = key.slice("deleted/".length);
+      const { position, until, queues, isUnswept } = value as { position?: unknown; until?: unknown; queues?: unknown; isUnswept?: unknown };
+      const isQueue = (queue: unknown): boolean => Array.isArray(queue) && queue.length === 2 && queue.every(isCount) && Number(queue[1]) % PAGE_ENTRIES === 0;
+      if (!(position === null || isCount(position)) || !isCount(until) || typeof isUnswept !== "boolean" || !Array.isArray(queues) || !queues.every(isQueue)) {
+        this.#found("DELETION_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+        continue;
+      }
+      this.#deleted.set(topic, { isSwept: !isUnswept, begins: new Map(queues as [number, number][]) });
+      for (const [queueId, deleted] of queues as [number, number][]) {
+        const begin = Math.max(deleted, this.#queues.get(`${topic}/${queueId}`)?.begin ?? 0);
+        this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
+      }
+      if (position === null || this.#store.state.has(`topic/${topic}`)) continue;
+      // There is no such topic: nothing is known of what anybody has done there.
+      for (const row of this.#store.state.keys()) {
+        if (/^(offset|done|claim|reset)\//.test(row) && row.split("/")[2] === topic && !this.#isAwaited(row)) this.#found("DELETED_LEFT", `state ${row}: the topic was deleted`);
+      }
+    }
+  }
+
+  /** A group that was there before the topic, or came again after its end, waits for it. */
+  #isAwaited(row: string): boolean {
+    return row.startsWith("offset/") && Object.keys(this.#store.state.get(row) as object).length === 0;
   }
 
   #checkLog(): void {
@@ -188,22 +225,26 @@ class StoreCheck {
       if (fault !== null) return this.#found("RECORD_DAMAGED", `record ${position}: ${fault}`);
       size = view.getInt32(at);
       const [message] = decodeRecords(bytes.subarray(at, at + size), "");
-      this.#take(message!, position, size);
+      // A timer's code is its time.
+      const due = message!.topic === "rmq_sys_wheel_timer" ? Number(readStored(bytes.subarray(at, at + size)).properties["TIMER_OUT_MS"]) : null;
+      this.#take(message!, position, size, due);
       this.#borders.add(position + size);
     }
   }
 
-  #take(message: MessageExt, position: number, size: number): void {
+  #take(message: MessageExt, position: number, size: number, due: number | null): void {
     this.messages.push(message);
     const { topic, queueId, queueOffset, storeTimestamp } = message;
-    if (storeTimestamp < this.#lastTime) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
+    // An imported record keeps its time, and nothing tells where the imported ones end.
+    if (storeTimestamp < this.#lastTime && !this.#store.state.has("import")) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
     this.#lastTime = storeTimestamp;
     const name = nameOf(message);
+    if (queueOffset < (this.#deleted.get(topic)?.begins.get(queueId) ?? 0)) return;
     const queue = this.#queues.get(name) ?? { topic, queueId, entries: new Map(), begin: 0, end: 0 };
     this.#queues.set(name, queue);
     // Offsets grow with positions: a queue is its log, thinned out.
     if (queueOffset < queue.end) this.#found("OFFSET_REUSED", `record ${position}: ${name} ${queueOffset}, ${queue.end} is next`);
-    queue.entries.set(queueOffset, { position, size, tagCode: tagHash(message.tags) });
+    queue.entries.set(queueOffset, { position, size, tagCode: due ?? tagHash(message.tags) });
     queue.end = Math.max(queue.end, queueOffset + 1);
   }
 
@@ -218,9 +259,13 @@ class StoreCheck {
     const queue = this.#queues.get(`${topic}/${queueId}`);
     const count = (row.byteLength - PAGE_HEADER) / ENTRY;
     const claimed = this.#checkpointed(topic, Number(queueId));
-    const expected = Math.min(PAGE_ENTRIES, claimed - first);
+    // Nothing is stored for what a gap leaves out.
+    const gap = this.#gapsOf(topic, Number(queueId)).find(([from]) => first < from && from < first + PAGE_ENTRIES && from < claimed);
+    const expected = Math.min(PAGE_ENTRIES, (gap?.[0] ?? claimed) - first);
     if (first + PAGE_ENTRIES <= (queue?.begin ?? 0)) {
-      if (this.#isSwept) this.#found("PAGE_LEFT", `${where}: the queue begins at ${queue!.begin}`);
+      const deleted = this.#deleted.get(topic);
+      const isSwept = first + PAGE_ENTRIES <= (deleted?.begins.get(Number(queueId)) ?? 0) ? deleted!.isSwept : this.#isSwept;
+      if (isSwept) this.#found("PAGE_LEFT", `${where}: the queue begins at ${queue!.begin}`);
       return;
     }
     if (count > expected) this.#found("PAGE_AHEAD", `${where}: ${count} entries, the checkpoint covers ${Math.max(0, expected)}`);
@@ -243,7 +288,8 @@ class StoreCheck {
     // Nobody has ever been here.
     if (state.size + this.#store.log.size + this.#store.queue.size === 0) return;
     if (!isCount(epoch) || epoch < this.#lastEpoch) this.#found("EPOCH_TOO_SMALL", `state epoch: ${String(epoch)}, the log has ${this.#lastEpoch}`);
-    for (const { topic, queueId } of this.#queues.values()) {
+    for (const { topic, queueId, entries } of this.#queues.values()) {
+      if (entries.size === 0 && this.#deleted.has(topic)) continue;
       if (queueId >= this.#queuesOf(topic)) this.#found("TOPIC_MISSING", `records in ${topic}/${queueId}, the topic has ${this.#queuesOf(topic)} queues`);
     }
     for (const [key, value] of state) {
@@ -252,7 +298,9 @@ class StoreCheck {
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);
-      else if (key.startsWith("done/") || key.startsWith("claim/") || key.startsWith("finished/") || key.startsWith("reset/")) continue;
+      else if (key.startsWith("deleted") || key.startsWith("group/")) continue;
+      else if (key.startsWith("timers/")) this.#checkTimers(key, value);
+      else if (key.startsWith("done/") || key.startsWith("claim/") || key.startsWith("finished/") || key.startsWith("reset/") || key === "transaction/checks") continue;
       else this.#found("UNKNOWN_ROW", `state ${key}`);
     }
   }
@@ -270,9 +318,21 @@ class StoreCheck {
     }
     for (const [queueId, offset] of Object.entries(value)) {
       const end = this.#queues.get(`${topic}/${queueId}`)?.end ?? 0;
-      if (!isCount(offset) || Number(queueId) >= this.#queuesOf(topic)) this.#found("OFFSET_DAMAGED", `state ${key}: queue ${queueId} at ${String(offset)}`);
+      // The beginning of a queue that was taken away before it held anything says nothing.
+      if (!isCount(offset) || (offset > 0 && Number(queueId) >= this.#queuesOf(topic) && !this.#deleted.get(topic)?.begins.has(Number(queueId)))) this.#found("OFFSET_DAMAGED", `state ${key}: queue ${queueId} at ${String(offset)}`);
       else if (offset > end) this.#found("OFFSET_AHEAD", `state ${key}: queue ${queueId} at ${offset}, it ends at ${end}`);
     }
+  }
+
+  /** A bit for each of the row's offsets, the lowest of a byte first: the timer is finished. Empty = all. */
+  #checkTimers(key: string, value: unknown): void {
+    const number = Number(key.slice("timers/".length));
+    const { rowOffsets } = FinishedTimers;
+    const isRow = value instanceof Uint8Array && (value.byteLength === 0 || value.byteLength === rowOffsets / 8);
+    if (!isCount(number) || !isRow) return this.#found("TIMERS_DAMAGED", `state ${key}`);
+    const last = number * rowOffsets + (value.byteLength === 0 ? rowOffsets - 1 : value.findLastIndex((byte) => byte !== 0) * 8);
+    const end = this.#queues.get("rmq_sys_wheel_timer/0")?.end ?? 0;
+    if (last >= end) this.#found("OFFSET_AHEAD", `state ${key}: finished up to ${last}, the queue ends at ${end}`);
   }
 
   #checkCheckpoint(value: unknown): void {
@@ -282,18 +342,26 @@ class StoreCheck {
     if (position > this.logEnd) return this.#found("CHECKPOINT_AHEAD", `checkpoint ${position}, the log ends at ${this.logEnd}`);
     if (!this.#borders.has(position)) this.#found("CHECKPOINT_WRONG", `checkpoint ${position} is inside a record`);
     const listed = new Map(queues.map((queue) => [`${queue[0]}/${queue[1]}`, queue]));
-    for (const [name, [, , min, max, next]] of listed) {
+    for (const [name, [topic, , min, max, next, gaps]] of listed) {
       const covered = this.#endBefore(this.#queues.get(name), position);
       // Queues may end in offsets that were lost; what was read of them may not.
       const begin = this.#queues.get(name)?.begin ?? 0;
-      // The queue may have lost its begin, or all of it, since then.
-      if (min > begin || Math.max(max, begin) !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
+      // The queue may have lost its begin, or all of it, since then; and what is deleted afterwards it may list.
+      const isShortened = topic === TRACE_TOPIC && max - min >= MAX_TRACE_MESSAGES;
+      const offsets = [...(this.#queues.get(name)?.entries.keys() ?? [])];
+      const inGap = gaps.length === 0 ? undefined : offsets.find((offset) => gaps.some(([from, to]) => from <= offset && offset < to));
+      if (inGap !== undefined) this.#found("CHECKPOINT_WRONG", `${name}: ${inGap} is in a gap`);
+      // It may begin where its first record stands.
+      const isLate = min > Math.max(begin, offsets[0] ?? 0) && !isShortened;
+      if (isLate || Math.max(max, begin) !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
       for (let page = Math.floor(begin / PAGE_ENTRIES); page * PAGE_ENTRIES < max; page++) {
         // A page of nothing but holes has never been written.
         if (!this.#store.queue.has(`${name}/${page}`) && hasEntries(this.#queues.get(name), page)) this.#found("PAGE_MISSING", `page ${name}/${page}`);
       }
     }
     for (const [name, queue] of this.#queues) {
+      // Nothing is left of it, and nothing has come since.
+      if (queue.entries.size === 0 && this.#deleted.get(queue.topic)?.begins.has(queue.queueId)) continue;
       if (!listed.has(name) && this.#endBefore(queue, position) > 0) this.#found("CHECKPOINT_WRONG", `${name} is not listed`);
     }
   }
@@ -306,8 +374,16 @@ class StoreCheck {
 
   /** How far the checkpoint claims that a queue's pages reach. */
   #checkpointed(topic: string, queueId: number): number {
-    const row = readCheckpoint(this.#store.state.get("checkpoint"));
-    return row?.queues.find((queue) => queue[0] === topic && queue[1] === queueId)?.[3] ?? 0;
+    return this.#inCheckpoint(topic, queueId)?.[3] ?? 0;
+  }
+
+  #gapsOf(topic: string, queueId: number): [from: number, to: number][] {
+    return this.#inCheckpoint(topic, queueId)?.[5] ?? [];
+  }
+
+  #inCheckpoint(topic: string, queueId: number): CheckpointQueue | undefined {
+    this.#listed ??= new Map(readCheckpoint(this.#store.state.get("checkpoint"))?.queues.map((queue) => [`${queue[0]}/${queue[1]}`, queue]));
+    return this.#listed.get(`${topic}/${queueId}`);
   }
 
   #queuesOf(topic: string): number {
@@ -346,14 +422,14 @@ function pageFault(row: Uint8Array, queue: string, first: number): string | null
   return view.getUint32(12) === crc32(row.subarray(PAGE_HEADER), crc32(new TextEncoder().encode(queue))) ? null : "CRC";
 }
 
-type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number];
+type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number, gaps: [from: number, to: number][]];
 
 function readCheckpoint(value: unknown): { position: number; queues: CheckpointQueue[]; index: Segment[] } | null {
   const { version, position, firstOffset, queues, index } = (value ?? {}) as Record<string, unknown>;
   if (version !== 1 || !isCount(position) || firstOffset !== 0 || !Array.isArray(queues)) return null;
-  // Gaps and a first offset above 0 come from a loss, of which these stores have none.
+  // A first offset above 0 comes from a loss, of which these stores have none. Gaps also come with an imported log.
   const isWhole = (queue: unknown): boolean =>
-    Array.isArray(queue) && queue.length === 6 && typeof queue[0] === "string" && queue.slice(1, 5).every(isCount) && Array.isArray(queue[5]) && queue[5].length === 0;
+    Array.isArray(queue) && queue.length === 6 && typeof queue[0] === "string" && queue.slice(1, 5).every(isCount) && Array.isArray(queue[5]) && queue[5].every((gap: unknown) => Array.isArray(gap) && gap.length === 2 && isCount(gap[0]) && isCount(gap[1]) && gap[0] < gap[1]);
   const isSegment = (segment: unknown): boolean => Array.isArray(segment) && segment.length === 4 && segment.every(isCount);
   const whole = queues.every(isWhole) && Array.isArray(index) && index.length > 0 && index.every(isSegment);
   return whole ? { position, queues: queues as CheckpointQueue[], index: index as Segment[] } : null;

@@ -24,7 +24,7 @@ export async function storedQueue(storeTimes: readonly number[], minOffset = 0, 
   await first.close();
   // Nothing deletes old messages yet: the checkpoint says where a queue begins, and here it says so later.
   const checkpoint = first.disk.state.get("checkpoint") as CheckpointRow | undefined;
-  for (const queue of checkpoint?.queues ?? []) queue[2] = minOffset;
+  for (const queue of checkpoint?.queues ?? []) if (queue[0] === topic) queue[2] = minOffset;
   if (checkpoint !== undefined) delete checkpoint.check;
   if (minOffset > 0 && checkpoint === undefined) throw new Error("there is no checkpoint to change");
   return new NodeOrigin(first.disk);

@@ -1,6 +1,8 @@
+import { untraced } from "./untraced.ts";
 import { BrokerHost } from "../../src/broker/host.ts";
 import type { EstimateRoom } from "../../src/broker/retention.ts";
-import { connectWith, type ConnectOptions } from "../../src/client/connect.ts";
+import type { ConnectOptions } from "../../src/client/connect.ts";
+import { connectWith } from "../../src/client/connect-with.ts";
 import type { Memo } from "../../src/client/environment.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { Clock } from "../../src/platform/clock.ts";
@@ -169,6 +171,7 @@ export class VirtualOrigin {
   readonly #tabTimers: Timers | undefined;
   #worker: { agent: Agent; host: BrokerHost } | null = null;
   readonly #tabs = new Set<Agent>();
+  readonly #agents = new WeakMap<TabMQ, Agent>();
 
   /** `tabTimers`: other timers for the tabs, as a control. */
   /** `memo`: local storage; whatever happens to the store, it stays. */
@@ -189,7 +192,14 @@ export class VirtualOrigin {
     const page = { onHide: () => () => {}, onShow: () => () => {} };
     const environment = { locks: agent.locks, timers: this.#tabTimers ?? agent.timers, clock: time, random: this.#random, page, memo: this.#memo };
     this.#tabs.add(agent);
-    return connectWith(() => ({ ...environment, openBroker: () => ({ port: this.#open(agent), onError: () => {} }) }), options);
+    const mq = await connectWith(() => ({ ...environment, openBroker: () => ({ port: this.#open(agent), onError: () => {} }) }), untraced(options));
+    this.#agents.set(mq, agent);
+    return mq;
+  }
+
+  /** The tab is gone, without a word. */
+  killTab(mq: TabMQ): void {
+    this.#agents.get(mq)!.die();
   }
 
   /** The worker ends when its broker has written what is left. */

@@ -40,7 +40,7 @@ const payloadOf = (chunks: SealedChunk[]) => concat(chunks.map((chunk) => chunk.
 // Records
 const anyText = fc.string({ unit: "binary", maxLength: 12 });
 const topic = fc.oneof(
-  fc.constantFrom("orders", "jobs", "%RETRY%group", "日本", "t".repeat(127)),
+  fc.constantFrom("orders", "jobs", "rmq_sys_wheel_timer", "%RETRY%group", "日本", "t".repeat(127)),
   fc.string({ unit: "binary", minLength: 1, maxLength: 20 }),
 );
 const properties = fc.oneof(
@@ -50,7 +50,7 @@ const properties = fc.oneof(
   ),
   anyText.map((tag) => `UNIQ_KEY\u00017F0000010001\u0002TAGS\u0001${tag}\u0002`),
   fc
-    .array(fc.oneof(fc.constantFrom("TAGS", "KEYS", "KEYS\u0001", "UNIQ_KEY", "UNIQ_KEY\u0001", " ", "\u0001", "\u0002", "TAGS\u0001", "\u0002TAGS\u0001", "TAG", "S", "", "a", "é", "😀"), anyText), {
+    .array(fc.oneof(fc.constantFrom("TAGS", "KEYS", "KEYS\u0001", "UNIQ_KEY", "UNIQ_KEY\u0001", "TIMER_OUT_MS\u0001", "TIMER_OUT_MS", "1700000000123", " ", "\u0001", "\u0002", "TAGS\u0001", "\u0002TAGS\u0001", "TAG", "S", "", "a", "é", "😀"), anyText), {
       maxLength: 12,
     })
     .map((parts) => parts.join("")),

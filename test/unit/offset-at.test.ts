@@ -8,7 +8,7 @@ const SIZE = 100;
 
 /** A queue with an entry at each of these offsets; the n-th record stands at n * SIZE. */
 function queueOf(offsets: number[]): ConsumeQueue {
-  const queue = new ConsumeQueue("t", 0, { load: () => Promise.resolve(undefined) });
+  const queue = new ConsumeQueue("t", 0, { load: () => Promise.resolve(undefined), dirtyPages: 0 });
   for (const [number, offset] of offsets.entries()) {
     const entry = new Uint8Array(ENTRY_BYTES);
     writeEntry(new DataView(entry.buffer), 0, number * SIZE, SIZE, 0);

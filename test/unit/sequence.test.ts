@@ -11,8 +11,8 @@ import { MAX_STAMP_BYTES, MAX_STAMP_VOIDS, type NumberRange, readStamp, stampPro
 import type { OffsetRange } from "../../src/protocol/api.ts";
 
 const QUEUE = { topic: "t", brokerName: "broker-a", queueId: 0 };
-const entry = (msgId: string, properties: Record<string, string> = {}): OutboxEntry =>
-  ({ draft: draftMessage({ topic: "t", body: "x", properties }, msgId), topic: new Uint8Array(1), queueId: 0, stored: () => {}, refused: () => {} });
+const entry = (msgId: string, properties: Record<string, string> = {}, from?: number): OutboxEntry =>
+  ({ draft: draftMessage({ topic: "t", body: "x", properties }, msgId), topic: new Uint8Array(1), queueId: 0, from, stored: () => {}, refused: () => {} });
 
 /** What becomes of a send: stored; stored twice by a re-send; certainly not; and nobody knows, with or without it. */
 type Fate = "stored" | "twice" | "rejected" | "unknown, stored" | "unknown, lost";
@@ -34,7 +34,7 @@ function sendAll(fates: readonly Fate[], lag: number): Sent[] {
     expect(numbered!.draft.propertiesBytes).toBe(numbered!.draft.properties.length);
     sent.push({ fate, number: readStamp(stamp)!.number, stamp });
     open.push(() => {
-      if (fate === "stored" || fate === "twice") numbered!.stored(0, 0, false);
+      if (fate === "stored" || fate === "twice") numbered!.stored(0, 0, false, 0, null);
       else numbered!.refused(new MQError("STORAGE_FULL", "no", { outcome: fate === "rejected" ? "rejected" : "unknown" }));
     });
   };
@@ -131,15 +131,35 @@ describe("no memory, no gap", () => {
   });
 });
 
-test("a message in doubt that is sent again to its queue keeps its number", () => {
-  const numbers = new SequenceNumbers("p@1");
-  const numberOf = (msgId: string, refused?: "unknown" | "rejected"): number => {
-    const [numbered] = numbers.number(QUEUE, [entry(msgId)]);
-    if (refused === undefined) numbered!.stored(0, 0, false);
-    else numbered!.refused(new MQError("STORAGE_UNAVAILABLE", "no", { outcome: refused }));
-    return readStamp(decodeProperties(numbered!.draft.properties)[PROPERTY.SEQUENCE])!.number;
-  };
-  expect([numberOf("a", "unknown"), numberOf("b"), numberOf("a"), numberOf("a"), numberOf("c", "rejected"), numberOf("c")]).toEqual([1, 2, 1, 3, 4, 5]);
+describe("a message in doubt that is sent again", () => {
+  /** Sends one to a queue; tells the number it gets, and which numbers it says are void. */
+  function line(): (msgId: string, outcome: number | "unknown" | "rejected", to?: { queueId?: number; from?: number }) => [number: number, voids: readonly NumberRange[]] {
+    const numbers = new SequenceNumbers("p@1");
+    return (msgId, outcome, { queueId = 0, from } = {}) => {
+      const [numbered] = numbers.number({ ...QUEUE, queueId }, [{ ...entry(msgId, {}, from), queueId }]);
+      if (typeof outcome === "number") numbered!.stored(0, 0, false, outcome, null);
+      else numbered!.refused(new MQError("STORAGE_UNAVAILABLE", "no", { outcome }));
+      const stamp = readStamp(decodeProperties(numbered!.draft.properties)[PROPERTY.SEQUENCE])!;
+      return [stamp.number, stamp.voids];
+    };
+  }
+
+  test("to its queue keeps its number", () => {
+    const send = line();
+    expect([send("a", "unknown"), send("b", 0), send("a", 0, { from: 0 }), send("c", "rejected"), send("c", 0)]).toEqual([[1, []], [2, []], [1, []], [3, []], [4, [[3, 4]]]]);
+  });
+
+  test("to another queue and found in its own: the number there is void", () => {
+    const send = line();
+    expect([send("a", "unknown"), send("a", 0, { queueId: 1, from: 0 })]).toEqual([[1, []], [1, []]]);
+    expect([send("b", 0), send("b", 1, { queueId: 1 })]).toEqual([[2, []], [2, [[1, 2]]]]);
+  });
+
+  test("to another queue and stored there, or certainly nowhere: the number in its own is void", () => {
+    const send = line();
+    expect([send("a", "unknown"), send("a", 1, { queueId: 1, from: 0 }), send("b", 0)]).toEqual([[1, []], [1, []], [2, [[1, 2]]]]);
+    expect([send("c", "unknown"), send("c", "rejected", { from: 0 }), send("d", 0)]).toEqual([[3, []], [3, []], [4, [[3, 4]]]]);
+  });
 });
 
 test("a stamp is read as it was written, has room, and what is none is none", () => {

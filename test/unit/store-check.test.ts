@@ -166,6 +166,8 @@ const damages: Damage[] = [
   ["CHECKPOINT_DAMAGED", "a checkpoint that is text", (disk) => void disk.state.set("checkpoint", "1")],
   ["CHECKPOINT_AHEAD", "a checkpoint behind the log's end", (disk) => void (checkpointOf(disk).position += 1)],
   ["CHECKPOINT_WRONG", "a checkpoint inside a record", (disk) => void (checkpointOf(disk).position -= 1)],
+  ["CHECKPOINT_WRONG", "a gap where records are", (disk) => void checkpointOf(disk).queues[0]![5].push([0, 1])],
+  ["CHECKPOINT_DAMAGED", "a gap that is none", (disk) => void checkpointOf(disk).queues[0]![5].push([5, 5])],
   ["CHECKPOINT_WRONG", "a queue that ends earlier", (disk) => void (checkpointOf(disk).queues[0]![3] -= 1)],
   ["CHECKPOINT_WRONG", "a queue that is not listed", (disk) => void checkpointOf(disk).queues.pop()],
   ["TOPIC_MISSING", "a topic is gone", (disk) => void disk.state.delete("topic/orders")],
@@ -176,10 +178,16 @@ const damages: Damage[] = [
   ["TOPIC_DAMAGED", "a topic with another one's name", (disk) => void disk.state.set("topic/orders", disk.state.get("topic/pages"))],
   ["OFFSET_AHEAD", "a group beyond the end", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[1]! += 1)],
   ["OFFSET_DAMAGED", "a group at a negative offset", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[1] = -1)],
-  ["OFFSET_DAMAGED", "a group in a queue that does not exist", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[7] = 0)],
+  ["OFFSET_DAMAGED", "a group in a queue that does not exist", (disk) => void ((disk.state.get("offset/g/pages") as Record<number, number>)[7] = 1)],
   ["OFFSET_DAMAGED", "offsets of nobody", (disk) => void disk.state.set("offset/pages", {})],
   ["PAGE_LEFT", "a page before the queue's begin", (disk) => void disk.state.set("trim", { version: 1, position: 0, messages: 0, bytes: 0, queues: [["pages", 1, 1024]] }).set("swept", 0)],
   ["TRIM_DAMAGED", "where the log begins is not a position", (disk) => void disk.state.set("trim", { version: 1, position: -1, messages: 0, bytes: 0, queues: [] })],
+  ["TIMERS_DAMAGED", "finished timers without their bits", (disk) => void disk.state.set("timers/0", new Uint8Array(3))],
+  ["DELETION_DAMAGED", "a deletion that says nothing", (disk) => void disk.state.set("deleted/gone", {})],
+  ["DELETED_LEFT", "a group is still at a topic that was deleted", (disk) => {
+    disk.state.set("deleted/gone", { position: 0, until: 0, queues: [], isUnswept: false });
+    disk.state.set("offset/g/gone", { 0: 0 });
+  }],
   ["UNKNOWN_ROW", "a row of state that means nothing", (disk) => void disk.state.set("checkpoint2", 1)],
 ];
 

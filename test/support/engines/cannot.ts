@@ -1,4 +1,6 @@
 /** What an engine, or the protocol that drives it, cannot do, and the tests that need it. They are skipped there, with this reason. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { EngineName } from "./engine.ts";
 
 export interface Limit {
@@ -18,6 +20,8 @@ const CRASHES = {
   "test/tabs/consumers-under-load.test.ts": ["consumers under load a tab crashes", "consumers under load control: a worker that does not watch", "consumers under load control: a worker to which"],
   "test/tabs/pop.test.ts": [""],
   "test/tabs/broadcasting.test.ts": [""],
+  "test/tabs/request.test.ts": [""],
+  "test/tabs/transactional-outbox.test.ts": [""],
 };
 
 /** Whole files: a beginning that every test has. */
@@ -39,7 +43,8 @@ const PROTOCOL = {
 };
 const FROZEN = { "test/fault/hung.test.ts": ["a hung worker is not what a slow disk"] };
 
-const PLAYGROUND = { "test/tabs/playground.test.ts": [""] };
+const PANELS = readdirSync(join(import.meta.dirname, "../../tabs/panels")).map((file) => `panels/${file}`);
+const PLAYGROUND = Object.fromEntries(["playground.test.ts", "offline.test.ts", ...PANELS].map((file) => [`test/tabs/${file}`, [""]]));
 
 export const CANNOT: Limit[] = [
   ...(["firefox", "webkit"] as const).flatMap((engine): Limit[] => [
@@ -83,7 +88,7 @@ export const CANNOT: Limit[] = [
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = {
   ...Object.fromEntries(
-    ["fault/damage", "fault/hostile-port", "fault/loss", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
+    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
   ),
   "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
 };

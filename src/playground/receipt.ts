@@ -13,6 +13,8 @@ export interface Receipt {
   bodyBytes: number;
   bornAt: number;
   receivedAt: number;
+  /** How often its listener did not consume: 1 or 0. */
+  failed: number;
 }
 
 /** The feed is a window, not a store. */
@@ -21,7 +23,7 @@ export const MAX_BODY_SHOWN = 160;
 const MAX_TEXT = 256;
 
 const TEXTS = ["clientId", "group", "topic", "tags", "keys", "body"] as const;
-const NUMBERS = ["queueId", "queueOffset", "attempt", "bodyBytes", "bornAt", "receivedAt"] as const;
+const NUMBERS = ["queueId", "queueOffset", "attempt", "bodyBytes", "bornAt", "receivedAt", "failed"] as const;
 
 /** What another tab sent; undefined when it is not a receipt: that tab may run another version of this page. */
 export function toReceipt(value: unknown): Receipt | undefined {

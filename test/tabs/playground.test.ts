@@ -8,7 +8,7 @@ const FOLDER = fileURLToPath(new URL("../../dist/playground", import.meta.url));
 
 /** No inline script, no inline style, nothing from elsewhere: the page has to work under a policy as strict as a user's. */
 const POLICY =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'";
 
 let server: Awaited<ReturnType<typeof serve>>;
 let browser: Launched;
@@ -77,7 +77,7 @@ describe("playground", () => {
   test("a second tab takes half of the queues, and every message goes to one of the two", async () => {
     const page = await open();
     const [second] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
-    expect(second.url()).toContain("topic=orders");
+    expect(second.url()).toContain("#/live/orders?group=workers");
     await expect.poll(() => ownedQueues(second)).toBe(2);
     // Only a visible tab asks the broker how things stand.
     await page.bringToFront();
@@ -190,7 +190,7 @@ function numberIn(text: string): number {
 }
 
 function focused(page: Page): Promise<string> {
-  return page.evaluate<string>("document.activeElement.id");
+  return page.evaluate<string>("document.activeElement.shadowRoot?.activeElement?.id ?? ''");
 }
 
 async function tabTo(page: Page, id: string): Promise<void> {

@@ -19,7 +19,7 @@ async function ask(context: BrowserContext, body: string): Promise<Told> {
   await page.goto(`${house.origin}/`);
   const told = await page.evaluate(async (text) => {
     const { side } = globalThis as unknown as { side: PageSide };
-    const mq = await side.tabmq.connect({ namespace: "private" });
+    const mq = await side.tabmq.connect({ namespace: "private", broker: { traceEnable: false } });
     const before = (await mq.admin.topics()).map(({ topic }) => topic);
     const producer = await mq.createProducer({ producerGroup: "p" });
     await producer.send({ topic: text, body: text });

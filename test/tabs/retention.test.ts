@@ -94,7 +94,8 @@ const toldTo = (tab: Tab): Promise<{ moves: OffsetMoved[]; got: number }> => tab
 
 async function open(): Promise<TabConnect> {
   house = await House.open({ pages: { "/hasty.js": await bundle(join(import.meta.dirname, "workers/hasty.ts")) } });
-  return { namespace: "shop", worker: "/hasty.js", broker: { defaultTopicQueueNums: 2 } };
+  // Without trace: every message, page and row is counted.
+  return { namespace: "shop", worker: "/hasty.js", broker: { defaultTopicQueueNums: 2, traceEnable: false } };
 }
 
 describe("maxStoreBytes", () => {

@@ -190,7 +190,7 @@ describe("the playground under Trusted Types and default-src 'none'", () => {
 
   test("a whole session with hostile messages: no violation, no markup, no script", async () => {
     const folder = fileURLToPath(new URL("../../dist/playground", import.meta.url));
-    const server = await serve({ folder, headers: { "/": policy(WITH_WASM, "trusted-types tabmq") } });
+    const server = await serve({ folder, headers: { "/": policy(WITH_WASM, "manifest-src 'self'", "trusted-types tabmq tabmq-playground") } });
     closers.push(() => server.close());
     browser = await launch();
     closers.push(() => browser.close());
@@ -228,7 +228,7 @@ describe("the playground under Trusted Types and default-src 'none'", () => {
     await page.keyboard.press("Control+Enter");
     await page.locator("#topic-error").waitFor();
     const linked = await browser.context.newPage();
-    for (const [at, markup] of MARKUP.entries()) await linked.goto(`${server.origin}/?${at % 2 ? "topic" : "namespace"}=${encodeURIComponent(markup)}#${encodeURIComponent(markup)}`);
+    for (const [at, markup] of MARKUP.entries()) await linked.goto(`${server.origin}/?namespace=${at % 2 ? encodeURIComponent(markup) : "default"}#/live/${encodeURIComponent(markup)}?group=${encodeURIComponent(markup)}`);
     await linked.waitForTimeout(300);
     expect(await caught(linked)).toEqual([]);
 

@@ -1,0 +1,12 @@
+import type { ComponentType } from "preact";
+import type { Key } from "./i18n/translate.ts";
+
+/** A place in the element. Its code is loaded when somebody goes there. */
+export interface PanelDefinition {
+  /** First part of its path. */
+  readonly id: string;
+  readonly title: Key;
+  /** Panels of one section stand together in the menu. */
+  readonly section: "see" | "operate" | "look-after";
+  load(): Promise<{ default: ComponentType }>;
+}

@@ -1,0 +1,14 @@
+import { useDevtools } from "../../context.ts";
+import messageCss from "../../message/message.css?inline";
+import { useStyles } from "../../styles.ts";
+import css from "./dead-letters.css?inline";
+import { GroupLetters } from "./GroupLetters.tsx";
+import { LetterGroups } from "./LetterGroups.tsx";
+
+/** `/dead-letters`: groups that have some; `/dead-letters/GROUP`: those of one. */
+export default function DeadLettersPanel() {
+  useStyles(messageCss);
+  useStyles(css);
+  const { args: [group] } = useDevtools().router.route.value;
+  return group === undefined ? <LetterGroups /> : <GroupLetters key={group} group={group} />;
+}

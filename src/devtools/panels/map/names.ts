@@ -1,0 +1,28 @@
+/** What the broker calls the places beside a topic: RocketMQ's names. */
+export const SCHEDULE_TOPIC = "SCHEDULE_TOPIC_XXXX";
+/** Whose offsets say what has been delivered of the delay levels. */
+export const SCHEDULE_GROUP = "CID_RMQ_SYS_SCHEDULE";
+export const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
+
+export function retryTopic(group: string): string {
+  return `%RETRY%${group}`;
+}
+
+export function deadLetterTopic(group: string): string {
+  return `%DLQ%${group}`;
+}
+
+/** Not a topic that somebody has made, but a place of the broker's own. */
+export function isCopyTopic(topic: string): boolean {
+  return topic.startsWith("%RETRY%") || topic.startsWith("%DLQ%");
+}
+
+const MAX_GROUP_STEM = 100;
+
+/**
+ * All members of a group must subscribe to the same topics, or the broker refuses them. A group of its own for each
+ * topic keeps tabs that look at different topics out of each other's way.
+ */
+export function defaultGroup(topic: string): string {
+  return topic === "orders" ? "workers" : `${topic.slice(0, MAX_GROUP_STEM)}-workers`;
+}

@@ -1,0 +1,104 @@
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+
+export interface Column<Row> {
+  id: string;
+  title: string;
+  hint?: string;
+  /** A CSS grid track: "120px", "minmax(0, 2fr)". Default "minmax(0, 1fr)". */
+  width?: string;
+  /** Figures stand at the right. */
+  number?: boolean;
+  cell: (row: Row) => ComponentChildren;
+}
+
+interface DataTableProps<Row> {
+  label: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  keyOf: (row: Row) => string;
+  /** Pixels, about: rows are measured when they are there. */
+  rowHeight?: number;
+  /** The row that is looked at. */
+  current?: string | undefined;
+}
+
+const ROW_HEIGHT = 36;
+/** A column that shares what is left has at least so much, and all are so far apart, CSS pixels. */
+const LEAST = 60;
+const GAP = 14;
+/** Fewer rows than this are simply all there, and found by the browser's own search. */
+const VIRTUAL_FROM = 60;
+const MOST_HEIGHT = 560;
+
+/**
+ * Rows of a table, of which only those in sight exist when there are many. Roles are spelled out because the rows are
+ * grids: a table's own layout cannot leave rows out. On narrow screens each row is a card, with the columns' names in it.
+ */
+export function DataTable<Row>({ label, columns, rows, keyOf, rowHeight = ROW_HEIGHT, current }: DataTableProps<Row>) {
+  const tracks = columns.map(({ width = "minmax(0, 1fr)" }) => width).join(" ");
+  const least = columns.reduce((sum, { width = "" }) => sum + GAP + (width.endsWith("px") ? Number.parseInt(width) : LEAST), -GAP);
+  const line = (row: Row, at: number, more: object = {}) => {
+    const key = keyOf(row);
+    return (
+      <div key={key} role="row" class="tr" aria-rowindex={at + 2} aria-current={key === current ? "true" : undefined} data-key={key} {...more}>
+        {columns.map((column, index) => (
+          <div key={column.id} role={index === 0 ? "rowheader" : "cell"} class={column.number === true ? "td number" : "td"} data-column={column.id}>
+            <span class="caption" aria-hidden="true">{column.title}</span>
+            {column.cell(row)}
+          </div>
+        ))}
+      </div>
+    );
+  };
+  return (
+    <div role="table" class="table" aria-label={label} aria-rowcount={rows.length + 1} style={{ "--tracks": tracks, "--least": `${least}px` }}>
+      <div role="rowgroup" class="thead">
+        <div role="row" class="tr" aria-rowindex={1}>
+          {columns.map((column) => <div key={column.id} role="columnheader" class={column.number === true ? "th number" : "th"} title={column.hint}>{column.title}</div>)}
+        </div>
+      </div>
+      {rows.length < VIRTUAL_FROM
+        ? <div role="rowgroup" class="tbody">{rows.map((row, at) => line(row, at))}</div>
+        : <VirtualRows rows={rows} rowHeight={rowHeight} line={line} />}
+    </div>
+  );
+}
+
+interface VirtualRowsProps<Row> {
+  rows: readonly Row[];
+  rowHeight: number;
+  line: (row: Row, at: number, more: object) => ComponentChildren;
+}
+
+function VirtualRows<Row>({ rows, rowHeight, line }: VirtualRowsProps<Row>) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const drawn = useSignal(0);
+  const list = useRef<Virtualizer<HTMLDivElement, HTMLElement> | null>(null);
+  const options = {
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 8,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: () => void drawn.value++,
+  };
+  if (list.current === null) list.current = new Virtualizer<HTMLDivElement, HTMLElement>(options);
+  else list.current.setOptions(options);
+  // oxlint-disable-next-line no-underscore-dangle -- the library's names for what a framework's binding calls
+  useLayoutEffect(() => list.current!._didMount(), []);
+  // oxlint-disable-next-line no-underscore-dangle
+  useLayoutEffect(() => list.current!._willUpdate());
+  void drawn.value;
+  return (
+    <div ref={scroller} class="scroller" tabIndex={0} style={{ height: `${Math.min(MOST_HEIGHT, list.current.getTotalSize())}px` }}>
+      <div role="rowgroup" class="tbody virtual" style={{ height: `${list.current.getTotalSize()}px` }}>
+        {list.current.getVirtualItems().map((item) => line(rows[item.index]!, item.index, { "data-index": item.index, ref: list.current!.measureElement, style: { transform: `translateY(${item.start}px)` } }))}
+      </div>
+    </div>
+  );
+}

@@ -1,12 +1,14 @@
 /** What the diagnostics panel says of a broker. Each finding has its control: the same broker without the trouble is not told of it. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type BrokerStats, type ClientConnection, DEFAULT_BROKER_SETTINGS, type Diagnostics } from "../../src/index.ts";
 import { en } from "../../src/devtools/i18n/en.ts";
 import { zh } from "../../src/devtools/i18n/zh.ts";
 import { QUOTA_MARKS, quotaRule } from "../../src/devtools/panels/broker/quota.ts";
 import { type BadId, type Finding, findings, type Observation, SEVERITIES, type Severity, WATCHED_LONG_ENOUGH } from "../../src/devtools/panels/diagnostics/findings.ts";
-import type { GroupState } from "../../src/devtools/panels/diagnostics/group-state.ts";
+import { type GroupState, GroupWatch } from "../../src/devtools/panels/diagnostics/group-state.ts";
+import { SCHEDULE_GROUP } from "../../src/devtools/panels/map/names.ts";
 import { CLEAN_FORCIBLY_RATIO, DELETE_RATIO, FULL_RATIO } from "../../src/model/retention.ts";
+import { NodeOrigin } from "../support/node-broker.ts";
 
 const GIB = 2 ** 30;
 
@@ -132,6 +134,22 @@ describe("findings", () => {
     const ids = Object.keys(en).map((key) => /^diagnostics\.(\w+)\.mend$/.exec(key)?.[1]).filter((id) => id !== undefined);
     expect([...new Set(CASES.map(([id]) => id))].sort()).toEqual(ids.sort());
     for (const [id] of CASES) for (const part of ["title", "why", "mend"] as const) expect(zh[`diagnostics.${id}.${part}`]).toBeTruthy();
+  });
+});
+
+describe("what is known of groups", () => {
+  it("leaves the broker's own out, which are behind as long as a message waits for its time", async () => {
+    const origin = new NodeOrigin();
+    const mq = await origin.connect({ clientId: "a", broker: { messageDelayLevel: "10ms 1h" } });
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    await mq.admin.createGroup({ group: "billing" });
+    await producer.send({ topic: "orders", body: "soon", delayTimeLevel: 1 });
+    await producer.send({ topic: "orders", body: "later", delayTimeLevel: 2 });
+    // The control: the broker lists its group, and says that it is behind.
+    await vi.waitFor(async () => expect((await mq.admin.groups()).map(({ group }) => group).sort()).toEqual([SCHEDULE_GROUP, "billing"]), { timeout: 15_000 });
+    expect((await mq.admin.consumeStats(SCHEDULE_GROUP)).diffTotal).toBe(1);
+    expect((await new GroupWatch().ask(mq.admin)).map(({ group }) => group)).toEqual(["billing"]);
+    await origin.end();
   });
 });
 

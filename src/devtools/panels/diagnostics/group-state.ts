@@ -1,4 +1,5 @@
 import { type Admin, type GroupInfo, MQError, type TopicConfig } from "../../../index.ts";
+import { SYSTEM_GROUP_PREFIX } from "../map/names.ts";
 
 /** What is known of a consumer group, and how its backlog has moved. */
 export interface GroupState {
@@ -39,7 +40,9 @@ export class GroupWatch {
   #countedAt = Number.NEGATIVE_INFINITY;
 
   async ask(admin: Admin, now = performance.now()): Promise<GroupState[]> {
-    const [groups, topics] = await Promise.all([admin.groups(), admin.topics()]);
+    const [all, topics] = await Promise.all([admin.groups(), admin.topics()]);
+    // The broker's own are behind as long as a timer waits: that is their work.
+    const groups = all.filter(({ group }) => !group.startsWith(SYSTEM_GROUP_PREFIX));
     if (now - this.#countedAt >= COUNT_EVERY) [this.#letters, this.#countedAt] = [await lettersOf(admin, topics), now];
     const letters = this.#letters;
     const samples = new Map<string, Sample[]>();

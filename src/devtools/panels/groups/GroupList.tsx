@@ -9,12 +9,11 @@ import { Link } from "../../ui/Link.tsx";
 import { ListTools } from "../../ui/ListTools.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { RowAnswer } from "../../ui/RowAnswer.tsx";
+import { SYSTEM_GROUP_PREFIX } from "../map/names.ts";
 import { deadLetterCount } from "./dead-letter-count.ts";
 import { GroupForm } from "./GroupForm.tsx";
 
 const ASK_EVERY = 3000;
-/** Groups of the broker's own, which do its deliveries. */
-const SYSTEM = "CID_RMQ_SYS_";
 
 export function GroupList() {
   const { router, session } = useDevtools();
@@ -32,7 +31,7 @@ export function GroupList() {
     <Panel title={t("groups.nav")} tools={<button type="button" class="button primary" onClick={() => (isCreating.value = true)}>{t("groups.create")}</button>}>
       <Answer of={asked}>
         {(groups) => {
-          const open = groups.filter(({ group }) => query.system !== undefined || !group.startsWith(SYSTEM));
+          const open = groups.filter(({ group }) => query.system !== undefined || !group.startsWith(SYSTEM_GROUP_PREFIX));
           const rows = open.filter(({ group }) => group.toLowerCase().includes(filter));
           return (
             <>

@@ -2,6 +2,7 @@
 export const SCHEDULE_TOPIC = "SCHEDULE_TOPIC_XXXX";
 /** Whose offsets say what has been delivered of the delay levels. */
 export const SCHEDULE_GROUP = "CID_RMQ_SYS_SCHEDULE";
+/** Groups of the broker's own, which do its deliveries. */
 export const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
 
 export function retryTopic(group: string): string {

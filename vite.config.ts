@@ -3,9 +3,10 @@
  *
  *     vite                      the playground's dev server
  *     vite build                dist/playground
- *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets
+ *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets, and dist/worker-inline.js
  *     vite build --mode worker  dist/worker.js, the broker
  *     vite build --mode bench   store-read.js, what a bench needs of the broker's insides
+ *     vite build --mode app     an application that only connects, to be weighed
  *     vitest                    the test projects
  *     vitest --mode long        the same, with many more rounds
  *     vitest --mode engines     the same, every test in every engine
@@ -15,7 +16,7 @@ import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
-import { type Plugin, type UserConfig, defineConfig } from "vite";
+import { type Plugin, type UserConfig, build, defineConfig } from "vite";
 import type { TestProjectInlineConfiguration } from "vitest/config";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -33,7 +34,7 @@ const PAGE_DEPENDENCIES = [
 
 export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   const shared: UserConfig = {
-    plugins: [assemblyscript()],
+    plugins: [assemblyscript(), workerSource()],
     worker: { format: "es", plugins: () => [assemblyscript()] },
   };
   // As TABMQ_LONG=1 in the environment, which is not written alike on every system.
@@ -44,6 +45,7 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   if (mode === "devtools") return { ...shared, ...devtools() };
   if (mode === "worker") return { ...shared, ...worker() };
   if (mode === "bench") return { ...shared, ...benchInsides() };
+  if (mode === "app") return application();
   return { ...shared, ...playground() };
 });
 
@@ -51,7 +53,7 @@ function playground(): UserConfig {
   return {
     root: path("src/playground"),
     publicDir: path("public"),
-    plugins: [assemblyscript(), serviceWorker()],
+    plugins: [assemblyscript(), workerSource(), serviceWorker()],
     base: "./",
     server: { host: "127.0.0.1", port: 9876, strictPort: false },
     optimizeDeps: { include: PAGE_DEPENDENCIES },
@@ -59,10 +61,12 @@ function playground(): UserConfig {
   };
 }
 
+const CONNECT = path("src/client/connect.ts");
+
 function library(): UserConfig {
   return {
     publicDir: false,
-    plugins: [assemblyscript(), workerByUrl()],
+    plugins: [assemblyscript(), workerSource(), workerByUrl()],
     build: {
       target: TARGET,
       sourcemap: true,
@@ -70,9 +74,15 @@ function library(): UserConfig {
       emptyOutDir: true,
       // Bundlers know the worker expression by its shape, so it is left as it was written; the user's build minifies it.
       minify: false,
-      lib: { entry: path("src/index.ts"), formats: ["es"], fileName: () => "index.js" },
-      // What sends and consumes is loaded when a page has connected; both import what they share.
-      rolldownOptions: { output: { chunkFileNames: ({ isDynamicEntry }) => (isDynamicEntry ? "clients.js" : "shared.js") } },
+      // `connect` is an entry of its own, so that what it needs lies in another file than what only senders and consumers need (0025).
+      lib: {
+        entry: { index: path("src/index.ts"), connect: CONNECT, "worker-inline": path("src/worker-inline.ts") },
+        formats: ["es"],
+        fileName: (_format, name) => `${name}.js`,
+      },
+      rolldownOptions: {
+        output: { chunkFileNames: ({ isDynamicEntry, moduleIds }) => (isDynamicEntry ? "clients.js" : moduleIds.includes(CONNECT) ? "core.js" : "rules.js") },
+      },
     },
   };
 }
@@ -112,6 +122,22 @@ function benchInsides(): UserConfig {
   return {
     publicDir: false,
     build: { target: TARGET, outDir: path("node_modules/.cache/tabmq/bench-dist"), emptyOutDir: false, lib: { entry: path("test/bench/store-read.ts"), formats: ["es"], fileName: () => "store-read.js" } },
+  };
+}
+
+/** What an application loads that imports `connect` and nothing else, made from the package as a user has it. */
+function application(): UserConfig {
+  return {
+    root,
+    publicDir: false,
+    build: {
+      target: TARGET,
+      outDir: path("node_modules/.cache/tabmq/app"),
+      emptyOutDir: true,
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      rolldownOptions: { input: path("test/support/app.js"), output: { entryFileNames: "app.js", chunkFileNames: "[name].js", assetFileNames: "[name].js" } },
+    },
   };
 }
 
@@ -241,8 +267,25 @@ async function runCompiler(): Promise<Buffer> {
   return Buffer.from(wasm);
 }
 
+/** `virtual:worker-source`: dist/worker.js, as text. */
+function workerSource(): Plugin {
+  const id = "\0virtual:worker-source";
+  return {
+    name: "worker-source",
+    resolveId: (source) => (source === id.slice(1) ? id : undefined),
+    async load(loaded) {
+      if (loaded !== id) return;
+      const config = worker();
+      const built = await build({ root, configFile: false, logLevel: "warn", ...config, build: { ...config.build, write: false, sourcemap: false } });
+      const [chunk] = [built].flat().flatMap((result) => ("output" in result ? result.output : []));
+      if (chunk?.type !== "chunk") throw new Error("the worker was not built");
+      return `export default ${JSON.stringify(chunk.code)};`;
+    },
+  };
+}
+
 /**
- * dist/index.js must reach its worker by an expression that the *user's* bundler recognises. Vite would bundle the
+ * The library must reach its worker by an expression that the *user's* bundler recognises. Vite would bundle the
  * worker itself here, so the URL hides behind a name while Vite works and comes back, for dist/worker.js, at the end.
  */
 function workerByUrl(): Plugin {
@@ -260,16 +303,19 @@ function workerByUrl(): Plugin {
       return { code: code.replaceAll(hidden, built), map: null };
     },
     generateBundle(_options, bundle) {
+      // An entry by name only: its code is core.js.
+      delete bundle["connect.js"];
       const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
-      const code = chunks.map((chunk) => chunk.code).join("\n");
+      const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
+      if (names !== "clients.js, core.js, index.js, rules.js, worker-inline.js") this.error(`not the files that the library is made of: ${names}`);
+      if (chunks.some(({ imports }) => imports.includes("worker-inline.js"))) this.error("dist/worker-inline.js is twice as heavy as all of the library; it must be loaded by import() only");
+      const code = chunks.filter(({ fileName }) => fileName !== "worker-inline.js").map((chunk) => chunk.code).join("\n");
       const count = (text: string) => code.split(text).length - 1;
       const shared = count(`new SharedWorker(${built}`);
       const dedicated = count(`new Worker(${built}`);
-      const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
-      if (names !== "clients.js, index.js, shared.js") this.error(`the library must be index.js, what it imports and what it loads later, not ${names}`);
       if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
-        this.error(`dist/index.js must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
-      if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");
+        this.error(`the library must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
+      if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("the library holds a worker expression that bundlers cannot follow");
     },
   };
 }

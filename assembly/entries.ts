@@ -15,8 +15,8 @@ const VALUE_END: u8 = 2;
 const FREE: i64 = i64.MIN_VALUE;
 
 /** What `readProperties` has found: values from .. to; empty ones stand at 0. */
-export let tagsAt: usize = 0;
-export let tagsEnd: usize = 0;
+let tagsAt: usize = 0;
+let tagsEnd: usize = 0;
 export let keysAt: usize = 0;
 export let keysEnd: usize = 0;
 export let uniqueAt: usize = 0;

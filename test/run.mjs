@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * `npm test`: everything, on a laptop as on a bare machine.
- * Finds a Chromium (or installs one) and the other engines that are there, checks types, lints, builds (tests use dist), checks the package and its weight, runs every vitest project.
+ * Finds a Chromium (or installs one) and the other engines that are there, checks types, lints, builds (tests use dist), checks the package, what nobody uses, and the weight, runs every vitest project.
  * Ends with `N passed, N failed`. Arguments go to vitest, and then nothing is shortened: `npm test -- --project node`.
  */
 import "./support/node-version.mjs";
@@ -39,7 +39,7 @@ console.log(`Browser: ${browser.path} (${browser.version})`);
 const { missing } = await import("./support/engines/find.mjs");
 for (const { engine, reason } of missing()) console.log(reason === undefined ? `Also: ${engine}` : `Not in ${engine}: ${reason}`);
 
-for (const script of ["typecheck", "lint", "build", "check:package", "check:size"]) {
+for (const script of ["typecheck", "lint", "build", "check:package", "check:unused", "check:size"]) {
   heading(script);
   const passed = (await npmRun(script)) === 0;
   results.push({ name: script, passed: Number(passed), failed: Number(!passed), skipped: 0 });

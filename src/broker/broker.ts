@@ -2,7 +2,7 @@ import { completionOf } from "../model/completion.ts";
 import { MQError } from "../model/errors.ts";
 import { finishOf } from "../model/finish.ts";
 import { CACHE_BYTES, MAX_DAMAGE_REPORTS } from "../model/limits.ts";
-import { HALF_TOPIC } from "../model/names.ts";
+import { HALF_TOPIC } from "../model/system-names.ts";
 import type { Clock } from "../platform/clock.ts";
 import { deferred } from "../platform/deferred.ts";
 import { SteadyClock } from "../platform/steady-clock.ts";

@@ -1,5 +1,5 @@
 import { MAX_SENT_TOPICS } from "../model/limits.ts";
-import { TRACE_TOPIC } from "../model/names.ts";
+import { TRACE_TOPIC } from "../model/system-names.ts";
 
 /** What one client has stored and been given since it connected. What it tells of messages' lives does not count. */
 export class ClientTraffic {

@@ -1,6 +1,6 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_GROUPS } from "../model/limits.ts";
-import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import type { GroupConfig, GroupSpec } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { isCount } from "../protocol/validate.ts";

@@ -1,6 +1,7 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_MEMBERS_PER_SESSION, MEMBER_EXPIRY } from "../model/limits.ts";
-import { retryTopic, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { retryTopic } from "../model/names.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import { queueKey } from "../model/queue.ts";
 import { assert } from "../platform/assert.ts";
 import type { Clock } from "../platform/clock.ts";

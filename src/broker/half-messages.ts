@@ -1,6 +1,6 @@
 import type { Finish } from "../model/finish.ts";
 import { FETCH_TARGET_BYTES, MAX_PENDING_TRANSACTIONS } from "../model/limits.ts";
-import { HALF_TOPIC, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { HALF_TOPIC, SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { RECORD, readInt64 } from "../model/record.ts";
 import { readAllStored, type StoredRecord } from "../model/record-copy.ts";
@@ -16,7 +16,7 @@ import type { Offsets } from "./offsets.ts";
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 
 /** For whom a half message is finished when its transaction has ended. */
-export const TRANSACTION_GROUP = `${SYSTEM_GROUP_PREFIX}TRANS`;
+const TRANSACTION_GROUP = `${SYSTEM_GROUP_PREFIX}TRANS`;
 const CHECKS_KEY = "transaction/checks";
 const BATCH = 256;
 /** How soon the queue is read again after that failed, ms. */

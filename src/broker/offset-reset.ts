@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import type { QueueRef, ResetOffsetRequest } from "../protocol/api.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { Groups } from "./groups.ts";

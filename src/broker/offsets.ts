@@ -2,7 +2,7 @@ import { MQError } from "../model/errors.ts";
 import type { Completion } from "../model/completion.ts";
 import type { Finish } from "../model/finish.ts";
 import { MAX_DONE_RANGES, MAX_GROUP_TOPICS, MAX_QUEUES_PER_TOPIC } from "../model/limits.ts";
-import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../model/names.ts";
+import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../model/system-names.ts";
 import type { GroupOffsets, OffsetRange } from "../protocol/api.ts";
 import { isCount } from "../protocol/validate.ts";
 import type { Deletions } from "../storage/deletions.ts";

@@ -1,5 +1,5 @@
 import { FETCH_TARGET_BYTES, MAX_DELAY_LEVELS } from "../model/limits.ts";
-import { SCHEDULE_TOPIC } from "../model/names.ts";
+import { SCHEDULE_TOPIC } from "../model/system-names.ts";
 import { readAllStored, type StoredRecord } from "../model/record-copy.ts";
 import type { PendingTimersReply, PendingTimersRequest, TimerPlace } from "../protocol/api.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";

@@ -1,7 +1,7 @@
 import { FETCH_TARGET_BYTES } from "../model/limits.ts";
 import { readKeys, type RecordKeys } from "../model/record-codec.ts";
 import { keyHash } from "../model/index-key.ts";
-import { isSystemTopic } from "../model/names.ts";
+import { isSystemTopic } from "../model/system-names.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import { concat } from "../platform/bytes.ts";
 import type { QueryReply, QueryRequest } from "../protocol/api.ts";

@@ -1,6 +1,7 @@
 import { MAX_FILTER_TIME, MAX_FILTERED_BYTES, MAX_FILTERED_RECORDS, MAX_SCANNED_ENTRIES } from "../model/limits.ts";
 import { tagHash } from "../model/hash.ts";
-import { DLQ_TOPIC_PREFIX, isCopyTopic } from "../model/names.ts";
+import { DLQ_TOPIC_PREFIX } from "../model/names.ts";
+import { isCopyTopic } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import { readStored } from "../model/record-copy.ts";

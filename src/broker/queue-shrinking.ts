@@ -1,5 +1,5 @@
 import { MQError } from "../model/errors.ts";
-import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import { queueKey } from "../model/queue.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";

@@ -1,6 +1,6 @@
 import { finishOf, finishText } from "../model/finish.ts";
 import { MAX_QUERY_MESSAGES } from "../model/limits.ts";
-import { TIMER_GROUP, WHEEL_TOPIC } from "../model/names.ts";
+import { TIMER_GROUP, WHEEL_TOPIC } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readAllStored, type StoredRecord } from "../model/record-copy.ts";
 import type { RecallReply, RecallRequest } from "../protocol/api.ts";

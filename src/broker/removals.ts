@@ -1,5 +1,6 @@
 import { MQError } from "../model/errors.ts";
-import { deadLetterTopic, DLQ_TOPIC_PREFIX, isSystemTopic, retryTopic, RETRY_TOPIC_PREFIX, SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { deadLetterTopic, DLQ_TOPIC_PREFIX, retryTopic, RETRY_TOPIC_PREFIX } from "../model/names.ts";
+import { isSystemTopic, SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
 import type { DeleteGroupRequest, Deleted } from "../protocol/api.ts";
 import type { BlockStore } from "../storage/block-store.ts";

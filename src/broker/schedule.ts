@@ -2,7 +2,7 @@ import { parseTagExpression } from "../filter/tag-expression.ts";
 import { parseDelayLevels } from "../model/delay-level.ts";
 import { MQError } from "../model/errors.ts";
 import { FETCH_TARGET_BYTES, MAX_DELAY_LEVELS } from "../model/limits.ts";
-import { SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX, TIMER_GROUP, WHEEL_TOPIC } from "../model/names.ts";
+import { SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX, TIMER_GROUP, WHEEL_TOPIC } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readAllStored, type RecordPlace, type StoredRecord } from "../model/record-copy.ts";
 import { withoutTimer } from "../model/timer.ts";

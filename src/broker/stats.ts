@@ -1,4 +1,4 @@
-import { SYSTEM_GROUP_PREFIX } from "../model/names.ts";
+import { SYSTEM_GROUP_PREFIX } from "../model/system-names.ts";
 import { queueKey } from "../model/queue.ts";
 import { readInt64, RECORD } from "../model/record.ts";
 import { BROKER_ADDRESS } from "../model/record-codec.ts";

@@ -1,6 +1,6 @@
 import { parseTagExpression } from "../filter/tag-expression.ts";
 import { FETCH_TARGET_BYTES, QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
-import { TIMER_GROUP, WHEEL_TOPIC } from "../model/names.ts";
+import { TIMER_GROUP, WHEEL_TOPIC } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readStored, type RecordPlace, type StoredRecord } from "../model/record-copy.ts";
 import { timerDue, withoutTimer } from "../model/timer.ts";

@@ -1,9 +1,10 @@
 import { MQError } from "../model/errors.ts";
 import { MAX_QUEUES_PER_TOPIC, MAX_TOPICS } from "../model/limits.ts";
-import { MESSAGE_TYPES, type MessageType, messageTypeOf, topicTakes } from "../model/message-type.ts";
+import { MESSAGE_TYPES, type MessageType, topicTakes } from "../model/message-type.ts";
 import { readStored } from "../model/record-copy.ts";
-import { checkSendable, isSystemTopic, TRACE_TOPIC, WHEEL_TOPIC } from "../model/names.ts";
+import { checkSendable, isSystemTopic, TRACE_TOPIC, WHEEL_TOPIC } from "../model/system-names.ts";
 import { compareQueues, type MessageQueue } from "../model/queue.ts";
+import { messageTypeOf } from "../model/typed-message.ts";
 import type { TopicConfig, TopicSpec } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";

@@ -1,5 +1,5 @@
 import { MAX_TRACE_MESSAGES, QUEUE_PAGE_ENTRIES } from "../model/limits.ts";
-import { TRACE_TOPIC } from "../model/names.ts";
+import { TRACE_TOPIC } from "../model/system-names.ts";
 import type { ConsumeQueue } from "../storage/consume-queue.ts";
 import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 

@@ -1,6 +1,7 @@
 import { asMQError, MQError } from "../model/errors.ts";
 import { MAX_PENDING_TRANSACTIONS } from "../model/limits.ts";
-import { checkGroup, TRANS_CHECK_MAX_TIME_TOPIC, HALF_TOPIC, OP_TOPIC } from "../model/names.ts";
+import { checkGroup } from "../model/names.ts";
+import { TRANS_CHECK_MAX_TIME_TOPIC, HALF_TOPIC, OP_TOPIC } from "../model/system-names.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { readStored, type RecordPlace, type StoredRecord } from "../model/record-copy.ts";
 import { type EndWish, refuseEnd, TRANSACTION_COMMITTED, TRANSACTION_PREPARED, type TransactionOutcome } from "../model/transaction.ts";

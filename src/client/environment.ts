@@ -52,7 +52,7 @@ export interface BrokerPort {
 }
 
 /** A page may be put aside (back-forward cache) and come back. */
-export interface PageLife {
+interface PageLife {
   /** Both return how to stop listening. */
   onHide(listener: () => void): () => void;
   onShow(listener: () => void): () => void;

@@ -97,7 +97,7 @@ export function checkSubscribed(wished: SubscriptionMap): SubscriptionMap {
 }
 
 /** As the broker is told. */
-export function filterOf({ type, expression, module }: MessageSelector): Filter {
+function filterOf({ type, expression, module }: MessageSelector): Filter {
   if (module !== null) return { type: "WASM", module };
   return type === "SQL92" ? { type, expression } : expression;
 }

@@ -1,5 +1,5 @@
 import { type MessageDraft, MAX_SENT_PROPERTIES, type MessageExt } from "../model/message.ts";
-import { messageTypeOf } from "../model/message-type.ts";
+import { messageTypeOf } from "../model/typed-message.ts";
 import { decodeProperties, encodeProperties } from "../model/properties.ts";
 
 /* What of `@opentelemetry/api` is used. The application gives the module itself; TabMQ imports nothing of it. */

@@ -2,7 +2,7 @@ import { MAX_TRACE_BURST, MAX_TRACE_WAITING, TRACE_BATCH_RECORDS, TRACE_DELAY, T
 import { draftMessage } from "../model/message.ts";
 import type { MessageExt } from "../model/message.ts";
 import { MessageIdGenerator } from "../model/message-id.ts";
-import { isSystemTopic, TRACE_TOPIC } from "../model/names.ts";
+import { isSystemTopic, TRACE_TOPIC } from "../model/system-names.ts";
 import { encodeTopic } from "../model/record-codec.ts";
 import { type ConsumeReturnType, type Discard, encodeTrace, type EndTransaction, isTraceable, type Recall, traceKey, type TraceRecord } from "../model/trace-data.ts";
 import type { Cancel } from "../platform/timers.ts";

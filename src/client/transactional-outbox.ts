@@ -33,7 +33,7 @@ export interface TransactionalOutboxEvents {
   error: MQError;
 }
 
-export const OUTBOX_EVENTS = ["sent", "parked", "error"] as const satisfies readonly (keyof TransactionalOutboxEvents)[];
+const OUTBOX_EVENTS = ["sent", "parked", "error"] as const satisfies readonly (keyof TransactionalOutboxEvents)[];
 
 /** As which group a trace names what has come by an outbox: it has no producer. */
 const TRACED_AS = "outbox";

@@ -1,7 +1,7 @@
 import { MQError } from "../model/errors.ts";
 
 /** The name that a page with `trusted-types` in its Content-Security-Policy has to allow. */
-export const TRUSTED_TYPES_POLICY = "tabmq";
+const TRUSTED_TYPES_POLICY = "tabmq";
 
 /** Trusted Types, as far as they are needed here; the DOM types do not know them yet. */
 interface TrustedTypes {

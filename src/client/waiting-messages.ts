@@ -1,6 +1,7 @@
 import { MQError } from "../model/errors.ts";
 import { DEFAULT_WAITING, MAX_KEY_LENGTH, MAX_WAITING } from "../model/limits.ts";
-import { checkClientTopic, isCopyTopic } from "../model/names.ts";
+import { checkClientTopic } from "../model/names.ts";
+import { isCopyTopic } from "../model/system-names.ts";
 import { recallHandle } from "../model/timer.ts";
 import type { TransactionOutcome } from "../model/transaction.ts";
 import type { OpenTransaction, OpenTransactionsReply, PendingTimer, PendingTimersReply, TimerPlace } from "../protocol/api.ts";

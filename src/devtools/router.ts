@@ -14,7 +14,7 @@ export function parsePath(path: string): Route {
   return { panel, args, query: Object.fromEntries(new URLSearchParams(search)) };
 }
 
-export function formatPath({ panel, args, query }: Route): string {
+function formatPath({ panel, args, query }: Route): string {
   const search = new URLSearchParams(query).toString();
   return `/${[panel, ...args].map(encodeURIComponent).join("/")}${search === "" ? "" : `?${search}`}`;
 }

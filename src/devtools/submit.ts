@@ -3,7 +3,7 @@ import { MQError } from "../index.ts";
 import { reasonOf } from "./polled.ts";
 
 /** What is wrong, by the name of the field; "" = with none of them. */
-export type Problems = Readonly<Record<string, string | undefined>>;
+type Problems = Readonly<Record<string, string | undefined>>;
 
 /** Thrown by a form's own checks. */
 export class FieldProblem extends Error {

@@ -23,7 +23,7 @@ type Order = "<" | ">" | "{" | "}";
 export type SqlValue = string | number | bigint | boolean | null | undefined;
 
 /** Values of the properties that the expression names, in the order of `names`; null = missing. */
-export type Properties = readonly SqlValue[];
+type Properties = readonly SqlValue[];
 type Evaluate = (properties: Properties) => SqlValue;
 
 interface Compiled {

@@ -1,14 +1,15 @@
 import { MQError } from "./errors.ts";
 import { COPY_PROPERTIES_BYTES, MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
-import { checkExclusive } from "./message-type.ts";
-import { checkClientTopic, checkSendable } from "./names.ts";
+import { checkExclusive } from "./typed-message.ts";
+import { checkClientTopic } from "./names.ts";
+import { checkSendable } from "./system-names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
 import { isWellFormed, utf8Length } from "./text.ts";
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
 /** A value of an interface type is no JsonValue to TypeScript, because interfaces have no index signature; it is checked when it is sent. */
-export type JsonObject = object;
+type JsonObject = object;
 
 /** What an application sends. */
 export interface Message {

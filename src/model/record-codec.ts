@@ -16,9 +16,9 @@ export interface HostAddress {
 }
 
 /** TabMQ has no network: every record says 127.0.0.1, and the broker RocketMQ's default port. */
-export const LOOPBACK = 0x7f000001;
+const LOOPBACK = 0x7f000001;
 export const BROKER_ADDRESS: HostAddress = { ip: LOOPBACK, port: 10911 };
-export const CLIENT_ADDRESS: HostAddress = { ip: LOOPBACK, port: 0 };
+const CLIENT_ADDRESS: HostAddress = { ip: LOOPBACK, port: 0 };
 
 /** Bytes of the record that `writeRecord` makes of this message. */
 export function recordBytes(draft: MessageDraft, topicBytes: number): number {

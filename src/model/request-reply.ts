@@ -3,10 +3,10 @@ import type { Message, MessageExt } from "./message.ts";
 import { PROPERTY } from "./properties.ts";
 
 /** RocketMQ's default; there is one here. */
-export const CLUSTER_NAME = "DefaultCluster";
+const CLUSTER_NAME = "DefaultCluster";
 
 /** RocketMQ: MixAll.getReplyTopic. */
-export function replyTopic(cluster: string): string {
+function replyTopic(cluster: string): string {
   return `${cluster}_REPLY_TOPIC`;
 }
 

@@ -1,4 +1,4 @@
-import { OP_TOPIC } from "./names.ts";
+import { OP_TOPIC } from "./system-names.ts";
 import { encodeProperties, PROPERTY } from "./properties.ts";
 import { readStored, type StoredRecord } from "./record-copy.ts";
 import { encodeTopic, recordBytes, writeRecord } from "./record-codec.ts";

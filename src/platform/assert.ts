@@ -7,6 +7,6 @@ export function assert(condition: unknown, message: string): asserts condition {
 }
 
 /** A bug of ours, never of the caller's. */
-export class InvariantViolation extends Error {
+class InvariantViolation extends Error {
   override readonly name = "InvariantViolation";
 }

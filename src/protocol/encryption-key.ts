@@ -2,7 +2,7 @@ import { MQError } from "../model/errors.ts";
 import type { Check } from "./validate.ts";
 
 export const KEY_FIELD = "connect.encryptionKey";
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 
 export type EncryptionKey = CryptoKey | Uint8Array<ArrayBuffer>;
 

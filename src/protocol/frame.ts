@@ -16,7 +16,7 @@ import { recordBytes, writeRecord } from "../model/record-codec.ts";
  *
  * The buffer may be longer than the frame: what follows is ignored.
  */
-export const FRAME_MAGIC = 0x544d5146;
+const FRAME_MAGIC = 0x544d5146;
 export const FRAME_HEADER_BYTES = 16;
 /** The frame's records may have to go elsewhere first: one that waits for its time, a half message. */
 export const FRAME_DIVERTED = 1;

@@ -37,7 +37,7 @@ export interface JoinRequest {
 }
 
 /** What a simple consumer says of itself. */
-export interface PopRequest {
+interface PopRequest {
   /** Tells the consumers of one client apart, also for the next broker. */
   instance: number;
   maxReconsumeTimes: number;

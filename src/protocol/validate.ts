@@ -5,7 +5,7 @@ import { MQError, textOf } from "../model/errors.ts";
  * behind it, code relies on its types. A check copies what it accepts: nothing of the caller's object lives on.
  */
 export type Check<T> = (value: unknown, field: string) => T;
-export type Checked<C> = C extends Check<infer T> ? T : never;
+type Checked<C> = C extends Check<infer T> ? T : never;
 
 function refuse(field: string, expected: string, value: unknown): never {
   throw new MQError("INVALID_PARAMETER", `${field} must be ${expected}, not ${show(value)}.`, { field });
@@ -114,7 +114,7 @@ export function triple<A, B, C>(first: Check<A>, second: Check<B>, third: Check<
   };
 }
 
-export const OPTIONAL = Symbol("optional");
+const OPTIONAL = Symbol("optional");
 export type Optional<T> = Check<T | undefined> & { [OPTIONAL]: true };
 
 /** The key may be missing (or undefined). */

@@ -64,7 +64,7 @@ export interface LogRow {
 export type PageKey = readonly [topic: string, queueId: number, page: number];
 
 /** From here, up to but not including there. */
-export type Range = readonly [from: number, to: number];
+type Range = readonly [from: number, to: number];
 
 /** What goes. Rows a moment old must stay: a host that has been replaced may not know it yet, and trusts that they stand. */
 export interface Removal {

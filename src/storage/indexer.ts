@@ -106,7 +106,7 @@ export const CHUNK_STARTS = 1;
 export const CHUNK_ENDS = 2;
 
 export const CHUNK_FAULTS = ["TRUNCATED", "BAD_MAGIC", "BAD_VERSION", "BAD_LENGTH", "BAD_CRC", "BAD_POSITION"] as const;
-export type ChunkFault = (typeof CHUNK_FAULTS)[number];
+type ChunkFault = (typeof CHUNK_FAULTS)[number];
 
 export type OpenedChunk =
   | { ok: true; epoch: number; position: number; starts: boolean; ends: boolean; payload: Uint8Array }

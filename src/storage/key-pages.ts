@@ -34,7 +34,7 @@ const CRC_AT = 36;
 const PART_ENTRIES = 2 * INDEX_PAGE_ENTRIES;
 const MAX_PARTS = 64;
 
-export const OPEN_NAME = "open";
+const OPEN_NAME = "open";
 
 /** The indexer's, because a start checks a megabyte of pages before any code is warm. */
 export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
@@ -47,7 +47,7 @@ export interface SegmentId {
   count: number;
 }
 
-export function segmentName(begin: number): string {
+function segmentName(begin: number): string {
   return `segment/${begin}`;
 }
 

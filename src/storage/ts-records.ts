@@ -3,7 +3,7 @@ import type { RecordFault, RecordTable } from "./indexer.ts";
 import { crc32 } from "../model/crc32.ts";
 import { javaHash } from "../model/hash.ts";
 import { indexKeys, keyHash } from "../model/index-key.ts";
-import { WHEEL_TOPIC } from "../model/names.ts";
+import { WHEEL_TOPIC } from "../model/system-names.ts";
 import { MAX_BODY_BYTES, MAX_PROPERTIES_BYTES, MAX_RECORD_BYTES, MAX_TOPIC_LENGTH } from "../model/limits.ts";
 import { RECORD, RECORD_FIXED_BYTES, RECORD_MAGIC, RECORD_MIN_BYTES, readInt64, writeInt64 } from "../model/record.ts";
 import { KEY_ROW_BYTES } from "./key-segment.ts";

@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 
 /** Where the fields of a record stand (version 1, IPv4, big-endian). */
 export const AT = { size: 0, magic: 4, bodyCrc: 8, queueId: 12, queueOffset: 20, position: 28, bornTimestamp: 40, storeTimestamp: 56, bodyLength: 84, body: 88 };
-export const RECORD_MAGIC = -626843481;
+const RECORD_MAGIC = -626843481;
 /** No body, a topic of one character, no properties. */
 export const RECORD_MIN_BYTES = 92;
 /** A body of 4 MiB, the longest topic, the longest properties. */

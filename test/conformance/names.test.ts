@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { MQError } from "../../src/model/errors.ts";
-import { checkClientTopic, checkGroup, checkSendable, checkTopic, isSystemTopic } from "../../src/model/names.ts";
+import { checkClientTopic, checkGroup, checkTopic } from "../../src/model/names.ts";
+import { checkSendable, isSystemTopic } from "../../src/model/system-names.ts";
 import table from "./data/names.json";
 
 interface Row {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/names.ts";
+import { TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/system-names.ts";
 import { type HalfTimes, judgeHalf, nextRound, refuseEnd, runsLocally, stateOf, type TransactionRules } from "../../src/model/transaction.ts";
 import table from "./data/transaction.json" with { type: "json" };
 

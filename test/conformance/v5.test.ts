@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { MQError } from "../../src/model/errors.ts";
 import { draftMessage, type Message } from "../../src/model/message.ts";
-import { checkExclusive, messageTypeOf, topicTakes, type MessageType } from "../../src/model/message-type.ts";
+import { topicTakes, type MessageType } from "../../src/model/message-type.ts";
+import { checkExclusive, messageTypeOf } from "../../src/model/typed-message.ts";
 import { priorityQueue, queueScan } from "../../src/model/priority.ts";
 import table from "./data/v5.json";
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { TabMQ } from "../../src/index.ts";
 import { MAX_DIRTY_PAGES, MAX_QUEUE_GAPS, MAX_SETBACKS, MAX_TOPICS, QUEUE_PAGE_ENTRIES } from "../../src/model/limits.ts";
 import { MANIFEST_TOPIC } from "../../src/model/log-manifest.ts";
-import { TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/names.ts";
+import { TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/system-names.ts";
 import { frameOf } from "../../src/protocol/frame.ts";
 import { CommitLog } from "../../src/storage/commit-log.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";

@@ -5,7 +5,7 @@ import type { BrokerPort } from "../../src/client/environment.ts";
 import { Tracer } from "../../src/client/tracer.ts";
 import type { MessageTrace, Producer, PushConsumerOptions, TabMQ, TraceEvent, TraceEventType } from "../../src/index.ts";
 import { MAX_TRACE_EVENTS, MAX_TRACE_MESSAGES, QUEUE_PAGE_ENTRIES } from "../../src/model/limits.ts";
-import { TRACE_TOPIC } from "../../src/model/names.ts";
+import { TRACE_TOPIC } from "../../src/model/system-names.ts";
 import type { PortLike } from "../../src/protocol/guarded-endpoint.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { MemoryIdb, stubKeyRange } from "../support/memory-idb.ts";

@@ -4,7 +4,7 @@ import { OpenTransactions } from "../../src/broker/open-transactions.ts";
 import { TransactionService } from "../../src/broker/transactions.ts";
 import type { MQError, TabMQ, TransactionProducer } from "../../src/index.ts";
 import { FETCH_TARGET_BYTES } from "../../src/model/limits.ts";
-import { OP_TOPIC } from "../../src/model/names.ts";
+import { OP_TOPIC } from "../../src/model/system-names.ts";
 import { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { FullStore, inTime, never, pending, type World } from "../support/transaction-world.ts";
 

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { HalfMessages } from "../../src/broker/half-messages.ts";
 import type { TabMQ } from "../../src/index.ts";
-import { TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/names.ts";
+import { TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/system-names.ts";
 import { inTime, never, pending, type World } from "../support/transaction-world.ts";
 
 const SECOND = 1000;

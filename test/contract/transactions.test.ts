@@ -4,7 +4,7 @@ import { Inboxes } from "../../src/broker/inbox.ts";
 import { Offsets } from "../../src/broker/offsets.ts";
 import { TransactionChecks } from "../../src/broker/transaction-checks.ts";
 import { type Message, type MessageExt, MQError } from "../../src/index.ts";
-import { HALF_TOPIC, OP_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/names.ts";
+import { HALF_TOPIC, OP_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/system-names.ts";
 import { MAX_PENDING_TRANSACTIONS } from "../../src/model/limits.ts";
 import { draftMessage } from "../../src/model/message.ts";
 import { encodeProperties, PROPERTY } from "../../src/model/properties.ts";

@@ -181,8 +181,8 @@ export function deliveryOrder(history: History, { groups }: Pick<Plan, "groups">
 /** A group that jumps back and forth on purpose. */
 const SEEKERS = "seekers";
 
-export const HOST_FAULTS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost"];
-export const TAB_FAULTS: FaultKind[] = ["tab crashed", "tab frozen", "tab hidden", "tab closed"];
+const HOST_FAULTS: FaultKind[] = ["host killed", "host paused", "writer lock stolen", "commit failed", "commit misreported", "store lost"];
+const TAB_FAULTS: FaultKind[] = ["tab crashed", "tab frozen", "tab hidden", "tab closed"];
 
 /** A group gets a message again only if the first to get it failed, was disturbed, or left; never after its offset was stored. */
 export function duplicates(history: History): Verdict[] {

@@ -3,7 +3,7 @@ import type { BrokerSettings } from "../../src/protocol/broker-settings.ts";
 import type { Prng } from "./prng.ts";
 
 /** What chaos may do, and how long it lasts at most. */
-export const DISTURBANCES = [
+const DISTURBANCES = [
   "kill host", "pause host", "pause host past its lease", "steal writer lock",
   "crash tab", "freeze tab", "hide tab", "close tab", "open tab",
   "lose store", "fill quota", "slow disk", "slow messages", "throttle timers", "jump clock", "stall",
@@ -12,7 +12,7 @@ export const DISTURBANCES = [
 const RARER = ["damage row", "lose tail", "pile up", "freeze tab for long"] as const;
 export type Disturbance = (typeof DISTURBANCES)[number] | (typeof RARER)[number];
 
-export interface TopicPlan {
+interface TopicPlan {
   topic: string;
   queues: number;
 }

@@ -1,6 +1,7 @@
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
 import { parseDelayLevels } from "../../src/model/delay-level.ts";
-import { RETRY_TOPIC_PREFIX, SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/names.ts";
+import { RETRY_TOPIC_PREFIX } from "../../src/model/names.ts";
+import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/system-names.ts";
 import type { Verdict } from "./checkers.ts";
 import { Disturbances } from "./disturbances.ts";
 import { entriesOf, type FaultKind, type GroupPlace, type History, type Of, placeOf } from "./history.ts";

@@ -3,7 +3,7 @@ import type { Stored } from "../support/history.ts";
 import { Chaos } from "./chaos.ts";
 import { judge, type Verdict } from "./checkers.ts";
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
-import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/names.ts";
+import { SCHEDULE_TOPIC, TIMER_GROUP, WHEEL_TOPIC } from "../../src/model/system-names.ts";
 import type { SimDisk } from "./disk.ts";
 import { storedOf } from "./records.ts";
 import { type At, placeOf } from "./history.ts";

@@ -1,5 +1,6 @@
 import { SCHEDULE_GROUP } from "../../src/broker/schedule.ts";
-import { DLQ_TOPIC_PREFIX, TIMER_GROUP } from "../../src/model/names.ts";
+import { DLQ_TOPIC_PREFIX } from "../../src/model/names.ts";
+import { TIMER_GROUP } from "../../src/model/system-names.ts";
 import type { Verdict } from "./checkers.ts";
 import { Disturbances } from "./disturbances.ts";
 import { type FaultKind, type GroupPlace, type History, placeOf } from "./history.ts";

@@ -8,7 +8,7 @@ import { crc32 } from "../../src/model/crc32.ts";
 import { tagHash } from "../../src/model/hash.ts";
 import { MAX_TRACE_MESSAGES } from "../../src/model/limits.ts";
 import type { MessageExt } from "../../src/model/message.ts";
-import { TRACE_TOPIC } from "../../src/model/names.ts";
+import { TRACE_TOPIC } from "../../src/model/system-names.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, readInt64 } from "../../src/model/record.ts";
 import { readStored } from "../../src/model/record-copy.ts";

@@ -5,7 +5,7 @@
 import type { Producer, SendResult, TabMQ } from "../../src/index.ts";
 import { asMQError } from "../../src/model/errors.ts";
 import { readStored } from "../../src/model/record-copy.ts";
-import { WHEEL_TOPIC } from "../../src/model/names.ts";
+import { WHEEL_TOPIC } from "../../src/model/system-names.ts";
 import { FaultyOrigin } from "./faulty-origin.ts";
 import type { Fault } from "./faulty-store.ts";
 import { checkStore } from "./store-check.ts";

@@ -5,7 +5,7 @@
 import type { LocalTransactionState, Message, MessageExt, MQError, Producer, TabMQ } from "../../src/index.ts";
 import { asMQError } from "../../src/model/errors.ts";
 import { finishOf } from "../../src/model/finish.ts";
-import { HALF_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/names.ts";
+import { HALF_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC } from "../../src/model/system-names.ts";
 import { RECORD } from "../../src/model/record.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { concat } from "../../src/platform/bytes.ts";

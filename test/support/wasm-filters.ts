@@ -25,7 +25,7 @@ export function unsigned(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
 }
 
-export function signed(value: number): number[] {
+function signed(value: number): number[] {
   const low = value & 0x7f;
   const rest = value >> 7;
   const isLast = (rest === 0 && low < 0x40) || (rest === -1 && low >= 0x40);

@@ -10,7 +10,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   platform: ["model", "filter", "protocol"],
   storage: ["model", "filter", "protocol", "platform"],
   broker: ["model", "filter", "protocol", "platform", "storage"],
-  client: ["model", "filter", "protocol", "platform"],
+  client: ["model", "filter", "protocol", "platform", "worker-inline"],
+  "worker-inline": [],
   index: ["model", "filter", "protocol", "client"],
   devtools: ["index"],
   playground: ["index", "devtools", "worker"],
@@ -19,6 +20,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 interface Import {
   file: string;
   target: string;
+  /** By `import()`. */
+  isLate: boolean;
 }
 
 const root = resolve(import.meta.dirname, "../..");
@@ -31,7 +34,7 @@ function filesIn(folder: string): string[] {
 
 function importsOf(file: string, source: string): Import[] {
   const specifiers = [...source.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;"']*?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/g)];
-  return specifiers.map((match) => ({ file, target: (match[1] ?? match[2])! }));
+  return specifiers.map((match) => ({ file, target: (match[1] ?? match[2])!, isLate: match[1] === undefined }));
 }
 
 /** The folder of src a path lies in; src/index.ts is a room of its own. */
@@ -71,6 +74,11 @@ describe("the import rule", () => {
   test("only the WASM binding knows the module, and only the worker loads it", () => {
     const users = imports.filter(({ target }) => target === "virtual:indexer-wasm" || target.endsWith("/wasm-indexer.ts"));
     expect(users.map(({ file }) => file)).toEqual(["src/broker/worker.ts", "src/broker/worker.ts"]);
+  });
+
+  test("the worker's text is in one module, which nothing imports but by import()", () => {
+    const users = imports.filter(({ target, isLate }) => target === "virtual:worker-source" || (target.endsWith("/worker-inline.ts") && !isLate));
+    expect(users.map(({ file }) => file)).toEqual(["src/worker-inline.ts"]);
   });
 
   test("the client reaches the worker by URL", () => {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { checkClientId, checkGroup, checkNamespace, checkSendable, checkTopic } from "../../src/model/names.ts";
+import { checkClientId, checkGroup, checkNamespace, checkTopic } from "../../src/model/names.ts";
+import { checkSendable } from "../../src/model/system-names.ts";
 
 function refused(field: string, message?: RegExp): unknown {
   const shape = { code: "INVALID_PARAMETER", outcome: "rejected", field };

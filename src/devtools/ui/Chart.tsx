@@ -10,7 +10,7 @@ import css from "./chart/chart.css?inline";
 import { savePicture } from "./chart/picture.ts";
 import { createPlot, dashOf, SERIES_COLOURS } from "./chart/plot.ts";
 
-export interface ChartSeries {
+interface ChartSeries {
   label: string;
   /** One for each place of `x`; null = not known. Six series are told apart well. */
   values: readonly (number | null)[];
@@ -19,7 +19,7 @@ export interface ChartSeries {
 }
 
 /** Instants (ms), numbers that rise, or names. Bars stand on names only. */
-export type ChartAxis = { kind: "time"; values: readonly number[] } | { kind: "number"; values: readonly number[]; format?: (value: number) => string; title?: string } | { kind: "category"; values: readonly string[]; title?: string };
+type ChartAxis = { kind: "time"; values: readonly number[] } | { kind: "number"; values: readonly number[]; format?: (value: number) => string; title?: string } | { kind: "category"; values: readonly string[]; title?: string };
 
 export interface ChartProps {
   /** What it shows: above it, in its text alternative, in the saved picture and its file's name. */

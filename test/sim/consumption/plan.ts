@@ -1,6 +1,6 @@
 import type { Prng } from "../prng.ts";
 
-export type Kind = "simple" | "concurrent" | "orderly" | "broadcasting";
+type Kind = "simple" | "concurrent" | "orderly" | "broadcasting";
 
 /** A group, and how its members are. */
 export interface Consumers {

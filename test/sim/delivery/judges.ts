@@ -1,4 +1,4 @@
-import { SYSTEM_GROUP_PREFIX, isCopyTopic } from "../../../src/model/names.ts";
+import { SYSTEM_GROUP_PREFIX, isCopyTopic } from "../../../src/model/system-names.ts";
 import type { Verdict } from "../checkers.ts";
 import { entriesOf, type History, type Of, placeOf } from "../history.ts";
 

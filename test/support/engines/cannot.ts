@@ -41,6 +41,7 @@ const PROTOCOL = {
   "test/tabs/freeze.test.ts": [""],
   "test/tabs/privacy.test.ts": [""],
 };
+const WORKERS = { "test/tabs/package.test.ts": ["the worker's text runs a broker"] };
 const FROZEN = { "test/fault/hung.test.ts": ["a hung worker is not what a slow disk"] };
 
 const PANELS = readdirSync(join(import.meta.dirname, "../../tabs/panels")).map((file) => `panels/${file}`);
@@ -51,6 +52,7 @@ export const CANNOT: Limit[] = [
     { engine, reason: "the test cuts, damages or watches the files of Chromium's LevelDB", tests: LEVELDB },
     { engine, reason: "the test is written with Playwright's pages, which do not drive this engine", tests: TRUSTED_TYPES },
     { engine, reason: "the test closes, freezes, limits or allows things by Chromium's protocol", tests: PROTOCOL },
+    { engine, reason: "the test looks into a dedicated worker by Playwright, which does not drive this engine", tests: WORKERS },
     { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
   ]),
   {

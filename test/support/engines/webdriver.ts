@@ -1,5 +1,5 @@
 /** As much of the W3C WebDriver protocol as the engines need. https://www.w3.org/TR/webdriver2/ */
-export interface WebDriverError {
+interface WebDriverError {
   error: string;
   message: string;
 }

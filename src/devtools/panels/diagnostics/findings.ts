@@ -11,7 +11,7 @@ export type Severity = (typeof SEVERITIES)[number];
 export type Figure = string | number | { bytes: number } | { ms: number } | { share: number };
 
 /** What it is about, one by one: a group, a setting, a range. */
-export interface Subject {
+interface Subject {
   name: string;
   /** Its figure, as a text of the catalogue. */
   note?: { key: Key; figures: Readonly<Record<string, Figure>> };
@@ -32,7 +32,7 @@ export type BadId =
   | "full" | "oldest" | "expired" | "quotaUnknown" | "memory" | "notPersisted" | "persistenceUnknown" | "relaxed" | "typescript" | "lossTotal" | "lossTail" | "damaged" | "lostSends"
   | "removedTimers" | "removed" | "noMember" | "disabled" | "stalled" | "growing" | "silent" | "deadLetters" | "transactions" | "configIgnored" | "violations" | "behind" | "singly" | "notEncrypted" | "traceDropped";
 export type GoodId = "room" | "persisted" | "strict" | "wasm" | "whole" | "encrypted" | "consumed";
-export type FindingId = BadId | GoodId;
+type FindingId = BadId | GoodId;
 
 /** All that is known of a broker and what hangs on it. */
 export interface Observation {

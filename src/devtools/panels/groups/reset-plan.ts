@@ -3,7 +3,7 @@ import type { Admin, ResetOffsetOptions } from "../../../index.ts";
 /** Where a group is to begin anew. */
 export type ResetTarget = { kind: "now" } | { kind: "earliest" } | { kind: "time"; at: number } | { kind: "offset"; offset: number };
 
-export interface QueuePlan {
+interface QueuePlan {
   queueId: number;
   from: number;
   to: number;

@@ -4,7 +4,7 @@ import { SCHEDULE_GROUP, SCHEDULE_TOPIC, SYSTEM_GROUP_PREFIX } from "./names.ts"
 import { existing, sum } from "./topic-view.ts";
 
 /** Another group that reads the topic too. */
-export interface OtherGroup {
+interface OtherGroup {
   group: string;
   consumers: number;
   lag: number;

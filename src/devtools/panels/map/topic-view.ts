@@ -19,7 +19,7 @@ export interface Lane {
 export type Sender = Pick<ClientConnection, "clientId" | "putMessages">;
 
 /** A place beside the topic: what has been put there over all time, and taken out of it. */
-export interface Aside {
+interface Aside {
   put: number;
   taken: number;
   waiting: number;

@@ -10,7 +10,7 @@ const PAGE = 100;
 export const MOST_ROWS = 2000;
 
 /** How far a question has been answered. */
-export interface Found {
+interface Found {
   readonly rows: readonly MessageSummary[];
   readonly hasMore: boolean;
   readonly total: number | undefined;

@@ -5,9 +5,9 @@ export type Side = (typeof SIDES)[number];
 /** The same thing done by TabMQ and by the raw writer. */
 export type Both<T> = Record<Side, T>;
 
-export const RATES = ["sends100", "sends1024", "consume"] as const;
+const RATES = ["sends100", "sends1024", "consume"] as const;
 export type Rate = (typeof RATES)[number];
-export const TIMES = ["lone", "trip"] as const;
+const TIMES = ["lone", "trip"] as const;
 export type Time = (typeof TIMES)[number];
 
 /** Where it was measured. */

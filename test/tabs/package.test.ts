@@ -1,0 +1,112 @@
+/** What is in dist/, beside what `import "tabmq"` gives: the worker's text, and the package where there is no browser. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "vitest";
+import { DIST, House, type Tab } from "../support/house.ts";
+
+type Inline = typeof import("../../src/worker-inline.ts");
+
+const run = promisify(execFile);
+const INDEX = join(DIST, "index.js");
+
+/** Runs a script of its own in Node, with nothing of vitest in it. */
+async function inNode(type: "module" | "commonjs", script: string): Promise<unknown> {
+  const { stdout } = await run(process.execPath, [`--input-type=${type}`, "-e", script]);
+  return JSON.parse(stdout);
+}
+
+describe("in Node", () => {
+  const ask = `const error = await tabmq.connect().then(() => null, (error) => error);
+    console.log(JSON.stringify({ code: error?.code, message: error?.message, isMQError: error instanceof tabmq.MQError }));`;
+  const refused = { code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("SharedWorker") as string, isMQError: true };
+
+  test("import", async () => {
+    expect(await inNode("module", `const tabmq = await import(${JSON.stringify(pathToFileURL(INDEX).href)}); ${ask}`)).toEqual(refused);
+  });
+
+  test("require", async () => {
+    expect(await inNode("commonjs", `const tabmq = require(${JSON.stringify(INDEX)}); (async () => { ${ask} })();`)).toEqual(refused);
+  });
+
+  test("the worker's text too can be imported", async () => {
+    const file = pathToFileURL(join(DIST, "worker-inline.js")).href;
+    expect(await inNode("module", `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(file)}))))`)).toEqual(["startInlineWorker"]);
+  });
+
+  test("nothing loads the worker's text before it is asked for", () => {
+    for (const file of ["index.js", "core.js", "rules.js", "clients.js"]) expect(readFileSync(join(DIST, file), "utf8")).not.toMatch(/from "\.\/worker-inline\.js"/);
+  });
+});
+
+describe("the worker's text", () => {
+  let house: House | undefined;
+  afterEach(() => house?.close());
+
+  /** A page that has both: the library, and what starts the worker from its text. */
+  async function open(headers: Record<string, Record<string, string>> = {}): Promise<Tab> {
+    house = await House.open({
+      headers,
+      pages: {
+        "/inline": `<!doctype html><script type="module" src="/page.js"></script><script type="module" src="/inline.js"></script>`,
+        "/inline.js": `import * as inline from "/dist/worker-inline.js"; globalThis.side.box.inline = inline;`,
+      },
+    });
+    return house.tab("/inline");
+  }
+
+  test("is dist/worker.js", async () => {
+    const script = readFileSync(join(DIST, "worker.js"), "utf8").replace(/\/\/# sourceMappingURL=.*\s*$/, "").trimEnd();
+    const file = pathToFileURL(join(DIST, "worker-inline.js")).href;
+    const text = await inNode("module", `
+      let made;
+      URL.createObjectURL = (blob) => ((made = blob), "blob:");
+      globalThis.Worker = class {};
+      (await import(${JSON.stringify(file)})).startInlineWorker();
+      console.log(JSON.stringify((await made.text()).trimEnd()));`);
+    expect(text).toBe(script);
+  });
+
+  test("runs a broker over this origin's IndexedDB, in a dedicated worker", async () => {
+    const tab = await open();
+    const starting = tab.chromium.waitForEvent("worker");
+    await tab.run(({ box }) => {
+      box.worker = (box.inline as Inline).startInlineWorker("inline");
+    });
+    const worker = await starting;
+    expect(worker.url()).toMatch(/^blob:/);
+    // As long as the script itself knows ports by `connect` events only.
+    await worker.evaluate(() => {
+      const scope = self as unknown as { onmessage: unknown; onconnect(event: unknown): void };
+      scope.onmessage ??= (event: unknown) => scope.onconnect(event);
+    });
+    const read = await tab.run(async ({ tabmq, box }) => {
+      const { port1: port, port2 } = new MessageChannel();
+      (box.worker as Worker).postMessage(null, [port2]);
+      const mq = await tabmq.connect({ namespace: "inline", worker: () => Object.assign(new EventTarget(), { port }) as unknown as SharedWorker });
+      const producer = await mq.createProducer({ producerGroup: "p" });
+      const { messageQueue, queueOffset } = await producer.send({ topic: "t", body: "from the text" });
+      const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
+      const { messages } = await pull.pull(messageQueue, "*", queueOffset, 1);
+      const { storage, indexer } = (await mq.diagnostics()).broker;
+      return { storage, indexer, bodies: messages.map((message) => message.text()), databases: (await indexedDB.databases()).map(({ name }) => name) };
+    });
+    expect(read).toEqual({ storage: "indexeddb", indexer: "wasm", bodies: ["from the text"], databases: ["tabmq/inline"] });
+  });
+
+  test("is refused by a policy that does not allow blob:", async () => {
+    const tab = await open({ "/inline": { "content-security-policy": "default-src 'self'; worker-src 'self'" } });
+    const outcome = await tab.run(async ({ box }) => {
+      return new Promise<string>((resolve) => {
+        try {
+          (box.inline as Inline).startInlineWorker().addEventListener("error", () => resolve("refused"));
+        } catch {
+          resolve("refused");
+        }
+      });
+    });
+    expect(outcome).toBe("refused");
+  });
+});

@@ -1,0 +1,3 @@
+import * as app from "./app.js";
+
+globalThis.app = app;

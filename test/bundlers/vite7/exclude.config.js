@@ -1,2 +1,2 @@
-// What an application with Vite 7 or older writes, so that its development server finds the worker.
+// What an application with Vite 7 writes, so that its development server finds the worker.
 export default { optimizeDeps: { exclude: ["tabmq"] } };

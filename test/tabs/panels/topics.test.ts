@@ -103,8 +103,7 @@ describe("panel: topics", () => {
       const before = await stored(page, "orders");
       await page.getByRole("button", { name: "Send a message" }).click();
       await expect.poll(() => stored(page, "orders")).toBe(before + 1);
-      const msgId = await page.locator("[data-result=msgId]").innerText();
-      expect(await run(page, async ({ mq }, id) => (await mq.admin.viewMessage(id)).text(), msgId)).toBe(body);
+      await expect.poll(async () => run(page, async ({ mq }, id) => (await mq.admin.viewMessage(id)).text(), await page.locator("[data-result=msgId]").innerText())).toBe(body);
     }
     await page.getByLabel("Body", { exact: true }).fill("<b>".repeat(5_000_000 / 3));
     await page.getByRole("button", { name: "Send a message" }).click();
@@ -137,8 +136,8 @@ describe("panel: topics", () => {
     await page.bringToFront();
     await page.getByRole("button", { name: "Delete" }).click();
     const sure = page.getByRole("dialog", { name: "Delete the topic" });
-    expect(await sure.innerText()).toContain("3 messages");
-    expect(await sure.innerText()).toContain("billing");
+    await expect.poll(() => sure.innerText()).toContain("3 messages");
+    await expect.poll(() => sure.innerText()).toContain("billing");
     expect(await sure.getByRole("button", { name: "Delete" }).isDisabled()).toBe(true);
     await sure.getByRole("textbox").fill("order");
     expect(await sure.getByRole("button", { name: "Delete" }).isDisabled()).toBe(true);

@@ -74,6 +74,7 @@ function Unreachable() {
 
 /** Loads a panel's code; a panel that fails takes no other with it. */
 function Stage({ panel }: { panel: PanelDefinition }) {
+  const { settings } = useDevtools();
   const t = useTranslate();
   const content = useSignal<ComponentType | null>(null);
   const [failure, again] = useErrorBoundary();
@@ -82,7 +83,8 @@ function Stage({ panel }: { panel: PanelDefinition }) {
   useEffect(() => {
     isGone.current = false;
     panel.load().then(
-      ({ default: component }) => {
+      ({ default: component, texts }) => {
+        settings.learn(texts);
         // A component is a function: a signal takes it as it is.
         if (!isGone.current) content.value = component;
       },

@@ -3,6 +3,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { TopicConfig } from "../index.ts";
 import type { Devtools } from "../devtools/context.ts";
+import { live } from "../devtools/i18n/en/live.ts";
 import { ignoreUnlessBug } from "../devtools/session.ts";
 import { Consumers } from "./consumers.ts";
 import { Feed } from "./feed.ts";
@@ -27,6 +28,7 @@ export class Workshop {
   /** `entitle`: what the page is to be called. */
   constructor(devtools: Devtools, entitle: (title: string) => void) {
     this.#devtools = devtools;
+    devtools.settings.learn([live]);
     this.feed = new Feed(devtools);
     this.consumers = new Consumers(devtools, (...receipt) => this.feed.received(...receipt));
     this.sender = new Sender(devtools);

@@ -1,7 +1,7 @@
 /** What the diagnostics panel says of a broker. Each finding has its control: the same broker without the trouble is not told of it. */
 import { describe, expect, it } from "vitest";
 import { type BrokerStats, type ClientConnection, DEFAULT_BROKER_SETTINGS, type Diagnostics } from "../../src/index.ts";
-import { en } from "../../src/devtools/i18n/en.ts";
+import { en } from "../../src/devtools/i18n/en/index.ts";
 import { zh } from "../../src/devtools/i18n/zh.ts";
 import { QUOTA_MARKS, quotaRule } from "../../src/devtools/panels/broker/quota.ts";
 import { type BadId, type Finding, findings, type Observation, SEVERITIES, type Severity, WATCHED_LONG_ENOUGH } from "../../src/devtools/panels/diagnostics/findings.ts";

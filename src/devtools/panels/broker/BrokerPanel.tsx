@@ -1,4 +1,5 @@
 import { useDevtools } from "../../context.ts";
+import { broker } from "../../i18n/en/broker.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
 import { Answer } from "../../ui/Answer.tsx";
@@ -10,6 +11,8 @@ import { Overview } from "./Overview.tsx";
 import { Recovery } from "./Recovery.tsx";
 import { Storage } from "./Storage.tsx";
 import css from "./broker.css?inline";
+
+export const texts = [broker];
 
 const ASK_EVERY = 1500;
 

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { isSystemTopic } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { map } from "../../i18n/en/map.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
 import { Answer, Empty } from "../../ui/Answer.tsx";
@@ -10,6 +11,8 @@ import { Inspector } from "./Inspector.tsx";
 import { LiveMap, type Place } from "./LiveMap.tsx";
 import { useLiveView } from "./live-view.ts";
 import { defaultGroup, isCopyTopic } from "./names.ts";
+
+export const texts = [map];
 
 const TOPICS_EVERY = 3000;
 

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { PendingTimer } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { timers } from "../../i18n/en/timers.ts";
 import { useNow } from "../../now.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
@@ -10,6 +11,8 @@ import { describedBy, Field } from "../../ui/Field.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { TimerTable } from "./TimerTable.tsx";
 import css from "./timers.css?inline";
+
+export const texts = [timers];
 
 const EVERY = 2000;
 const FIRST_SHOWN = 200;

@@ -1,6 +1,7 @@
 import { type Signal, signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type Devtools, useDevtools, useTranslate } from "../../../devtools/context.ts";
+import { bench } from "../../../devtools/i18n/en/bench.ts";
 import { reasonOf } from "../../../devtools/polled.ts";
 import { useStyles } from "../../../devtools/styles.ts";
 import { Progress } from "../../../devtools/ui/Answer.tsx";
@@ -12,6 +13,8 @@ import { removeLeftovers } from "./own-namespace.ts";
 import type { Machine, Report } from "./report.ts";
 import { type Progress as RunProgress, runBench } from "./run.ts";
 import { placeOf } from "./texts.ts";
+
+export const texts = [bench];
 
 const ROUNDS = [3, 5, 11] as const;
 const DEFAULT_ROUNDS = 5;

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { BrowserContext, Page } from "playwright-core";
+import { transformWithOxc } from "vite";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Launched, launch } from "../../support/chromium.mjs";
+import { SHORT } from "../../support/effort.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
@@ -127,6 +129,15 @@ async function survey(namespace: string): Promise<Survey> {
 
 const numbers = (count: number, prefix: string, from = 0): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at + from}`);
 const sorted = (keys: string[]): string[] => keys.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
+
+/** What is copied for a page of one's own, as that page's bundler would leave it. */
+async function copied(page: Page): Promise<string> {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Copy for a page of my own" }).click();
+  await page.getByText("Copied.", { exact: true }).first().waitFor();
+  const { code } = await transformWithOxc(await page.evaluate(() => navigator.clipboard.readText()), "story.ts");
+  return code.replaceAll('"tabmq"', '"/dist/index.js"');
+}
 
 describe("scenarios", () => {
   test("peak shaving: a burst is stored at once and consumed later, each message once", async () => {
@@ -279,6 +290,29 @@ describe("scenarios", () => {
     expect(complaints).toEqual([]);
   });
 
+  // One with a crash and settings of the broker, one with more of the library, one with parameters and many tabs; and the others.
+  const stories = ["transaction", "sql-filter", "consumer-groups", "peak-shaving", "order", "retry-and-resend", "order-timeout", "broadcasting", "exactly-once", "backlog", "replay"];
+  for (const name of SHORT ? stories.slice(0, 3) : stories) {
+    test(`the code of ${name}, copied with its stage, plays in a page of one's own`, async () => {
+      complaints = [];
+      const page = await context.newPage();
+      await page.goto(`${server.origin}/#/scenarios/${name}?pace=fast`);
+      await expect.poll(() => page.locator(".story-code").first().textContent()).toContain("run(stage");
+      const own = await serve({ pages: { "/": '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body></body><script type="module" src="/story.js"></script>', "/story.js": await copied(page) } });
+      try {
+        const app = await context.newPage();
+        await app.goto(own.origin);
+        await expect.poll(() => app.locator("body").innerText(), { timeout: STORY }).toContain("The story is over.");
+        const said = await app.locator("body").innerText();
+        expect(said).toContain("✓ ");
+        expect(said).not.toContain("✗ ");
+        expect(complaints).toEqual([]);
+      } finally {
+        await own.close();
+      }
+    });
+  }
+
   test("the gallery leads to every story; a story shows its own code, and nothing that axe objects to", async () => {
     complaints = [];
     const page = await context.newPage();
@@ -290,15 +324,15 @@ describe("scenarios", () => {
     await page.keyboard.press("Enter");
     await expect.poll(() => page.url()).toContain("#/scenarios/kill-the-broker");
     const code = readFileSync(fileURLToPath(new URL("../../../src/playground/panels/scenarios/scenarios/kill-the-broker.ts", import.meta.url)), "utf8");
-    await expect.poll(() => page.locator(".story-code").textContent()).toBe(code.replace(/import type \{ Stage \}.*\n/, "").replace(/"[./]+index.ts"/, '"tabmq"').replace(/stage: Stage<[^>]*>/, "stage").trim());
+    await expect.poll(() => page.locator(".story-code").first().textContent()).toBe(code.replace(/import type \{ Stage \}.*\n/, "").replace(/"[./]+index.ts"/, '"tabmq"').replace(/stage: Stage<[^>]*>/, "stage").trim());
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy", exact: true }).click();
     await page.getByText("Copied.", { exact: true }).first().waitFor();
-    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(await page.locator(".story-code").textContent());
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(await page.locator(".story-code").first().textContent());
     // Everything it names an application has, or is handed.
     await page.goto(`${server.origin}/#/scenarios/transaction`);
-    await expect.poll(() => page.locator(".story-code").textContent()).toMatch(/^import type \{ MessageExt \} from "tabmq";[^]*run\(stage\): Promise/);
-    expect(await page.locator(".story-code").textContent()).not.toContain("Stage");
+    await expect.poll(() => page.locator(".story-code").first().textContent()).toMatch(/^import type \{ MessageExt \} from "tabmq";[^]*run\(stage\): Promise/);
+    expect(await page.locator(".story-code").first().textContent()).not.toContain("Stage");
     await page.goto(`${server.origin}/#/scenarios/kill-the-broker`);
     await page.setViewportSize({ width: 390, height: 844 });
     for (const { name } of [{ name: "kill-the-broker" }, { name: "sql-filter" }]) {

@@ -40,8 +40,8 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
   const valueOf = (name: string, values: readonly number[]): number => values.find((value) => String(value) === query[name]) ?? (isFast ? Math.min(...values) : values[0]!);
   const phase = play.value?.phase.value;
   const isRunning = phase !== undefined && RUNNING.has(phase);
+  const parameters = Object.fromEntries(options.map(([name, values]) => [name, valueOf(name, values)]));
   const onPlay = (): void => {
-    const parameters = Object.fromEntries(options.map(([name, values]) => [name, valueOf(name, values)]));
     const next = new Play(entry.name, scenario.value!, { parameters, pace: isFast ? FAST : 1 });
     play.value = next;
     void next.start();
@@ -81,7 +81,7 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
           <CheckList name={entry.name} play={play.value} />
         </div>
       </div>
-      <SourceCode entry={entry} />
+      <SourceCode entry={entry} parameters={parameters} hasOwnBroker={scenario.value?.hasOwnBroker === true} />
     </>
   );
 }

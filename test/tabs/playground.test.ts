@@ -150,6 +150,24 @@ describe("playground", () => {
     expect(await figure(page, "own")).toBe(0);
   });
 
+  test("the page is called by its panel; a menu that is longer than a phone is wide shows on which side there is more", async () => {
+    const page = await open();
+    const more = (): Promise<string | null> => page.getByRole("navigation").getAttribute("data-more");
+    expect(await more()).toBe("");
+    await page.getByRole("link", { name: "Topics" }).click();
+    await expect.poll(() => page.title()).toBe("Topics – TabMQ playground");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByRole("link", { name: "Live map" }).click();
+    await expect.poll(more).toBe("end");
+    await page.getByRole("link", { name: "Bench" }).click();
+    await expect.poll(more).toBe("start");
+    await expect.poll(() => page.title()).toBe("Bench – TabMQ playground");
+    // Who comes by an address sees where that is.
+    await page.goto(`${server.origin}/#/broker`);
+    await page.reload();
+    await expect.poll(() => page.getByRole("link", { name: "Broker", exact: true }).evaluate((link) => link.getBoundingClientRect().right <= innerWidth)).toBe(true);
+  });
+
   test("a long topic with 40 queues fits a phone", async () => {
     const page = await open();
     await page.setViewportSize({ width: 390, height: 844 });

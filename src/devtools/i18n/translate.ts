@@ -72,9 +72,9 @@ function bytes(value: number): string {
 }
 
 function duration(ms: number): string {
-  if (ms < 10_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))} ms`;
   const seconds = ms / 1000;
-  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  if (seconds < 100) return `${Number(seconds.toFixed(1))} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }

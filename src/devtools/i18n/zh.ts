@@ -17,6 +17,7 @@ export const zh: Catalogue = {
   "shell.unknown": "没有这个面板。",
   "shell.unreachable": "无法连接 Broker",
   "shell.retry": "重试",
+  "shell.trying": "只要显示此内容，就会不断重试。",
   "shell.thisTab": "本标签页",
 
   // The connection
@@ -34,6 +35,8 @@ export const zh: Catalogue = {
   "connection.durable": "持久化",
   "connection.relaxed": "异步刷盘",
   "connection.memory": "仅在内存中",
+  "connection.slow": "尚无 Broker。它可能正在读取日志；或者此页面或某个应用的另一版本占用着命名空间“{namespace}”：关闭或重新加载那些标签页后即可使用。",
+  "connection.slow.again": "Broker 已离开，尚无接替者。已存储的消息是安全的。若一直如此，可能是此页面或某个应用的另一版本占用着命名空间“{namespace}”：请关闭或重新加载其标签页。",
 
   // What several panels say
   "common.close": "关闭",
@@ -135,6 +138,7 @@ export const zh: Catalogue = {
   // Playground: the live map's controls
   "live.about": "运行在浏览器里的持久化消息 Broker，由所有标签页共享。",
   "live.title": "TabMQ 演练场",
+  "live.title.panel": "{panel} – TabMQ 演练场",
   "live.title.waiting": "{count} 条堆积 · {topic} – TabMQ 演练场",
   "live.title.received": "收到 {count} 条 · {topic} – TabMQ 演练场",
   "live.openTab": "再打开一个标签页",
@@ -1016,7 +1020,7 @@ export const zh: Catalogue = {
   "scenarios.log": "经过",
   "scenarios.parameter.messages": "消息数",
   "scenarios.parameter.workers": "并发数",
-  "scenarios.parameter.patience": "付款时限（毫秒）",
+  "scenarios.parameter.patience": "付款时限",
   "scenarios.parameter.kills": "死亡次数",
 
   "scenarios.peak-shaving.title": "削峰填谷",

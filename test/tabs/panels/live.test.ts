@@ -196,8 +196,13 @@ describe("the live map", () => {
     // The application's build holds its namespace: the page's own has to wait.
     const waiting = await context.newPage();
     await waiting.goto(`${server.origin}/?namespace=embedding`);
-    await waiting.getByText("Connecting…").waitFor();
-    await waiting.waitForTimeout(1000);
+    // First what it may be, then what the client has found out; and it goes on by itself when the way is free.
+    await waiting.getByText("There is no broker yet").waitFor();
+    await waiting.getByRole("alert").getByText("another TabMQ worker holds its writer lock").waitFor();
+    await waiting.getByText("It is tried again and again").waitFor();
+    await application.close();
+    await waiting.locator(".phase.connected").waitFor({ timeout: 60_000 });
+    await waiting.getByRole("heading", { name: "Received" }).waitFor();
     expect(await waiting.getByRole("alert").count()).toBe(0);
     await waiting.close();
 
@@ -248,6 +253,26 @@ describe("the live map", () => {
     await expect.poll(() => shares(page)).toEqual([3]);
   });
 
+  test("a panel that could not be loaded is loaded again without the page around it", async () => {
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/embedding`);
+    await page.getByRole("link", { name: "Topics" }).waitFor();
+    await page.evaluate(`(() => {
+      globalThis.attempts = 0;
+      const load = () => (attempts++ === 0 ? Promise.reject(new Error("no network")) : Promise.resolve({ default: () => "here it is", texts: [] }));
+      class Unlucky extends customElements.get("tabmq-devtools") {
+        get panels() { return [{ id: "topics", title: "topics.nav", section: "see", load }]; }
+      }
+      customElements.define("unlucky-devtools", Unlucky);
+      document.querySelector("tabmq-devtools").replaceWith(Object.assign(new Unlucky(), { client: mq }));
+    })()`);
+    await page.getByRole("alert").getByText("no network").waitFor();
+    await page.getByRole("button", { name: "Show it again" }).click();
+    await page.getByText("here it is").waitFor();
+    // A page that had been loaded anew would not know.
+    expect(await page.evaluate("attempts")).toBe(2);
+  });
+
   test("in an application it shows the application's topic, group and consumer", async () => {
     const page = await context.newPage();
     await page.goto(`${server.origin}/embedding`);
@@ -264,6 +289,7 @@ describe("the live map", () => {
     }
     await page.locator("tr[data-queue] .chip").first().click();
     await page.getByRole("dialog").getByRole("link", { name: "Everything about this message" }).waitFor();
+    expect(await page.title()).toBe("embedding");
   });
 });
 

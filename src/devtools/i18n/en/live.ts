@@ -3,6 +3,7 @@ import type { Entry } from "../translate.ts";
 export const live = {
   "live.about": "A durable message broker inside your browser, shared by all its tabs.",
   "live.title": "TabMQ playground",
+  "live.title.panel": "{panel} – TabMQ playground",
   "live.title.waiting": "{count} waiting · {topic} – TabMQ playground",
   "live.title.received": "{count} received · {topic} – TabMQ playground",
   "live.openTab": "Open another tab",

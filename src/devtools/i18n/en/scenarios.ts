@@ -48,7 +48,7 @@ export const scenarios = {
   "scenarios.log": "What happened",
   "scenarios.parameter.messages": "Messages",
   "scenarios.parameter.workers": "Workers",
-  "scenarios.parameter.patience": "Time to pay, ms",
+  "scenarios.parameter.patience": "Time to pay",
   "scenarios.parameter.kills": "Deaths",
 
   "scenarios.peak-shaving.title": "Peak shaving",

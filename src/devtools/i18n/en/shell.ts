@@ -17,6 +17,7 @@ export const shell = {
   "shell.unknown": "There is no panel with this name.",
   "shell.unreachable": "No broker can be reached",
   "shell.retry": "Try again",
+  "shell.trying": "It is tried again and again, as long as this stands here.",
   "shell.thisTab": "This tab",
 
   // The connection
@@ -34,6 +35,8 @@ export const shell = {
   "connection.durable": "Durable",
   "connection.relaxed": "Flushed later",
   "connection.memory": "In memory only",
+  "connection.slow": "There is no broker yet. It may be reading its log, or another version of this page or of an application holds the namespace “{namespace}”: then it is free as soon as the tabs of that one are closed or reloaded.",
+  "connection.slow.again": "The broker is gone, and there is no other one yet. Messages that are stored are safe. If this goes on, another version of this page or of an application may hold the namespace “{namespace}”: close or reload its tabs.",
 
   // What several panels say
   "common.close": "Close",

@@ -17,6 +17,8 @@ import { StageView } from "./StageView.tsx";
 import { textOf } from "./texts.ts";
 
 const FAST = 0.2;
+/** Parameters that are lengths of time, ms. */
+const TIMES: ReadonlySet<string> = new Set(["patience"]);
 const RUNNING: ReadonlySet<PlayPhase> = new Set<PlayPhase>(["preparing", "playing"]);
 
 /** One story: its explanation and its stage beside each other, its code below. */
@@ -65,7 +67,7 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
                 <span aria-hidden="true">{t(`scenarios.parameter.${name}` as Key)}</span>
                 <Choice
                   name={`scenario-${name}`} legend={t(`scenarios.parameter.${name}` as Key)} value={valueOf(name, values)}
-                  options={values.toSorted((a, b) => a - b).map((value) => [value, t.number(value)] as const)}
+                  options={values.toSorted((a, b) => a - b).map((value) => [value, TIMES.has(name) ? t.duration(value) : t.number(value)] as const)}
                   onChoose={(value) => router.refine({ [name]: String(value) })}
                 />
               </div>

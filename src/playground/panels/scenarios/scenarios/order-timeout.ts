@@ -21,7 +21,7 @@ export async function run(stage: Stage<"order-timeout">, { messages, patience }:
       const late = Date.now() - due.get(order)!;
       earliest = Math.min(earliest, late);
       cancelled.add(order);
-      stage.log("clerk", `${order} is cancelled, ${late} ms late`);
+      stage.log("clerk", `${order} is cancelled, ${(late / 1000).toFixed(1)} s late`);
     },
   });
 

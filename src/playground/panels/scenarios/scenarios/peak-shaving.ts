@@ -24,9 +24,10 @@ export async function run(stage: Stage<"peak-shaving">, { messages, workers }: {
   await stage.step("burst");
   const checkout = await shop.createProducer({ producerGroup: "checkout" });
   const began = performance.now();
+  const seconds = () => ((performance.now() - began) / 1000).toFixed(1);
   const orders = Array.from({ length: messages }, (_, order) => checkout.send({ topic: "orders", body: { order }, keys: `o-${order}` }));
   await Promise.all(orders);
-  stage.log("shop", `${messages} orders stored in ${Math.round(performance.now() - began)} ms`);
+  stage.log("shop", `${messages} orders stored in ${seconds()} s`);
 
   const { diffTotal: backlog } = await admin.consumeStats("warehouse");
   stage.log("warehouse", `${backlog} orders wait`);
@@ -34,7 +35,7 @@ export async function run(stage: Stage<"peak-shaving">, { messages, workers }: {
 
   await stage.step("drain");
   await stage.until(async () => (await admin.consumeStats("warehouse")).diffTotal === 0);
-  stage.log("warehouse", `all packed after ${Math.round(performance.now() - began)} ms`);
+  stage.log("warehouse", `all packed after ${seconds()} s`);
 
   await stage.step("flat");
   const { queues } = await admin.topicStats("orders");

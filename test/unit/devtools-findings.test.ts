@@ -59,6 +59,7 @@ const CASES: [id: BadId, severity: Severity, trouble: Change, control: Change][]
   ["oldest", "warning", { report: (r) => (r.broker.retention.usedRatio = 0.86) }, { report: (r) => (r.broker.retention.usedRatio = 0.85) }],
   ["expired", "note", { report: (r) => (r.usage = 7.6 * GIB) }, { report: (r) => (r.usage = 7.5 * GIB) }],
   ["quotaUnknown", "note", { report: (r) => { delete r.quota; delete r.usage; } }, {}],
+  ["quotaUnknown", "note", { report: (r) => { r.quota = r.usage! + 10 * GIB; } }, {}],
   ["memory", "warning", { report: (r) => (r.durability = "memory") }, {}],
   ["notPersisted", "warning", { report: (r) => (r.persisted = false) }, {}],
   ["persistenceUnknown", "note", { report: (r) => void delete r.persisted }, {}],

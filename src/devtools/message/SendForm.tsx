@@ -46,9 +46,8 @@ export function SendForm({ message, topic: firstTopic, action, children, onSent,
     isBusy.value = true;
     problem.value = null;
     try {
-      const producer = await session.producer();
       const { messageGroup, priority } = message;
-      const sent = await producer.send({
+      const sent = await session.send({
         topic: topic.value.trim(), body: bodyOf(message, edited.value, t("messages.body.notJson")), flag: message.flag, keys: keys.value,
         properties: Object.fromEntries(properties),
         ...(tags.value !== "" && { tags: tags.value }), ...(messageGroup !== undefined && { messageGroup }), ...(priority !== undefined && { priority }),

@@ -18,7 +18,7 @@ export function SendMessage({ topic, onSent }: { topic: string; onSent: () => vo
   const { isBusy, problems, onSubmit } = useSubmit(MESSAGE_FIELDS, async (form) => {
     sent.value = null;
     const message = messageOf(form, topic, t);
-    const result = await (await session.producer()).send(message);
+    const result = await session.send(message);
     sent.value = { result, isDelayed: message.deliverAfter !== undefined || (message.delayTimeLevel ?? 0) > 0 };
     announce(t("topics.send.done"));
     onSent();

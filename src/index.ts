@@ -43,7 +43,7 @@ export {
 } from "./model/queue.ts";
 export { MessageSelector, type Selectable, type SelectorType } from "./filter/message-selector.ts";
 export { allocateMessageQueues, type AllocateFunction, type AllocateOptions, type AllocateRequest, type AllocateStrategyName } from "./model/allocation.ts";
-export { checkGroup, checkTopic, isSystemTopic } from "./model/names.ts";
+export { checkGroup, checkTopic, deadLetterTopic, isSystemTopic, retryTopic } from "./model/names.ts";
 export { RESERVED_PROPERTIES } from "./model/properties.ts";
 export { FAILED_TRY_LATENCY, maySendAgain, notAvailableDuration, type LatencyRules, type RetryRules, type TryOutcome } from "./model/send-retry.ts";
 export { splitBatch } from "./model/batch.ts";

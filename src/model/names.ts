@@ -27,10 +27,12 @@ export const DLQ_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ`;
 /** And for whom one that was discarded. */
 export const DISCARD_GROUP = `${SYSTEM_GROUP_PREFIX}DLQ_DISCARD`;
 
+/** RocketMQ's MixAll.getRetryTopic: where the messages are that a group is to be given again. */
 export function retryTopic(group: string): string {
   return `${RETRY_TOPIC_PREFIX}${group}`;
 }
 
+/** RocketMQ's MixAll.getDLQTopic: where the messages are that a group has given up on. */
 export function deadLetterTopic(group: string): string {
   return `${DLQ_TOPIC_PREFIX}${group}`;
 }

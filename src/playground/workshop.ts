@@ -8,6 +8,7 @@ import type { PanelDefinition } from "../devtools/panel.ts";
 import { ignoreUnlessBug } from "../devtools/session.ts";
 import { Consumers } from "./consumers.ts";
 import { Feed } from "./feed.ts";
+import type { Report } from "./panels/bench/report.ts";
 import { Sender } from "./sender.ts";
 import { Stream } from "./stream.ts";
 
@@ -19,6 +20,8 @@ export class Workshop {
   readonly feed: Feed;
   readonly sender: Sender;
   readonly stream: Stream;
+  /** What the bench has found last. */
+  readonly report = signal<Report | null>(null);
   readonly topics = signal<readonly TopicConfig[]>([]);
   /** What the page's title tells: the topic, and how much of it waits for the group. */
   readonly looked = signal({ topic: "", backlog: 0 });

@@ -50,7 +50,11 @@ function missing(files: Iterable<string>, has: ReadonlySet<string>): string[] {
 describe("the texts of a panel", () => {
   it("are all there when it is", () => {
     expect(panels().length).toBe(12);
-    for (const file of panels()) expect(missing(parts(file), brought(file)), file).toEqual([]);
+    for (const file of panels()) {
+      // The workshop of the playground, which is there before any of its panels, has brought its own.
+      const workshop = file.startsWith("playground/") ? Object.keys(live) : [];
+      expect(missing(parts(file), new Set([...brought(file), ...workshop])), file).toEqual([]);
+    }
   });
 
   it("control: of a panel without its texts they are missed, also those of its parts", () => {

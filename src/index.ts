@@ -43,7 +43,7 @@ export {
 } from "./model/queue.ts";
 export { MessageSelector, type Selectable, type SelectorType } from "./filter/message-selector.ts";
 export { allocateMessageQueues, type AllocateFunction, type AllocateOptions, type AllocateRequest, type AllocateStrategyName } from "./model/allocation.ts";
-export { checkGroup, checkTopic } from "./model/names.ts";
+export { checkGroup, checkTopic, deadLetterTopic, retryTopic } from "./model/names.ts";
 export { isSystemTopic } from "./model/system-names.ts";
 export { RESERVED_PROPERTIES } from "./model/properties.ts";
 export { FAILED_TRY_LATENCY, maySendAgain, notAvailableDuration, type LatencyRules, type RetryRules, type TryOutcome } from "./model/send-retry.ts";

@@ -4,14 +4,12 @@ import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { useDevtools, useTranslate } from "./context.ts";
 import { type Language, LANGUAGES } from "./i18n/translate.ts";
 import type { PanelDefinition } from "./panel.ts";
-import { pathTo } from "./router.ts";
 import { THEMES, type Theme } from "./settings.ts";
 import { ConnectionStatus } from "./ConnectionStatus.tsx";
+import { Menu } from "./Menu.tsx";
 import { Link } from "./ui/Link.tsx";
 import { Logo } from "./ui/Logo.tsx";
 import { Select } from "./ui/Select.tsx";
-
-const SECTIONS = ["see", "operate", "look-after"] as const;
 
 /** The frame: who is connected to what, the menu, and the panel that was chosen. */
 export function Shell({ panels }: { panels: readonly PanelDefinition[] }) {
@@ -36,16 +34,9 @@ export function Shell({ panels }: { panels: readonly PanelDefinition[] }) {
           />
         </div>
       </header>
-      <nav class="menu" aria-label={t("shell.panels")}>
-        {SECTIONS.map((section) => (
-          <ul key={section}>
-            {panels.filter((one) => one.section === section).map((one) => (
-              <li key={one.id}><Link to={pathTo(one.id)} current={one.id === id.value}>{t(one.title)}</Link></li>
-            ))}
-          </ul>
-        ))}
-      </nav>
+      <Menu panels={panels} current={id.value} />
       <main class="stage" id="panel" tabIndex={-1}>
+        {session.isSlow.value && <p class="outcome warn" role="status">{t(session.phase.value === "connecting" ? "connection.slow" : "connection.slow.again", { namespace: session.namespace })}</p>}
         {session.phase.value === "failed" ? <Unreachable /> : panel === undefined ? <p class="quiet">{t("shell.unknown")}</p> : <Stage key={panel.id} panel={panel} />}
       </main>
     </>
@@ -66,6 +57,7 @@ function Unreachable() {
     <section class="panel unreachable">
       <h2>{t(session.isOver.value ? "broker.over" : "shell.unreachable")}</h2>
       <p role="alert">{session.failure.value}</p>
+      {session.isTrying.value && <p class="quiet" role="status">{t("shell.trying")}</p>}
       {session.isOver.value && <p class="quiet">{t(session.canReopen ? "broker.over.again" : "broker.over.given")}</p>}
       {(session.canReopen || !session.isOver.value) && <button type="button" class="button primary" onClick={() => void session.open()}>{t(session.isOver.value ? "broker.over.connect" : "shell.retry")}</button>}
     </section>
@@ -74,6 +66,7 @@ function Unreachable() {
 
 /** Loads a panel's code; a panel that fails takes no other with it. */
 function Stage({ panel }: { panel: PanelDefinition }) {
+  const { settings, restart } = useDevtools();
   const t = useTranslate();
   const content = useSignal<ComponentType | null>(null);
   const [failure, again] = useErrorBoundary();
@@ -82,7 +75,8 @@ function Stage({ panel }: { panel: PanelDefinition }) {
   useEffect(() => {
     isGone.current = false;
     panel.load().then(
-      ({ default: component }) => {
+      ({ default: component, texts }) => {
+        settings.learn(texts);
         // A component is a function: a signal takes it as it is.
         if (!isGone.current) content.value = component;
       },
@@ -96,7 +90,7 @@ function Stage({ panel }: { panel: PanelDefinition }) {
       <section class="panel unreachable">
         <h2>{t("shell.broken")}</h2>
         <p role="alert">{problem}</p>
-        <button type="button" class="button" onClick={() => (failure === undefined ? globalThis.location.reload() : again())}>{t("shell.broken.reload")}</button>
+        <button type="button" class="button" onClick={() => (failure === undefined ? restart() : again())}>{t("shell.broken.reload")}</button>
       </section>
     );
   }

@@ -14,6 +14,8 @@ export interface Devtools {
   readonly styles: Styles;
   /** Read aloud by screen readers, politely. */
   announce(text: string): void;
+  /** Begins anew, with nothing but what somebody has chosen: for code that could not be loaded. */
+  restart(): void;
 }
 
 export const DevtoolsContext = createContext<Devtools | null>(null);

@@ -50,6 +50,11 @@ export class TabmqDevtools extends Base {
     return PANELS;
   }
 
+  /** After code could not be loaded. The page around the element is not the element's to reload. */
+  protected restart(): void {
+    this.#restart();
+  }
+
   /** What another kind of element has besides, for as long as it is connected. */
   protected furnish(_devtools: Devtools): Furniture {
     return { provide: (shell) => shell, stop: () => {} };
@@ -111,7 +116,7 @@ export class TabmqDevtools extends Base {
       frame.dataset.theme = settings.theme.value;
       frame.lang = settings.translate.value.language === "zh" ? "zh-Hans" : "en";
     });
-    const devtools = { session, router, settings, styles, announce };
+    const devtools = { session, router, settings, styles, announce, restart: () => this.restart() };
     const furniture = this.furnish(devtools);
     const stop = (): void => {
       stopEffect();

@@ -1,7 +1,13 @@
 import { type Signal, signal } from "@preact/signals";
-import { connect, type ConnectOptions, type Diagnostics, MQError, type Producer, type PullConsumer, type TabMQ } from "../index.ts";
+import { connect, type ConnectOptions, type Diagnostics, type Message, MQError, type Producer, type PullConsumer, type SendResult, type TabMQ } from "../index.ts";
+import { reasonOf } from "./polled.ts";
 
 export type Phase = "connecting" | "connected" | "reconnecting" | "failed";
+
+/** Connecting takes less, unless there is something to wait for, ms. */
+const SOON = 4000;
+/** From one attempt that was refused at once to the next, ms. */
+const PAUSE = 2000;
 
 /** One element's connection to one namespace. What an application has connected itself is used and left open. */
 export class Session {
@@ -9,6 +15,12 @@ export class Session {
   readonly phase: Signal<Phase> = signal("connecting");
   /** Why there is no connection, as a sentence. */
   readonly failure = signal("");
+  /** There is no broker yet, or not again, and that for longer than is usual. */
+  readonly isSlow = signal(false);
+  /** There is no connection, and it is tried again and again: whoever is in the way may go. */
+  readonly isTrying = signal(false);
+  /** Messages stored by the broker when it refused one of this element's own because the browser gives no more room; null = none was refused since one was stored. */
+  readonly fullAt: Signal<number | null> = signal(null);
   /** There was a connection, and it is over for good: the namespace was destroyed, or the application has closed its client. */
   readonly isOver = signal(false);
   readonly client: Signal<TabMQ | null> = signal(null);
@@ -17,6 +29,9 @@ export class Session {
   readonly #host: NonNullable<ConnectOptions["host"]>;
   readonly #given: TabMQ | undefined;
   readonly #ended = new AbortController();
+  #slow: ReturnType<typeof setTimeout> | undefined;
+  /** Counts up with each `open`: an earlier one tries no longer. */
+  #opened = 0;
   #producer: Promise<Producer> | null = null;
   #reader: Promise<PullConsumer> | null = null;
 
@@ -31,36 +46,54 @@ export class Session {
     this.#given = client;
   }
 
-  /** Resolves with whether there is a connection now. */
+  /** Resolves with whether there is a connection now; false also when another `open` took its place. Tries again what may succeed later. */
   async open(): Promise<boolean> {
-    this.phase.value = "connecting";
+    const own = ++this.#opened;
+    this.#be("connecting");
     this.isOver.value = false;
     [this.#producer, this.#reader] = [null, null];
+    while (own === this.#opened && !this.#ended.signal.aborted) {
+      if (await this.#connect(own)) return true;
+      if (!this.isTrying.value) return false;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+    return false;
+  }
+
+  async #connect(own: number): Promise<boolean> {
     try {
       const client = this.#given ?? (await connect({ namespace: this.namespace, host: this.#host, signal: this.#ended.signal }));
-      if (this.#ended.signal.aborted) {
+      if (this.#ended.signal.aborted || own !== this.#opened) {
         if (this.#given === undefined) void client.close();
         return false;
       }
       client.on("connected", () => {
-        this.phase.value = "connected";
+        this.#be("connected");
         void this.refresh();
       });
       client.on("disconnected", () => {
-        this.phase.value = "reconnecting";
+        this.#be("reconnecting");
         void this.refresh();
       });
       client.on("damaged", () => void this.refresh());
       this.client.value = client;
-      this.phase.value = "connected";
+      this.#be("connected");
       await this.refresh();
       return true;
     } catch (error) {
-      if (this.#ended.signal.aborted) return false;
-      this.phase.value = "failed";
-      this.failure.value = error instanceof Error ? error.message : String(error);
+      if (this.#ended.signal.aborted || own !== this.#opened) return false;
+      this.failure.value = reasonOf(error);
+      this.#be("failed");
+      this.isTrying.value = error instanceof MQError && error.retriable;
       return false;
     }
+  }
+
+  #be(phase: Phase): void {
+    clearTimeout(this.#slow);
+    this.phase.value = phase;
+    [this.isSlow.value, this.isTrying.value] = [false, false];
+    if (phase === "connecting" || phase === "reconnecting") this.#slow = setTimeout(() => (this.isSlow.value = true), SOON);
   }
 
   async refresh(): Promise<void> {
@@ -78,8 +111,8 @@ export class Session {
   #over(reason: MQError): void {
     if (this.#ended.signal.aborted) return;
     this.isOver.value = true;
-    this.failure.value = reason.message;
-    this.phase.value = "failed";
+    this.failure.value = reasonOf(reason);
+    this.#be("failed");
     this.client.value = null;
     this.diagnostics.value = null;
   }
@@ -89,6 +122,25 @@ export class Session {
     const client = this.client.peek();
     if (client === null) throw new Error("There is no connection to a broker yet.");
     return client;
+  }
+
+  /** Sends a message of a panel's. That the store is full may be known by nothing else: a browser need not say how much room it has. */
+  async send(message: Message): Promise<SendResult> {
+    const producer = await this.producer();
+    try {
+      const result = await producer.send(message);
+      this.fullAt.value = null;
+      return result;
+    } catch (error) {
+      if (error instanceof MQError && error.code === "STORAGE_FULL") this.fullAt.value = (await this.mq.admin.brokerStats()).putMessages;
+      throw error;
+    }
+  }
+
+  /** So many messages has the broker stored by now: more than then, and there is room again. */
+  sawStored(messages: number): void {
+    const { fullAt } = this;
+    if (fullAt.peek() !== null && messages > fullAt.peek()!) fullAt.value = null;
   }
 
   /** What is sent from a panel is sent by one producer. What could not be made is tried anew the next time. */
@@ -109,6 +161,7 @@ export class Session {
 
   async close(): Promise<void> {
     this.#ended.abort();
+    clearTimeout(this.#slow);
     const client = this.client.peek();
     this.client.value = null;
     if (this.#given === undefined) await client?.close();

@@ -1,6 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { en } from "./i18n/en.ts";
-import { type Catalogue, type Language, LANGUAGES, type Translate, translator } from "./i18n/translate.ts";
+import { shell } from "./i18n/en/shell.ts";
+import { type Language, LANGUAGES, type Texts, type Translate, translator } from "./i18n/translate.ts";
 
 export type Theme = "auto" | "light" | "dark";
 export const THEMES: readonly Theme[] = ["auto", "light", "dark"];
@@ -12,13 +12,16 @@ export class Settings {
   readonly language: Signal<Language>;
   readonly theme: Signal<Theme>;
   readonly translate: ReadonlySignal<Translate>;
-  readonly #catalogue: Signal<{ language: Language; texts: Catalogue }> = signal({ language: "en", texts: en });
+  /** English: a panel brings its own. */
+  readonly #english: Signal<Texts> = signal(shell);
+  /** Any other language is one file. */
+  readonly #other: Signal<{ language: Language; texts: Texts } | null> = signal(null);
 
   constructor(asked: { language?: string | null; theme?: string | null } = {}) {
     const kept = read();
     this.language = signal(languageOf(asked.language ?? kept.language ?? navigator.language));
     this.theme = signal(themeOf(asked.theme ?? kept.theme));
-    this.translate = computed(() => translator(this.#catalogue.value.language, this.#catalogue.value.texts));
+    this.translate = computed(() => translator(this.#other.value?.language ?? "en", this.#other.value?.texts ?? this.#english.value));
     void this.#load();
   }
 
@@ -26,6 +29,13 @@ export class Settings {
     this.language.value = language;
     this.#keep();
     await this.#load();
+  }
+
+  /** A panel was loaded, with its English texts. */
+  learn(texts: readonly Texts[]): void {
+    const known = this.#english.peek();
+    const isNew = texts.some((some) => Object.keys(some).some((key) => !(key in known)));
+    if (isNew) this.#english.value = Object.assign({}, known, ...texts);
   }
 
   chooseTheme(theme: Theme): void {
@@ -41,11 +51,11 @@ export class Settings {
     void this.#load();
   }
 
-  /** English is part of the page; what somebody else reads is fetched for them. */
+  /** English comes with the panels; what somebody else reads is fetched for them. */
   async #load(): Promise<void> {
     const language = this.language.peek();
-    const texts = language === "en" ? en : (await import("./i18n/zh.ts")).zh;
-    if (this.language.peek() === language) this.#catalogue.value = { language, texts };
+    const other = language === "en" ? null : { language, texts: (await import("./i18n/zh.ts")).zh };
+    if (this.language.peek() === language) this.#other.value = other;
   }
 
   #keep(): void {

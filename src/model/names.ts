@@ -4,10 +4,12 @@ import { MAX_CLIENT_ID_LENGTH, MAX_GROUP_LENGTH, MAX_NAMESPACE_LENGTH, MAX_RETRY
 export const RETRY_TOPIC_PREFIX = "%RETRY%";
 export const DLQ_TOPIC_PREFIX = "%DLQ%";
 
+/** RocketMQ's MixAll.getRetryTopic: where the messages are that a group is to be given again. */
 export function retryTopic(group: string): string {
   return `${RETRY_TOPIC_PREFIX}${group}`;
 }
 
+/** RocketMQ's MixAll.getDLQTopic: where the messages are that a group has given up on. */
 export function deadLetterTopic(group: string): string {
   return `${DLQ_TOPIC_PREFIX}${group}`;
 }

@@ -13,8 +13,13 @@ export class TabmqPlayground extends TabmqDevtools {
     return PLAYGROUND_PANELS;
   }
 
+  /** The page is nothing but this element: what it could not load another build may have. */
+  protected override restart(): void {
+    location.reload();
+  }
+
   protected override furnish(devtools: Devtools): Furniture {
-    const workshop = new Workshop(devtools, (title) => this.dispatchEvent(new CustomEvent("entitle", { detail: { title } })));
+    const workshop = new Workshop(devtools, PLAYGROUND_PANELS, (title) => this.dispatchEvent(new CustomEvent("entitle", { detail: { title } })));
     return {
       provide: (shell) => <WorkshopContext.Provider value={workshop}>{shell}</WorkshopContext.Provider>,
       stop: () => workshop.stop(),

@@ -57,11 +57,12 @@ export class Sender {
   }
 
   async give(messages: readonly Message[]): Promise<PromiseSettledResult<SendResult>[]> {
-    const producer = await this.#devtools.session.producer();
+    const { session } = this.#devtools;
+    await session.producer();
     const { topic } = messages[0]!;
     this.#number += messages.length;
     this.#count(topic, messages.length);
-    const sends = await Promise.allSettled(messages.map((message) => producer.send(message)));
+    const sends = await Promise.allSettled(messages.map((message) => session.send(message)));
     const refused = sends.filter((one) => one.status === "rejected").length;
     if (refused > 0) this.#count(topic, -refused);
     return sends;

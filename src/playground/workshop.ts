@@ -3,9 +3,12 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { TopicConfig } from "../index.ts";
 import type { Devtools } from "../devtools/context.ts";
+import { live } from "../devtools/i18n/en/live.ts";
+import type { PanelDefinition } from "../devtools/panel.ts";
 import { ignoreUnlessBug } from "../devtools/session.ts";
 import { Consumers } from "./consumers.ts";
 import { Feed } from "./feed.ts";
+import type { Report } from "./panels/bench/report.ts";
 import { Sender } from "./sender.ts";
 import { Stream } from "./stream.ts";
 
@@ -17,6 +20,8 @@ export class Workshop {
   readonly feed: Feed;
   readonly sender: Sender;
   readonly stream: Stream;
+  /** What the bench has found last. */
+  readonly report = signal<Report | null>(null);
   readonly topics = signal<readonly TopicConfig[]>([]);
   /** What the page's title tells: the topic, and how much of it waits for the group. */
   readonly looked = signal({ topic: "", backlog: 0 });
@@ -24,9 +29,13 @@ export class Workshop {
   readonly #stops: (() => void)[] = [];
   #hasBegun = false;
 
+  readonly #panels: readonly PanelDefinition[];
+
   /** `entitle`: what the page is to be called. */
-  constructor(devtools: Devtools, entitle: (title: string) => void) {
+  constructor(devtools: Devtools, panels: readonly PanelDefinition[], entitle: (title: string) => void) {
     this.#devtools = devtools;
+    this.#panels = panels;
+    devtools.settings.learn([live]);
     this.feed = new Feed(devtools);
     this.consumers = new Consumers(devtools, (...receipt) => this.feed.received(...receipt));
     this.sender = new Sender(devtools);
@@ -71,8 +80,11 @@ export class Workshop {
 
   #title(): string {
     const t = this.#devtools.settings.translate.value;
+    const shown = this.#devtools.router.route.value.panel || this.#panels[0]!.id;
+    const panel = this.#panels.find(({ id }) => id === shown);
+    if (panel === undefined) return t("live.title");
     const { topic, backlog } = this.looked.value;
-    if (topic === "") return t("live.title");
+    if (shown !== "live" || topic === "") return t("live.title.panel", { panel: t(panel.title) });
     return backlog > 0 ? t("live.title.waiting", { count: backlog, topic }) : t("live.title.received", { count: this.feed.ownCount.value, topic });
   }
 }

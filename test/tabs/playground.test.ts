@@ -63,7 +63,7 @@ describe("playground", () => {
     await row.waitFor();
     const cells = (await row.getByRole("cell").allInnerTexts()).slice(1, 6);
     expect(cells).toEqual(["This tab", `${queue}:0`, "paid", "order-7 customer-3", '{"order":7,"paid":true}']);
-    expect(await figure(page, "own")).toBe(1);
+    await expect.poll(() => figure(page, "own")).toBe(1);
     await expect.poll(() => page.title()).toContain("1 received");
 
     // The message itself, from its place in the queue.
@@ -77,7 +77,7 @@ describe("playground", () => {
   test("a second tab takes half of the queues, and every message goes to one of the two", async () => {
     const page = await open();
     const [second] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
-    expect(second.url()).toContain("#/live/orders?group=workers");
+    await expect.poll(() => second.url()).toContain("#/live/orders?group=workers");
     await expect.poll(() => ownedQueues(second)).toBe(2);
     // Only a visible tab asks the broker how things stand.
     await page.bringToFront();
@@ -101,6 +101,7 @@ describe("playground", () => {
   test("a suspended consumer lets the backlog pile up, and a resumed one works it off", async () => {
     const page = await open();
     await page.getByRole("button", { name: "Suspend" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
     await page.getByRole("radio", { name: "10", exact: true }).check({ force: true });
     await page.getByRole("button", { name: "Send 10" }).click();
     await expect.poll(() => total(page, "backlog")).toBe(10);
@@ -108,7 +109,7 @@ describe("playground", () => {
     expect(await figure(page, "own")).toBe(0);
     await page.getByRole("button", { name: "Resume" }).click();
     await expect.poll(() => total(page, "backlog")).toBe(0);
-    expect(await figure(page, "own")).toBe(10);
+    await expect.poll(() => figure(page, "own")).toBe(10);
   });
 
   test("markup in a message stays text", async () => {
@@ -147,6 +148,24 @@ describe("playground", () => {
     await expect.poll(() => focused(page)).toBe("topic");
     expect(await total(page, "max")).toBe(0);
     expect(await figure(page, "own")).toBe(0);
+  });
+
+  test("the page is called by its panel; a menu that is longer than a phone is wide shows on which side there is more", async () => {
+    const page = await open();
+    const more = (): Promise<string | null> => page.getByRole("navigation").getAttribute("data-more");
+    expect(await more()).toBe("");
+    await page.getByRole("link", { name: "Topics" }).click();
+    await expect.poll(() => page.title()).toBe("Topics – TabMQ playground");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByRole("link", { name: "Live map" }).click();
+    await expect.poll(more).toBe("end");
+    await page.getByRole("link", { name: "Bench" }).click();
+    await expect.poll(more).toBe("start");
+    await expect.poll(() => page.title()).toBe("Bench – TabMQ playground");
+    // Who comes by an address sees where that is.
+    await page.goto(`${server.origin}/#/broker`);
+    await page.reload();
+    await expect.poll(() => page.getByRole("link", { name: "Broker", exact: true }).evaluate((link) => link.getBoundingClientRect().right <= innerWidth)).toBe(true);
   });
 
   test("a long topic with 40 queues fits a phone", async () => {

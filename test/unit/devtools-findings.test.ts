@@ -1,7 +1,7 @@
 /** What the diagnostics panel says of a broker. Each finding has its control: the same broker without the trouble is not told of it. */
 import { describe, expect, it, vi } from "vitest";
 import { type BrokerStats, type ClientConnection, DEFAULT_BROKER_SETTINGS, type Diagnostics } from "../../src/index.ts";
-import { en } from "../../src/devtools/i18n/en.ts";
+import { en } from "../../src/devtools/i18n/en/index.ts";
 import { zh } from "../../src/devtools/i18n/zh.ts";
 import { QUOTA_MARKS, quotaRule } from "../../src/devtools/panels/broker/quota.ts";
 import { type BadId, type Finding, findings, type Observation, SEVERITIES, type Severity, WATCHED_LONG_ENOUGH } from "../../src/devtools/panels/diagnostics/findings.ts";
@@ -61,6 +61,7 @@ const CASES: [id: BadId, severity: Severity, trouble: Change, control: Change][]
   ["oldest", "warning", { report: (r) => (r.broker.retention.usedRatio = 0.86) }, { report: (r) => (r.broker.retention.usedRatio = 0.85) }],
   ["expired", "note", { report: (r) => (r.usage = 7.6 * GIB) }, { report: (r) => (r.usage = 7.5 * GIB) }],
   ["quotaUnknown", "note", { report: (r) => { delete r.quota; delete r.usage; } }, {}],
+  ["quotaUnknown", "note", { report: (r) => { r.quota = r.usage! + 10 * GIB; } }, {}],
   ["memory", "warning", { report: (r) => (r.durability = "memory") }, {}],
   ["notPersisted", "warning", { report: (r) => (r.persisted = false) }, {}],
   ["persistenceUnknown", "note", { report: (r) => void delete r.persisted }, {}],

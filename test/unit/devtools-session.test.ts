@@ -27,6 +27,14 @@ describe("a session", () => {
     expect(calls).toEqual([what, what]);
     await session.close();
   });
+
+  test("says why there is no connection in words for people, and does not try again what cannot succeed", async () => {
+    const session = new Session("a b");
+    expect(await session.open()).toBe(false);
+    expect([session.phase.value, session.isTrying.value]).toEqual(["failed", false]);
+    expect(session.failure.value).toMatch(/^[A-Z].*may only contain/);
+    await session.close();
+  });
 });
 
 describe("a path", () => {

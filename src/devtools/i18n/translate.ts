@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { en } from "./en.ts";
+import type { en } from "./en/index.ts";
 
 export type Language = "en" | "zh";
 export const LANGUAGES: readonly (readonly [Language, string])[] = [["en", "English"], ["zh", "中文"]];
@@ -8,6 +8,8 @@ export const LANGUAGES: readonly (readonly [Language, string])[] = [["en", "Engl
 export type Entry = string | Readonly<{ one: string; other: string }>;
 export type Key = keyof typeof en;
 export type Catalogue = Readonly<Record<Key, Entry>>;
+/** Some of a catalogue: what there is of it in the page. */
+export type Texts = Readonly<Partial<Catalogue>>;
 
 /** Numbers and dates are written as the language writes them. */
 export type Values = Readonly<Record<string, string | number>>;
@@ -29,7 +31,7 @@ export interface Translate {
 const LOCALES: Record<Language, string> = { en: "en", zh: "zh-Hans" };
 const PLACE = /\{(\w+)\}/;
 
-export function translator(language: Language, catalogue: Catalogue): Translate {
+export function translator(language: Language, texts: Texts): Translate {
   const locale = LOCALES[language];
   const whole = new Intl.NumberFormat(locale);
   const plural = new Intl.PluralRules(locale);
@@ -37,7 +39,8 @@ export function translator(language: Language, catalogue: Catalogue): Translate 
   const calendar = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
   const text = (key: Key, values: Readonly<Record<string, unknown>>): string => {
-    const entry = catalogue[key];
+    // A panel brings its texts along: devtools-texts.test.ts sees to it that it brings all of them.
+    const entry = texts[key] ?? key;
     if (typeof entry === "string") return entry;
     return plural.select(Number(values.count)) === "one" ? entry.one : entry.other;
   };
@@ -69,9 +72,9 @@ function bytes(value: number): string {
 }
 
 function duration(ms: number): string {
-  if (ms < 10_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))} ms`;
   const seconds = ms / 1000;
-  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  if (seconds < 100) return `${Number(seconds.toFixed(1))} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { BodyKind } from "../../index.ts";
 import { useTranslate } from "../context.ts";
+import { download } from "../download.ts";
 import { useStyles } from "../styles.ts";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import { Choice } from "../ui/Field.tsx";
@@ -37,7 +38,7 @@ export function BodyView({ body, kind, name, view = ownView(kind), onView }: Bod
         <span class="quiet">{t("messages.body.facts", { size: t.bytes(body.byteLength), kind: t(`messages.kind.${kind}`) })}</span>
         <span class="buttons">
           {view !== "hex" && <CopyButton key={view} text={() => textOf(body).text} label={t("common.copy")} />}
-          <button type="button" class="button small" onClick={() => download(body, `${name}.${ENDINGS[kind]}`)}>{t("messages.body.download")}</button>
+          <button type="button" class="button small" onClick={() => download(new Blob([body as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }), `${name}.${ENDINGS[kind]}`)}>{t("messages.body.download")}</button>
         </span>
       </div>
       {written.problem !== undefined && <p class="outcome warn" role="status">{t(`messages.body.${written.problem}`)}</p>}
@@ -52,14 +53,4 @@ export function BodyView({ body, kind, name, view = ownView(kind), onView }: Bod
       )}
     </div>
   );
-}
-
-function download(body: Uint8Array, name: string): void {
-  const url = URL.createObjectURL(new Blob([body as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  // The browser has taken hold of it by then.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

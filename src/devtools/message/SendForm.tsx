@@ -4,7 +4,7 @@ import { type Message, type MessageExt, MQError, RESERVED_PROPERTIES, type SendR
 import { useDevtools, useTranslate } from "../context.ts";
 import { reasonOf } from "../polled.ts";
 import { useStyles } from "../styles.ts";
-import { describedBy, Field } from "../ui/Field.tsx";
+import { describedBy, Field, TextField } from "../ui/Field.tsx";
 import { textOf } from "./body.ts";
 import css from "./message.css?inline";
 
@@ -46,9 +46,8 @@ export function SendForm({ message, topic: firstTopic, action, children, onSent,
     isBusy.value = true;
     problem.value = null;
     try {
-      const producer = await session.producer();
       const { messageGroup, priority } = message;
-      const sent = await producer.send({
+      const sent = await session.send({
         topic: topic.value.trim(), body: bodyOf(message, edited.value, t("messages.body.notJson")), flag: message.flag, keys: keys.value,
         properties: Object.fromEntries(properties),
         ...(tags.value !== "" && { tags: tags.value }), ...(messageGroup !== undefined && { messageGroup }), ...(priority !== undefined && { priority }),
@@ -69,16 +68,10 @@ export function SendForm({ message, topic: firstTopic, action, children, onSent,
   return (
     <form class="stack send-form" onSubmit={onSubmit}>
       <div class="quiet">{children}</div>
-      <Field id="send-topic" label={t("messages.topic")} error={errorOf("topic")}>
-        <input id="send-topic" autocomplete="off" autocapitalize="none" spellcheck={false} value={topic.value} onInput={(event) => (topic.value = event.currentTarget.value)} {...describedBy("send-topic", errorOf("topic"))} />
-      </Field>
+      <TextField id="send-topic" name="topic" label={t("messages.topic")} error={errorOf("topic")} value={topic.value} onInput={(event) => (topic.value = event.currentTarget.value)} />
       <div class="pair">
-        <Field id="send-tags" label={t("messages.tag")} error={errorOf("tags")}>
-          <input id="send-tags" autocomplete="off" value={tags.value} onInput={(event) => (tags.value = event.currentTarget.value)} {...describedBy("send-tags", errorOf("tags"))} />
-        </Field>
-        <Field id="send-keys" label={t("messages.keys")} error={errorOf("keys")}>
-          <input id="send-keys" autocomplete="off" value={keys.value} onInput={(event) => (keys.value = event.currentTarget.value)} {...describedBy("send-keys", errorOf("keys"))} />
-        </Field>
+        <TextField id="send-tags" name="tags" label={t("messages.tag")} error={errorOf("tags")} value={tags.value} onInput={(event) => (tags.value = event.currentTarget.value)} />
+        <TextField id="send-keys" name="keys" label={t("messages.keys")} error={errorOf("keys")} value={keys.value} onInput={(event) => (keys.value = event.currentTarget.value)} />
       </div>
       <Field id="send-body" label={t("messages.body")} aside={<span class="aside">{t("messages.body.facts", { size: t.bytes(message.body.byteLength), kind: t(`messages.kind.${message.bodyKind}`) })}</span>} error={errorOf("body")}>
         {isEditable

@@ -1,4 +1,4 @@
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, InputHTMLAttributes, TextareaHTMLAttributes } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface FieldProps {
@@ -29,6 +29,41 @@ export function Field({ id, label, aside, hint, error, children }: FieldProps) {
 export function describedBy(id: string, error: string | undefined, hasHint = false) {
   const parts = [...(hasHint ? [`${id}-hint`] : []), ...(error === undefined ? [] : [`${id}-error`])];
   return { "aria-invalid": error !== undefined, ...(parts.length > 0 ? { "aria-describedby": parts.join(" ") } : {}) };
+}
+
+interface TextFieldProps extends Omit<FieldProps, "children">, Pick<InputHTMLAttributes<HTMLInputElement>, "value" | "onInput"> {
+  /** The field, in the library's words. */
+  name: string;
+  /** What stands aside has the id of a hint, and is read as one. */
+  isHintAside?: boolean;
+}
+
+/** One line of text: a name, a tag, keys. No prose, so nothing is corrected or completed. */
+export function TextField({ id, name, label, aside, hint, error, isHintAside = false, ...input }: TextFieldProps) {
+  return (
+    <Field id={id} label={label} aside={aside} hint={hint} error={error}>
+      <input id={id} name={name} autocomplete="off" autocapitalize="none" spellcheck={false} {...input} {...describedBy(id, error, hint !== undefined || isHintAside)} />
+    </Field>
+  );
+}
+
+export type WrittenKind = "json" | "text";
+
+interface BodyFieldProps extends Omit<FieldProps, "aside" | "children">, Pick<TextareaHTMLAttributes<HTMLTextAreaElement>, "rows" | "value" | "defaultValue" | "onInput"> {
+  kind: WrittenKind;
+  /** What is chosen between, read aloud, and what the choice that is no JSON is called. */
+  legend: string;
+  text: string;
+  onKind: (kind: WrittenKind) => void;
+}
+
+/** The body of a message that somebody writes, as JSON or as text. */
+export function BodyField({ id, label, hint, error, kind, legend, text, onKind, ...textarea }: BodyFieldProps) {
+  return (
+    <Field id={id} label={label} hint={hint} error={error} aside={<Choice name="kind" legend={legend} value={kind} options={[["json", "JSON"], ["text", text]] as const} onChoose={onKind} />}>
+      <textarea id={id} name="body" spellcheck={false} {...textarea} {...describedBy(id, error, hint !== undefined)} />
+    </Field>
+  );
 }
 
 interface ChoiceProps<Value extends string | number> {

@@ -106,7 +106,9 @@ describe("the keyboard", () => {
         expect(now.isVisible, `${path}: ${now.what} shows that it has the focus`).toBe(true);
         reached.add(now.what);
       }
-      expect(wanted.filter((what) => !reached.has(what)), path).toEqual([]);
+      // What has come or gone meanwhile, because the broker has answered, is not asked for.
+      const still = new Set(await controls());
+      expect(wanted.filter((what) => still.has(what) && !reached.has(what)), path).toEqual([]);
     }
   });
 

@@ -24,7 +24,7 @@ async function open(): Promise<{ app: Tab; page: Page }> {
   await app.run(async ({ mq }) => {
     const pull = await mq.createPullConsumer({ consumerGroup: "billing", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET" });
     pull.subscribe("orders");
-    await pull.poll({ max: 50 });
+    while ((await pull.poll({ max: 50 })).length === 0);
     await pull.commit();
     await pull.shutdown();
   });

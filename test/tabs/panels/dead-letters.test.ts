@@ -24,7 +24,7 @@ beforeEach(async () => {
     } });
     for (let at = 0; at < 5; at++) await producer.send({ topic: "orders", body: `${markup} ${at}`, keys: `order-${at}`, tags: "paid" });
   }, MARKUP);
-  await expect.poll(async () => (await letters()).length, { timeout: 15_000 }).toBe(5);
+  await expect.poll(async () => (await letters()).length, { timeout: 60_000 }).toBe(5);
   await app.run(({ box }) => void (box.isMended = true));
   page = (await devtoolsTab(house, "/dead-letters", { complaints })).chromium;
 });

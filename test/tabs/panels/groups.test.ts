@@ -1,22 +1,29 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DevtoolsPage, go, run } from "../../support/devtools-page.ts";
+import { devtoolsTab, go, openDevtoolsHouse, run } from "../../support/devtools-house.ts";
+import type { House } from "../../support/house.ts";
 
-let app: DevtoolsPage;
+let house: House;
+let complaints: string[] = [];
 
 beforeEach(async () => {
-  app = await DevtoolsPage.open();
+  house = await openDevtoolsHouse();
 });
 
 afterEach(async () => {
-  await app.close();
-  expect(app.complaints).toEqual([]);
+  await house.close();
+  expect(complaints.splice(0)).toEqual([]);
 });
+
+/** A tab of an application, whose own connection the element is given. */
+async function open(path: string, client = "tab-a"): Promise<Page> {
+  return (await devtoolsTab(house, path, { namespace: "shop", client, complaints })).chromium;
+}
 
 describe("panel: groups", () => {
   test("a group is created and changed as the form says, and is paused by it", async () => {
-    const page = await app.tab("/groups");
+    const page = await open("/groups");
     await page.getByText("There are no groups yet").waitFor();
     await page.getByRole("button", { name: "Create a group" }).click();
     const dialog = page.getByRole("dialog", { name: "Create a group" });
@@ -45,8 +52,8 @@ describe("panel: groups", () => {
 
   test("members are listed with what they ask for and work on, this tab marked; a difference between them is explained", async () => {
     const expression = `<img src=x onerror="hurt()">`;
-    const page = await app.tab("/groups/billing");
-    const other = await app.tab("/groups", "tab-b");
+    const page = await open("/groups/billing");
+    const other = await open("/groups", "tab-b");
     await run(page, async ({ mq, box }, filter) => {
       await mq.admin.createTopic({ topic: "orders", readQueueNums: 4, writeQueueNums: 4 });
       // Its first message keeps the listener busy until the test is over.
@@ -62,8 +69,10 @@ describe("panel: groups", () => {
     expect(await members.locator("[data-column=subscription] code").first().innerText()).toBe(`paid || ${expression}`);
     expect(await page.locator("img").count()).toBe(0);
     // What is shown is what the broker has assigned.
-    const assigned = await run(page, async ({ mq }) => (await mq.admin.consumerConnections("billing")).connections.map(({ assignment }) => assignment.filter(({ topic }) => topic === "orders").map(({ queueId }) => queueId).join(", ")));
-    await expect.poll(async () => (await members.locator("[data-column=assignment] li:has-text('orders') span:last-child").allInnerTexts())).toEqual(assigned);
+    const assigned = (): Promise<string[]> => run(page, async ({ mq }) => (await mq.admin.consumerConnections("billing")).connections.map(({ assignment }) => assignment.filter(({ topic }) => topic === "orders").map(({ queueId }) => queueId).join(", ")));
+    const shown = (): Promise<string[]> => members.locator("[data-column=assignment] li:has-text('orders') span:last-child").allInnerTexts();
+    await expect.poll(async () => (await assigned()).every((queues) => queues !== "")).toBe(true);
+    await expect.poll(async () => (await shown()).join("; ") === (await assigned()).join("; ")).toBe(true);
     expect(await page.getByText("The members do not agree").count()).toBe(0);
 
     await run(page, async ({ mq }) => {
@@ -80,7 +89,7 @@ describe("panel: groups", () => {
   });
 
   test("a reset says how many messages are skipped or seen again, and does that", async () => {
-    const page = await app.tab("/groups/billing");
+    const page = await open("/groups/billing");
     await run(page, async ({ mq }) => {
       await mq.admin.createTopic({ topic: "orders", readQueueNums: 2, writeQueueNums: 2 });
       const producer = await mq.createProducer({ producerGroup: "shop" });
@@ -135,8 +144,8 @@ describe("panel: groups", () => {
   });
 
   test("a group with consumers is deleted by name and by force only; whoever looks at it hears that it is gone", async () => {
-    const page = await app.tab("/groups/billing");
-    const other = await app.tab("/groups/billing", "tab-b");
+    const page = await open("/groups/billing");
+    const other = await open("/groups/billing", "tab-b");
     await run(page, async ({ mq, box }) => {
       await mq.admin.createTopic({ topic: "orders" });
       box.consumer = await mq.createPushConsumer({ consumerGroup: "billing", subscriptions: { orders: "*" }, messageListener: () => {} });
@@ -162,7 +171,7 @@ describe("panel: groups", () => {
   });
 
   test("the lag is drawn by topic, told to those who cannot see it, and saved as a picture", async () => {
-    const page = await app.tab("/groups/billing");
+    const page = await open("/groups/billing");
     await run(page, async ({ mq }) => {
       const consumer = await mq.createPushConsumer({ consumerGroup: "billing", subscriptions: { orders: "*", stock: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", messageListener: () => {} });
       const producer = await mq.createProducer({ producerGroup: "shop" });
@@ -185,7 +194,7 @@ describe("panel: groups", () => {
   });
 
   test("300 groups: only the rows in sight exist, with their lag and dead letters", async () => {
-    const page = await app.tab("/groups");
+    const page = await open("/groups");
     await run(page, async ({ mq }) => {
       await Promise.all(Array.from({ length: 300 }, (_, at) => mq.admin.createGroup({ group: `group-${String(at).padStart(3, "0")}` })));
       const producer = await mq.createProducer({ producerGroup: "shop" });

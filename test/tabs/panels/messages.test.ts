@@ -103,7 +103,7 @@ test("a message's life and what became of it; sent again, changed, it is another
   const msgId = await app.run(async ({ producer }) => (await producer.send({ topic: "orders", body: { is: "bad", n: 7 }, tags: "paid", keys: ["order-7"], properties: { region: "north" }, messageGroup: "customer-3" })).msgId);
   const page = await open(`/messages/${msgId}`);
   const events = (): Promise<string[]> => page.locator("[data-event]").evaluateAll((items) => items.map((item) => item.getAttribute("data-event")!));
-  await expect.poll(events, { timeout: 15_000 }).toEqual(["SEND", "STORE", "DELIVER", "CONSUME", "RETRY", "STORE", "DELIVER", "CONSUME", "DEAD_LETTER"]);
+  await expect.poll(events, { timeout: 60_000 }).toEqual(["SEND", "STORE", "DELIVER", "CONSUME", "RETRY", "STORE", "DELIVER", "CONSUME", "DEAD_LETTER"]);
   expect(await page.locator("[data-event=CONSUME]").first().innerText()).toMatch(/Try 1[^]*billing[^]*EXCEPTION[^]*out of paper/);
   await expect.poll(() => page.getByRole("table", { name: "What became of it, by group" }).innerText()).toMatch(/billing[^]*Dead letter/);
 
@@ -124,5 +124,5 @@ test("a message's life and what became of it; sent again, changed, it is another
   expect(found).toEqual({ topic: "orders", bodyKind: "json", text: '{"is":"good","n":7}', tags: "paid", keys: ["order-7"], properties: { region: "north" }, messageGroup: "customer-3" });
   await link.click();
   await page.getByRole("heading", { name: again }).waitFor();
-  await expect.poll(() => page.getByRole("table", { name: "What became of it, by group" }).innerText(), { timeout: 15_000 }).toMatch(/billing[^]*Consumed/);
+  await expect.poll(() => page.getByRole("table", { name: "What became of it, by group" }).innerText(), { timeout: 60_000 }).toMatch(/billing[^]*Consumed/);
 });

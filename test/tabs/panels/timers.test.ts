@@ -19,7 +19,7 @@ test("what waits is listed with the soonest first; a recalled message is gone fo
   const ids = await app.run(async ({ producer }) => {
     const messages = [
       { topic: "mail", body: "tomorrow", deliverAfter: 86_400_000, keys: "<b>late</b>" },
-      { topic: "mail", body: "soon", deliverAfter: 600_000, tags: "<i>tag</i>" },
+      { topic: "mail", body: "soon", deliverAfter: 625_000, tags: "<i>tag</i>" },
       { topic: "orders", body: "level", delayTimeLevel: 16 },
     ];
     const sent: string[] = [];

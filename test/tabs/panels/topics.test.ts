@@ -1,22 +1,29 @@
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DevtoolsPage, go, run } from "../../support/devtools-page.ts";
+import { devtoolsTab, go, openDevtoolsHouse, run } from "../../support/devtools-house.ts";
+import type { House } from "../../support/house.ts";
 import { MARKUP } from "../../support/markup.ts";
 
-let app: DevtoolsPage;
+let house: House;
+let complaints: string[] = [];
 
 beforeEach(async () => {
-  app = await DevtoolsPage.open();
+  house = await openDevtoolsHouse();
 });
 
 afterEach(async () => {
-  await app.close();
-  expect(app.complaints).toEqual([]);
+  await house.close();
+  expect(complaints.splice(0)).toEqual([]);
 });
+
+/** A tab of an application, whose own connection the element is given. */
+async function open(path: string, client = "tab-a"): Promise<Page> {
+  return (await devtoolsTab(house, path, { namespace: "shop", client, complaints })).chromium;
+}
 
 describe("panel: topics", () => {
   test("a topic is created as the form says; what the broker refuses stands at its field, and changes nothing", async () => {
-    const page = await app.tab("/topics");
+    const page = await open("/topics");
     await page.getByText("There are no topics yet").waitFor();
     await page.getByRole("button", { name: "Create a topic" }).click();
     const dialog = page.getByRole("dialog", { name: "Create a topic" });
@@ -52,7 +59,7 @@ describe("panel: topics", () => {
   });
 
   test("a message is stored as the form has it, and what cannot be sent is not", async () => {
-    const page = await app.tab("/topics/orders");
+    const page = await open("/topics/orders");
     await run(page, ({ mq }) => mq.admin.createTopic({ topic: "orders" }).then(() => {}));
     await page.getByRole("heading", { name: "Send a message" }).waitFor();
     const send = page.getByRole("button", { name: "Send a message" });
@@ -94,7 +101,7 @@ describe("panel: topics", () => {
   });
 
   test("markup in a body, and a body of 5 MB, do no harm", async () => {
-    const page = await app.tab("/topics/orders");
+    const page = await open("/topics/orders");
     await run(page, ({ mq }) => mq.admin.createTopic({ topic: "orders" }).then(() => {}));
     await page.getByRole("radio", { name: "Text" }).check({ force: true });
     for (const body of MARKUP.slice(0, 3)) {
@@ -103,8 +110,7 @@ describe("panel: topics", () => {
       const before = await stored(page, "orders");
       await page.getByRole("button", { name: "Send a message" }).click();
       await expect.poll(() => stored(page, "orders")).toBe(before + 1);
-      const msgId = await page.locator("[data-result=msgId]").innerText();
-      expect(await run(page, async ({ mq }, id) => (await mq.admin.viewMessage(id)).text(), msgId)).toBe(body);
+      await expect.poll(async () => run(page, async ({ mq }, id) => (await mq.admin.viewMessage(id)).text(), await page.locator("[data-result=msgId]").innerText())).toBe(body);
     }
     await page.getByLabel("Body", { exact: true }).fill("<b>".repeat(5_000_000 / 3));
     await page.getByRole("button", { name: "Send a message" }).click();
@@ -114,7 +120,7 @@ describe("panel: topics", () => {
   });
 
   test("a topic is changed, and deleted only by its name; whoever looks at it hears that it is gone", async () => {
-    const page = await app.tab("/topics/orders");
+    const page = await open("/topics/orders");
     await run(page, async ({ mq, box }) => {
       await mq.admin.createTopic({ topic: "orders", readQueueNums: 4, writeQueueNums: 4 });
       const producer = await mq.createProducer({ producerGroup: "shop" });
@@ -132,13 +138,13 @@ describe("panel: topics", () => {
     expect(await run(page, ({ mq }) => mq.admin.topics().then((all) => all.find(({ topic }) => topic === "orders")))).toMatchObject({ readQueueNums: 6, writeQueueNums: 4, perm: 4 });
     await expect.poll(() => page.getByRole("table", { name: "Queues" }).getByRole("row").count()).toBe(7);
 
-    const other = await app.tab("/topics/orders", "tab-b");
+    const other = await open("/topics/orders", "tab-b");
     await other.locator("[data-figure=messages]").getByText("3").waitFor();
     await page.bringToFront();
     await page.getByRole("button", { name: "Delete" }).click();
     const sure = page.getByRole("dialog", { name: "Delete the topic" });
-    expect(await sure.innerText()).toContain("3 messages");
-    expect(await sure.innerText()).toContain("billing");
+    await expect.poll(() => sure.innerText()).toContain("3 messages");
+    await expect.poll(() => sure.innerText()).toContain("billing");
     expect(await sure.getByRole("button", { name: "Delete" }).isDisabled()).toBe(true);
     await sure.getByRole("textbox").fill("order");
     expect(await sure.getByRole("button", { name: "Delete" }).isDisabled()).toBe(true);
@@ -154,7 +160,7 @@ describe("panel: topics", () => {
   });
 
   test("of 1,000 topics only the rows in sight exist and are asked about; the broker's own are shown when asked for", async () => {
-    const page = await app.tab("/topics");
+    const page = await open("/topics");
     await run(page, async ({ mq }) => {
       const names = Array.from({ length: 1000 }, (_, at) => `topic-${String(at).padStart(4, "0")}`);
       await Promise.all(names.map((topic) => mq.admin.createTopic({ topic, readQueueNums: 1, writeQueueNums: 1 })));

@@ -1,4 +1,5 @@
 import { useDevtools } from "../../context.ts";
+import { broker } from "../../i18n/en/broker.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
 import { Answer } from "../../ui/Answer.tsx";
@@ -11,6 +12,8 @@ import { Recovery } from "./Recovery.tsx";
 import { Storage } from "./Storage.tsx";
 import css from "./broker.css?inline";
 
+export const texts = [broker];
+
 const ASK_EVERY = 1500;
 
 /** The broker of the namespace: what it is, what it holds, how it is set, and its whole log out, in, or gone. */
@@ -19,6 +22,7 @@ export default function BrokerPanel() {
   const { session } = useDevtools();
   const state = usePolled(async () => {
     const [stats, report] = await Promise.all([session.mq.admin.brokerStats(), session.mq.diagnostics()]);
+    session.sawStored(stats.putMessages);
     return { stats, report };
   }, ASK_EVERY);
   return (

@@ -2,19 +2,26 @@ import { useSignal } from "@preact/signals";
 import type { BrokerStats, Diagnostics } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { reasonOf } from "../../polled.ts";
+import { pathTo } from "../../router.ts";
 import { Facts } from "../../ui/Facts.tsx";
+import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { usedShare } from "./quota.ts";
+import { isQuotaKnown, quotaRule, usedShare } from "./quota.ts";
 import { QuotaBar } from "./QuotaBar.tsx";
 
 /** Where messages are, how safe, how much room is left, and what makes room. */
 export function Storage({ report, stats, onChange }: { report: Diagnostics; stats: BrokerStats; onChange: () => void }) {
+  const { session } = useDevtools();
   const t = useTranslate();
+  const isFull = quotaRule(usedShare(report)) === "refused" || session.fullAt.value !== null;
   const { usage, quota, durability, broker: { retention, timers, transactions, cacheBytes } } = report;
   return (
     <Panel title={t("broker.storage")}>
       <div class="stack">
-        {usage === undefined || quota === undefined ? <p class="quiet">{t("broker.quota.unknown")}</p> : <QuotaBar usage={usage} quota={quota} share={usedShare(report)} />}
+        {isFull && <Full />}
+        {isQuotaKnown(report)
+          ? <QuotaBar usage={usage!} quota={quota!} share={usedShare(report)} />
+          : <p class="quiet">{usage === undefined ? t("broker.quota.unknown") : t.rich("broker.quota.unknownRoom", { usage: t.bytes(usage), size: <Setting name="maxStoreBytes" /> })}</p>}
         <Facts facts={[
           [t("broker.durability"), t(`broker.durability.${durability}`)],
           [t("broker.log"), t("broker.log.text", { bytes: t.bytes(stats.bytes), from: retention.minPosition, to: report.broker.durablePosition })],
@@ -28,6 +35,22 @@ export function Storage({ report, stats, onChange }: { report: Diagnostics; stat
       </div>
     </Panel>
   );
+}
+
+/** Nothing more can be sent: what still works, and what makes room. */
+function Full() {
+  const t = useTranslate();
+  return (
+    <div class="outcome bad" role="alert" data-full>
+      <p><strong>{t("broker.full")}</strong> {t("broker.full.text")}</p>
+      <p>{t.rich("broker.full.mend", { size: <Setting name="maxStoreBytes" />, time: <Setting name="fileReservedTime" /> })}</p>
+    </div>
+  );
+}
+
+/** Leads to where it is changed. */
+function Setting({ name }: { name: string }) {
+  return <Link to={pathTo("broker", [], { setting: name })}><code>{name}</code></Link>;
 }
 
 /** Whether the browser may throw it all away when the disk is full. */

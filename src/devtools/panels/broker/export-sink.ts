@@ -1,3 +1,5 @@
+import { download } from "../../download.ts";
+
 /** What Chromium has to write into a file that somebody picks. */
 interface FilePicker {
   showSaveFilePicker?(options: { suggestedName: string }): Promise<{ createWritable(): Promise<WritableStream<Uint8Array>> }>;
@@ -5,8 +7,6 @@ interface FilePicker {
 
 /** Small pieces become one blob of so many bytes, which the browser may keep on disk. */
 const PIECE_BYTES = 8 * 2 ** 20;
-/** How long a download may take to begin, ms. */
-const URL_LIFE = 60_000;
 
 /** Where an exported log goes: a file that is written as it comes, or where there is none, a download. Null = nobody has picked a file. */
 export async function openSink(name: string): Promise<WritableStream<Uint8Array> | null> {
@@ -34,12 +34,7 @@ function downloadSink(name: string): WritableStream<Uint8Array> {
       [waiting, bytes] = [[], 0];
     },
     close() {
-      const url = URL.createObjectURL(new Blob([...pieces, ...waiting], { type: "application/octet-stream" }));
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = name;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), URL_LIFE);
+      download(new Blob([...pieces, ...waiting], { type: "application/octet-stream" }), name);
     },
     abort() {
       [pieces, waiting] = [[], []];

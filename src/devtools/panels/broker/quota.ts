@@ -14,6 +14,13 @@ export function quotaRule(share: number): QuotaRule | null {
   return QUOTA_MARKS.findLast((mark) => share > mark.share)?.rule ?? null;
 }
 
+/** What some browsers say instead of the room that is left, lest a page learn something of the disk: so much above what is used, always. */
+const NO_ANSWER = 10 * 2 ** 30;
+
+export function isQuotaKnown({ usage, quota }: Pick<Diagnostics, "usage" | "quota">): boolean {
+  return usage !== undefined && quota !== undefined && quota - usage !== NO_ANSWER;
+}
+
 /** The share that retention goes by: what it has just removed is still in the browser's estimate. Until it has looked, the browser's. */
 export function usedShare({ usage, quota, broker: { retention } }: Diagnostics): number {
   if (retention.usedRatio > 0 || usage === undefined || quota === undefined || quota <= 0) return retention.usedRatio;

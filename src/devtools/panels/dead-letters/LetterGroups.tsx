@@ -2,11 +2,12 @@ import { useRef } from "preact/hooks";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
+import { groupsWithLetters } from "../../topic-kind.ts";
 import { Answer, Empty } from "../../ui/Answer.tsx";
 import { DataTable } from "../../ui/DataTable.tsx";
 import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { groupsWithLetters, LetterBox, type Letters } from "./letter-box.ts";
+import { LetterBox, type Letters } from "./letter-box.ts";
 
 const EVERY = 3000;
 /** Letters that are counted one by one. */
@@ -23,7 +24,7 @@ export function LetterGroups() {
   const boxes = useRef(new Map<string, LetterBox>());
   const groups = usePolled(async () => {
     const rows: Row[] = [];
-    for (const group of await groupsWithLetters(session.mq.admin)) {
+    for (const group of groupsWithLetters(await session.mq.admin.topics())) {
       const box = boxes.current.get(group) ?? new LetterBox(group);
       boxes.current.set(group, box);
       const read = await box.read(session.mq.admin, MOST_COUNTED);

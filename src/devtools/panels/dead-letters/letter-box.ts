@@ -1,4 +1,4 @@
-import { type Admin, MQError } from "../../../index.ts";
+import { type Admin, deadLetterTopic, MQError, retryTopic } from "../../../index.ts";
 import { type MessageSummary, summaryOf } from "../../message/summary.ts";
 
 /** A group's dead letters, the oldest first. */
@@ -21,7 +21,7 @@ export class LetterBox {
 
   async read(admin: Admin, most: number): Promise<Letters> {
     // A letter comes into the one queue; sent again it goes into the other.
-    const [dead, retries, { discarded }] = await Promise.all([ends(admin, `%DLQ%${this.group}`), ends(admin, `%RETRY%${this.group}`), admin.consumeStats(this.group)]);
+    const [dead, retries, { discarded }] = await Promise.all([ends(admin, deadLetterTopic(this.group)), ends(admin, retryTopic(this.group)), admin.consumeStats(this.group)]);
     const mark = JSON.stringify([dead, retries, discarded, most]);
     if (mark !== this.#mark) {
       const found = await admin.deadLetters(this.group, { max: most + 1 });
@@ -44,9 +44,4 @@ async function ends(admin: Admin, topic: string): Promise<[min: number, max: num
     if (error instanceof MQError && error.code === "TOPIC_NOT_EXIST") return [];
     throw error;
   }
-}
-
-/** Groups that have, or had, dead letters. */
-export async function groupsWithLetters(admin: Admin): Promise<string[]> {
-  return (await admin.topics()).filter(({ topic }) => topic.startsWith("%DLQ%")).map(({ topic }) => topic.slice("%DLQ%".length));
 }

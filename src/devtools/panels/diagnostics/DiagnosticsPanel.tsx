@@ -1,5 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { diagnostics } from "../../i18n/en/diagnostics.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
 import { Answer } from "../../ui/Answer.tsx";
@@ -9,6 +10,8 @@ import { FindingCard, GoodLine, SeverityTag } from "./FindingCard.tsx";
 import { type Finding, findings, type Observation, SEVERITIES } from "./findings.ts";
 import { GroupWatch } from "./group-state.ts";
 import css from "./diagnostics.css?inline";
+
+export const texts = [diagnostics];
 
 const ASK_EVERY = 3000;
 

@@ -1,7 +1,7 @@
 import type { BrokerStats, ClientConnection, Diagnostics } from "../../../index.ts";
 import type { Key } from "../../i18n/translate.ts";
 import { pathTo } from "../../router.ts";
-import { quotaRule, usedShare } from "../broker/quota.ts";
+import { isQuotaKnown, quotaRule, usedShare } from "../broker/quota.ts";
 import type { GroupState } from "./group-state.ts";
 
 export const SEVERITIES = ["error", "warning", "note", "good"] as const;
@@ -66,7 +66,7 @@ export function findings(observation: Observation): Finding[] {
 }
 
 function* ofStorage({ report }: Observation): Generator<Finding> {
-  const { durability, persisted, quota, broker } = report;
+  const { durability, persisted, broker } = report;
   if (durability === "memory") {
     yield bad("memory", "warning");
     return;
@@ -77,8 +77,8 @@ function* ofStorage({ report }: Observation): Generator<Finding> {
   if (rule === "refused") yield bad("full", "error", { figures, to: pathTo("broker") });
   else if (rule === "oldest") yield bad("oldest", "warning", { figures, to: pathTo("broker") });
   else if (rule === "expired") yield bad("expired", "note", { figures, to: pathTo("broker") });
-  else if (quota === undefined) yield bad("quotaUnknown", "note");
-  else yield good("room", figures);
+  else if (isQuotaKnown(report)) yield good("room", figures);
+  else if (broker.settings.maxStoreBytes === 0) yield bad("quotaUnknown", "note", { to: pathTo("broker", [], { setting: "maxStoreBytes" }) });
 
   if (persisted === undefined) yield bad("persistenceUnknown", "note");
   else yield persisted ? good("persisted") : bad("notPersisted", "warning", { to: pathTo("broker") });

@@ -1,4 +1,5 @@
 import { type Admin, type GroupInfo, MQError, type TopicConfig } from "../../../index.ts";
+import { groupsWithLetters } from "../../topic-kind.ts";
 import { SYSTEM_GROUP_PREFIX } from "../map/names.ts";
 
 /** What is known of a consumer group, and how its backlog has moved. */
@@ -17,7 +18,6 @@ export interface GroupState {
   hasMoreDeadLetters: boolean;
 }
 
-const DEAD_LETTER_PREFIX = "%DLQ%";
 /** Dead letters that are counted of one group, and groups of which they are: bodies come with them. */
 const MOST_LETTERS = 50;
 const MOST_LETTER_GROUPS = 20;
@@ -69,7 +69,7 @@ function stateOf({ group, consumers, config }: GroupInfo, lag: number, consumeTp
 
 /** Dead letters by group. */
 async function lettersOf(admin: Admin, topics: readonly TopicConfig[]): Promise<Map<string, number>> {
-  const groups = topics.filter(({ topic }) => topic.startsWith(DEAD_LETTER_PREFIX)).map(({ topic }) => topic.slice(DEAD_LETTER_PREFIX.length));
+  const groups = groupsWithLetters(topics);
   const counts = await inTurn(groups.slice(0, MOST_LETTER_GROUPS), async (group) => [group, (await admin.deadLetters(group, { max: MOST_LETTERS + 1 })).length] as const);
   return new Map(counts);
 }

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
+import { retryTopic } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { pathTo } from "../../router.ts";
 import { Link } from "../../ui/Link.tsx";
-import { retryTopic } from "./names.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { TopicView } from "./topic-view.ts";
 

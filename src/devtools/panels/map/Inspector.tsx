@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { MessageExt } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { ownView, writeBody } from "../../message/body.ts";
 import { reasonOf } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
 import { Dialog } from "../../ui/Dialog.tsx";
@@ -9,6 +10,7 @@ import { Facts } from "../../ui/Facts.tsx";
 import { Link } from "../../ui/Link.tsx";
 import type { Place } from "./LiveMap.tsx";
 
+/** Characters, or bytes where it is written as hex. */
 const MAX_SHOWN = 20_000;
 const MAX_HEX = 512;
 
@@ -28,15 +30,13 @@ function Content({ place: { topic, queueId, offset } }: { place: Place }) {
   const message = useSignal<MessageExt | null>(null);
   const problem = useSignal("");
   useEffect(() => {
-    const reader = session.mq.createPullConsumer({ consumerGroup: "tabmq-devtools-reader" });
     const read = async (): Promise<void> => {
       const { queueDatas: [data] } = await session.mq.admin.topicRoute(topic);
-      const { messages: [found] } = await (await reader).pull({ topic, brokerName: data!.brokerName, queueId }, "*", offset, 1);
+      const { messages: [found] } = await (await session.reader()).pull({ topic, brokerName: data!.brokerName, queueId }, "*", offset, 1);
       if (found?.queueOffset === offset) message.value = found;
       else problem.value = t("map.message.gone");
     };
     read().catch((error: unknown) => (problem.value = reasonOf(error)));
-    return () => void reader.then((one) => one.shutdown()).catch(() => undefined);
   }, []);
   if (problem.value !== "") return <p role="alert">{problem.value}</p>;
   if (message.value === null) return <p class="quiet">{t("map.message.reading")}</p>;
@@ -68,14 +68,10 @@ function Details({ message }: { message: MessageExt }) {
   );
 }
 
-function bodyText(message: MessageExt): string {
-  const { body, bodyKind } = message;
-  if (bodyKind === "bytes") {
-    const hex = Array.from(body.subarray(0, MAX_HEX), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    return body.byteLength > MAX_HEX ? `${hex} …` : hex;
-  }
-  const isShort = body.byteLength <= MAX_SHOWN;
-  if (bodyKind === "json" && isShort) return JSON.stringify(message.json(), null, 2);
-  const text = new TextDecoder().decode(body.subarray(0, MAX_SHOWN));
-  return isShort ? text : `${text}…`;
+/** Its beginning; all of it is in the panel of messages. */
+function bodyText({ body, bodyKind }: MessageExt): string {
+  const view = ownView(bodyKind);
+  const written = writeBody(body, view);
+  const most = view === "hex" ? MAX_HEX : MAX_SHOWN;
+  return written.pieces(Math.min(written.length, most)).join(view === "hex" ? "\n" : "") + (written.length > most ? "…" : "");
 }

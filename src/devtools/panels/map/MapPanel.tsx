@@ -1,15 +1,18 @@
 import { useSignal } from "@preact/signals";
-import { isSystemTopic } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { map } from "../../i18n/en/map.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
+import { topicKind } from "../../topic-kind.ts";
 import { Answer, Empty } from "../../ui/Answer.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { Select } from "../../ui/Select.tsx";
 import { Inspector } from "./Inspector.tsx";
 import { LiveMap, type Place } from "./LiveMap.tsx";
 import { useLiveView } from "./live-view.ts";
-import { defaultGroup, isCopyTopic } from "./names.ts";
+import { defaultGroup } from "./names.ts";
+
+export const texts = [map];
 
 const TOPICS_EVERY = 3000;
 
@@ -20,7 +23,7 @@ export default function MapPanel() {
   const { args: [wanted], query } = router.route.value;
   const known = usePolled(async () => {
     const [topics, groups] = await Promise.all([session.mq.admin.topics(), session.mq.admin.groups()]);
-    return { names: topics.map(({ topic }) => topic).filter((topic) => !isSystemTopic(topic) && !isCopyTopic(topic)), groups };
+    return { names: topics.map(({ topic }) => topic).filter((topic) => topicKind(topic) === "own"), groups };
   }, TOPICS_EVERY);
   return (
     <Answer of={known}>

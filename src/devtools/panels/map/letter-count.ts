@@ -1,5 +1,4 @@
-import type { Admin } from "../../../index.ts";
-import { deadLetterTopic } from "./names.ts";
+import { type Admin, deadLetterTopic } from "../../../index.ts";
 import { existing, sum } from "./topic-view.ts";
 
 /** More are not read to be counted. */

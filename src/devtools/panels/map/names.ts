@@ -5,19 +5,6 @@ export const SCHEDULE_GROUP = "CID_RMQ_SYS_SCHEDULE";
 /** Groups of the broker's own, which do its deliveries. */
 export const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
 
-export function retryTopic(group: string): string {
-  return `%RETRY%${group}`;
-}
-
-export function deadLetterTopic(group: string): string {
-  return `%DLQ%${group}`;
-}
-
-/** Not a topic that somebody has made, but a place of the broker's own. */
-export function isCopyTopic(topic: string): boolean {
-  return topic.startsWith("%RETRY%") || topic.startsWith("%DLQ%");
-}
-
 const MAX_GROUP_STEM = 100;
 
 /**

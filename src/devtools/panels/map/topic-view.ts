@@ -1,5 +1,4 @@
-import { type Admin, type ClientConnection, type ConsumeStats, MQError, type QueueConsumeStats, type QueueStats, type TopicStats } from "../../../index.ts";
-import { deadLetterTopic, retryTopic } from "./names.ts";
+import { type Admin, type ClientConnection, type ConsumeStats, deadLetterTopic, MQError, type QueueConsumeStats, type QueueStats, retryTopic, type TopicStats } from "../../../index.ts";
 
 /** One queue as the broker describes it, through the eyes of the selected group. */
 export interface Lane {

@@ -2,6 +2,7 @@ import type { PendingTimer } from "../../../index.ts";
 import { useTranslate } from "../../context.ts";
 import { running } from "../../now.ts";
 import { pathTo } from "../../router.ts";
+import { groupOfTopic, topicKind } from "../../topic-kind.ts";
 import { DataTable } from "../../ui/DataTable.tsx";
 import { Link } from "../../ui/Link.tsx";
 
@@ -11,8 +12,6 @@ interface TimerTableProps {
   now: number;
   onRecall: (timer: PendingTimer) => void;
 }
-
-const RETRY = "%RETRY%";
 
 export function TimerTable({ rows, now, onRecall }: TimerTableProps) {
   const t = useTranslate();
@@ -24,8 +23,8 @@ export function TimerTable({ rows, now, onRecall }: TimerTableProps) {
         { id: "in", title: t("timers.in"), width: "80px", number: true, cell: ({ deliverTimestamp: due }) => (due <= now ? t("timers.now") : running(t, due - now)) },
         {
           id: "topic", title: t("timers.topic"),
-          cell: ({ topic }) => topic.startsWith(RETRY)
-            ? <Link to={pathTo("groups", [topic.slice(RETRY.length)])} title={topic}>{t("timers.retryOf", { group: topic.slice(RETRY.length) })}</Link>
+          cell: ({ topic }) => topicKind(topic) === "retry"
+            ? <Link to={pathTo("groups", [groupOfTopic(topic)!])} title={topic}>{t("timers.retryOf", { group: groupOfTopic(topic)! })}</Link>
             : <Link to={pathTo("topics", [topic])} title={topic}>{topic}</Link>,
         },
         { id: "by", title: t("timers.by"), width: "120px", cell: ({ delayTimeLevel: level }) => (level === undefined ? t("timers.by.time") : t("timers.by.level", { level })) },

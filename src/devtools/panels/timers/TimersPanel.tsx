@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { PendingTimer } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { timers } from "../../i18n/en/timers.ts";
 import { useNow } from "../../now.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
@@ -10,6 +11,8 @@ import { describedBy, Field } from "../../ui/Field.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { TimerTable } from "./TimerTable.tsx";
 import css from "./timers.css?inline";
+
+export const texts = [timers];
 
 const EVERY = 2000;
 const FIRST_SHOWN = 200;
@@ -25,7 +28,7 @@ export default function TimersPanel() {
   const most = useSignal(FIRST_SHOWN);
   const asked = useSignal<PendingTimer | null>(null);
   const outcome = useSignal<{ tone: "good" | "warn"; text: string } | null>(null);
-  const timers = usePolled(() => session.mq.admin.pendingTimers({ max: most.value, ...(topic !== "" && { topic }) }), EVERY, [topic, most.value]);
+  const waiting = usePolled(() => session.mq.admin.pendingTimers({ max: most.value, ...(topic !== "" && { topic }) }), EVERY, [topic, most.value]);
   const now = useNow();
   const onSubmit = (event: Event): void => {
     event.preventDefault();
@@ -34,10 +37,10 @@ export default function TimersPanel() {
   const recall = async (timer: PendingTimer): Promise<void> => {
     const { recalled } = await session.mq.admin.recall(timer.recallHandle!);
     outcome.value = recalled ? { tone: "good", text: t("timers.recalled", { id: timer.msgId }) } : { tone: "warn", text: t("timers.tooLate", { id: timer.msgId }) };
-    timers.refresh();
+    waiting.refresh();
   };
   return (
-    <Panel title={t("timers.nav")} tools={<button type="button" class="button small" onClick={timers.refresh}>{t("common.refresh")}</button>}>
+    <Panel title={t("timers.nav")} tools={<button type="button" class="button small" onClick={waiting.refresh}>{t("common.refresh")}</button>}>
       <form class="timer-filter" onSubmit={onSubmit}>
         <Field id="timer-topic" label={t("timers.topic")}>
           <input id="timer-topic" autocomplete="off" autocapitalize="none" spellcheck={false} value={wanted.value} onInput={(event) => (wanted.value = event.currentTarget.value)} {...describedBy("timer-topic", undefined)} />
@@ -45,7 +48,7 @@ export default function TimersPanel() {
         <button type="submit" class="button">{t("common.filter")}</button>
       </form>
       {outcome.value !== null && <p class={`outcome ${outcome.value.tone}`} role="status">{outcome.value.text}</p>}
-      <Answer of={timers}>
+      <Answer of={waiting}>
         {(rows) => rows.length === 0 ? <Empty title={topic === "" ? t("timers.none") : t("timers.none.topic", { topic })}>{t("timers.none.hint")}</Empty> : (
           <>
             <TimerTable rows={rows} now={now} onRecall={(timer) => (asked.value = timer)} />

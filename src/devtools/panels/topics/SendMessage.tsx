@@ -3,7 +3,7 @@ import type { SendResult } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { pathTo } from "../../router.ts";
 import { useSubmit } from "../../submit.ts";
-import { Choice, describedBy, Field } from "../../ui/Field.tsx";
+import { BodyField, describedBy, Field, TextField, type WrittenKind } from "../../ui/Field.tsx";
 import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { MESSAGE_FIELDS, messageOf, OWN_TIME } from "./message-form.ts";
@@ -12,13 +12,13 @@ import { MESSAGE_FIELDS, messageOf, OWN_TIME } from "./message-form.ts";
 export function SendMessage({ topic, onSent }: { topic: string; onSent: () => void }) {
   const { announce, session } = useDevtools();
   const t = useTranslate();
-  const kind = useSignal<"json" | "text">("json");
+  const kind = useSignal<WrittenKind>("json");
   const when = useSignal("0");
   const sent = useSignal<{ result: SendResult; isDelayed: boolean } | null>(null);
   const { isBusy, problems, onSubmit } = useSubmit(MESSAGE_FIELDS, async (form) => {
     sent.value = null;
     const message = messageOf(form, topic, t);
-    const result = await (await session.producer()).send(message);
+    const result = await session.send(message);
     sent.value = { result, isDelayed: message.deliverAfter !== undefined || (message.delayTimeLevel ?? 0) > 0 };
     announce(t("topics.send.done"));
     onSent();
@@ -31,27 +31,19 @@ export function SendMessage({ topic, onSent }: { topic: string; onSent: () => vo
   return (
     <Panel title={t("topics.send")}>
       <form class="stack" onSubmit={onSubmit} onKeyDown={onKey} noValidate>
-        <Field
-          id="send-body" label={t("topics.send.body")} error={wrong.body}
-          aside={<Choice name="kind" legend={t("topics.send.kind")} value={kind.value} options={[["json", "JSON"], ["text", t("topics.send.text")]]} onChoose={(value) => (kind.value = value)} />}
-        >
-          <textarea id="send-body" name="body" rows={6} spellcheck={false} defaultValue={'{ "hello": "world" }'} {...describedBy("send-body", wrong.body)} />
-        </Field>
+        <BodyField
+          id="send-body" label={t("topics.send.body")} error={wrong.body} rows={6} defaultValue={'{ "hello": "world" }'}
+          kind={kind.value} legend={t("topics.send.kind")} text={t("topics.send.text")} onKind={(value) => (kind.value = value)}
+        />
         <div class="pair">
-          <Field id="send-tags" label={t("topics.send.tag")} error={wrong.tags}>
-            <input id="send-tags" name="tags" autocomplete="off" autocapitalize="none" {...describedBy("send-tags", wrong.tags)} />
-          </Field>
-          <Field id="send-keys" label={t("topics.send.keys")} hint={t("topics.send.keys.hint")} error={wrong.keys}>
-            <input id="send-keys" name="keys" autocomplete="off" autocapitalize="none" {...describedBy("send-keys", wrong.keys, true)} />
-          </Field>
+          <TextField id="send-tags" name="tags" label={t("topics.send.tag")} error={wrong.tags} />
+          <TextField id="send-keys" name="keys" label={t("topics.send.keys")} hint={t("topics.send.keys.hint")} error={wrong.keys} />
         </div>
         <Field id="send-properties" label={t("topics.send.properties")} hint={t("topics.send.properties.hint")} error={wrong.properties}>
           <textarea id="send-properties" name="properties" rows={2} spellcheck={false} {...describedBy("send-properties", wrong.properties, true)} />
         </Field>
         <div class="pair">
-          <Field id="send-group" label={t("topics.send.messageGroup")} hint={t("topics.send.messageGroup.hint")} error={wrong.messageGroup}>
-            <input id="send-group" name="messageGroup" autocomplete="off" autocapitalize="none" {...describedBy("send-group", wrong.messageGroup, true)} />
-          </Field>
+          <TextField id="send-group" name="messageGroup" label={t("topics.send.messageGroup")} hint={t("topics.send.messageGroup.hint")} error={wrong.messageGroup} />
           <Field id="send-priority" label={t("topics.send.priority")} hint={t("topics.send.priority.hint")} error={wrong.priority}>
             <input id="send-priority" name="priority" type="number" min="0" {...describedBy("send-priority", wrong.priority, true)} />
           </Field>

@@ -3,7 +3,7 @@ import { useDevtools, useTranslate } from "../../context.ts";
 import { FieldProblem, numberOf, useSubmit, valueOf } from "../../submit.ts";
 import { Dialog } from "../../ui/Dialog.tsx";
 import { describedBy, Field } from "../../ui/Field.tsx";
-import { permKey } from "./topic-kind.ts";
+import { permKey } from "./perm.ts";
 
 const TYPES: readonly MessageType[] = ["MIXED", "NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY"];
 const PERMS = [6, 4, 2, 0] as const;

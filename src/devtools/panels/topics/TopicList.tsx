@@ -1,8 +1,10 @@
 import { useSignal } from "@preact/signals";
+import { retryTopic } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
 import { useRowAnswers } from "../../row-answers.ts";
+import { topicKind } from "../../topic-kind.ts";
 import { Answer, Empty } from "../../ui/Answer.tsx";
 import { DataTable } from "../../ui/DataTable.tsx";
 import { Link } from "../../ui/Link.tsx";
@@ -11,7 +13,7 @@ import { Panel } from "../../ui/Panel.tsx";
 import { RowAnswer } from "../../ui/RowAnswer.tsx";
 import { topicFigures } from "./topic-figures.ts";
 import { TopicForm } from "./TopicForm.tsx";
-import { permKey, topicKind } from "./topic-kind.ts";
+import { permKey } from "./perm.ts";
 
 const ASK_EVERY = 3000;
 
@@ -23,7 +25,7 @@ export function TopicList() {
     const { admin } = session.mq;
     const [topics, groups] = await Promise.all([admin.topics(), admin.groups()]);
     const consumers = new Map<string, number>();
-    for (const topic of groups.flatMap((group) => [...group.topics, `%RETRY%${group.group}`])) consumers.set(topic, (consumers.get(topic) ?? 0) + 1);
+    for (const topic of groups.flatMap((group) => [...group.topics, retryTopic(group.group)])) consumers.set(topic, (consumers.get(topic) ?? 0) + 1);
     return { topics, consumers };
   }, ASK_EVERY);
   const figures = useRowAnswers(async (topic) => {

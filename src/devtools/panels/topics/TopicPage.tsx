@@ -4,13 +4,14 @@ import { MQError, type GroupInfo, type TopicConfig, type TopicStats } from "../.
 import { useDevtools, useTranslate } from "../../context.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
+import { groupOfTopic, topicKind } from "../../topic-kind.ts";
 import { Answer, Empty } from "../../ui/Answer.tsx";
 import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { DeleteTopic } from "./DeleteTopic.tsx";
 import { SendMessage } from "./SendMessage.tsx";
 import { type TopicFigures, topicFigures } from "./topic-figures.ts";
-import { groupOfTopic, permKey, topicKind } from "./topic-kind.ts";
+import { permKey } from "./perm.ts";
 import { TopicForm } from "./TopicForm.tsx";
 import { TopicGroups } from "./TopicGroups.tsx";
 import { TopicQueues } from "./TopicQueues.tsx";

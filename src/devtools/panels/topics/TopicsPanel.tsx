@@ -1,8 +1,12 @@
 import { useDevtools } from "../../context.ts";
+import { topics } from "../../i18n/en/topics.ts";
+import { groups } from "../../i18n/en/groups.ts";
 import { useStyles } from "../../styles.ts";
 import { TopicList } from "./TopicList.tsx";
 import { TopicPage } from "./TopicPage.tsx";
 import css from "./topics.css?inline";
+
+export const texts = [topics, groups];
 
 /** `/topics`: all of them; `/topics/NAME`: one. */
 export default function TopicsPanel() {

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { OpenTransaction } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { transactions } from "../../i18n/en/transactions.ts";
 import { useNow } from "../../now.ts";
 import { usePolled } from "../../polled.ts";
 import { useStyles } from "../../styles.ts";
@@ -9,6 +10,8 @@ import { Confirm } from "../../ui/Confirm.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { type End, TransactionTable } from "./TransactionTable.tsx";
 import css from "./transactions.css?inline";
+
+export const texts = [transactions];
 
 const EVERY = 2000;
 const FIRST_SHOWN = 200;

@@ -1,4 +1,5 @@
 import type uPlot from "uplot";
+import { download } from "../../download.ts";
 import { colourOf, dashOf, SERIES_COLOURS } from "./plot.ts";
 
 interface Picture {
@@ -18,13 +19,7 @@ const LINE = 20;
 export async function savePicture(picture: Picture): Promise<void> {
   const blob = await new Promise<Blob | null>((resolve) => drawn(picture).toBlob(resolve, "image/png"));
   if (blob === null) throw new Error("The browser cannot write this picture.");
-  const address = URL.createObjectURL(blob);
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = `${picture.label.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "").slice(0, 80)}.png`;
-  link.click();
-  // The download has been begun by then; an address that stays would keep the picture in memory.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  download(blob, `${picture.label.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "").slice(0, 80)}.png`);
 }
 
 function drawn({ plot, inside, label, note, shape, series }: Picture): HTMLCanvasElement {

@@ -1,6 +1,7 @@
 import type { RefObject } from "preact";
 import { useEffect } from "preact/hooks";
 import { useDevtools, useTranslate } from "../../../devtools/context.ts";
+import { download } from "../../../devtools/download.ts";
 import type { Translate } from "../../../devtools/i18n/translate.ts";
 import { drawChart, type Look } from "./chart.ts";
 import { type Report, rowsOf } from "./report.ts";
@@ -37,12 +38,7 @@ export function saveChart(shown: HTMLCanvasElement, report: Report, t: Translate
   const heading = { title: t("bench.chart.title"), subtitle: `${placeOf(t, report)} · ${t.dateTime(Date.parse(report.at))}` };
   drawChart(picture, rowsOf(report), { ...lookOf(shown, t), heading }, PICTURE.width, PICTURE.scale);
   picture.toBlob((blob) => {
-    if (blob === null) return;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `tabmq-bench-${report.at.slice(0, 10)}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    if (blob !== null) download(blob, `tabmq-bench-${report.at.slice(0, 10)}.png`);
   }, "image/png");
 }
 

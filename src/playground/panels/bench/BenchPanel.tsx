@@ -1,17 +1,21 @@
-import { type Signal, signal, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Devtools, useDevtools, useTranslate } from "../../../devtools/context.ts";
+import { useDevtools, useTranslate } from "../../../devtools/context.ts";
+import { bench } from "../../../devtools/i18n/en/bench.ts";
 import { reasonOf } from "../../../devtools/polled.ts";
 import { useStyles } from "../../../devtools/styles.ts";
 import { Progress } from "../../../devtools/ui/Answer.tsx";
 import { Choice } from "../../../devtools/ui/Field.tsx";
 import { Panel } from "../../../devtools/ui/Panel.tsx";
+import { useWorkshop } from "../../workshop.ts";
 import css from "./bench.css?inline";
 import { BenchResults } from "./BenchResults.tsx";
 import { removeLeftovers } from "./own-namespace.ts";
-import type { Machine, Report } from "./report.ts";
+import type { Machine } from "./report.ts";
 import { type Progress as RunProgress, runBench } from "./run.ts";
 import { placeOf } from "./texts.ts";
+
+export const texts = [bench];
 
 const ROUNDS = [3, 5, 11] as const;
 const DEFAULT_ROUNDS = 5;
@@ -20,10 +24,9 @@ const MOST_ROUNDS = 50;
 /** What this very browser does, beside what it could do at best. */
 export default function BenchPanel() {
   useStyles(css);
-  const devtools = useDevtools();
-  const { router, announce } = devtools;
+  const { router, announce } = useDevtools();
+  const { report } = useWorkshop();
   const t = useTranslate();
-  const report = lastReport(devtools);
   const progress = useSignal<RunProgress | null>(null);
   const machine = useSignal<Machine | null>(null);
   const problem = useSignal("");
@@ -89,13 +92,4 @@ function progressText(t: ReturnType<typeof useTranslate>, { step, round }: RunPr
   if (step === "start" || step === "end") return t(`bench.step.${step}`);
   const what = step === null ? t("bench.step.waiting") : t(`bench.step.${step}`);
   return round === 0 ? t("bench.progress.warmUp", { what }) : t("bench.progress", { round, rounds, what });
-}
-
-/** Results stay while somebody looks at other panels, as long as the element lives. */
-const reports = new WeakMap<Devtools["session"], Signal<Report | null>>();
-
-function lastReport({ session }: Devtools): Signal<Report | null> {
-  let report = reports.get(session);
-  if (report === undefined) reports.set(session, (report = signal(null)));
-  return report;
 }

@@ -2,7 +2,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { useDevtools, useTranslate } from "../../../devtools/context.ts";
 import type { Place } from "../../../devtools/panels/map/LiveMap.tsx";
-import { Choice, describedBy, Field } from "../../../devtools/ui/Field.tsx";
+import { BodyField, Choice, TextField } from "../../../devtools/ui/Field.tsx";
 import type { DraftField } from "../../sender.ts";
 import { useWorkshop } from "../../workshop.ts";
 import { SendOutcome } from "./SendOutcome.tsx";
@@ -47,10 +47,8 @@ export function Compose({ topic, onTopic, onInspect }: ComposeProps) {
     id: field,
     name: field,
     value: draft[field].value,
-    autocomplete: "off",
-    spellcheck: false,
+    error: errorOf(field),
     onInput: (event: Event) => edit(field, event),
-    ...describedBy(field, errorOf(field), field === "messageGroup"),
   });
   const onSubmit = (event: Event): void => {
     event.preventDefault();
@@ -72,21 +70,15 @@ export function Compose({ topic, onTopic, onInspect }: ComposeProps) {
         </div>
         <div class="compose-topic"><TopicField error={errorOf("topic")} onTopic={onTopic} /></div>
         <div class="compose-body">
-          <Field
-            id="body" label={t("live.body")}
-            aside={<Choice name="kind" legend={t("live.body.kind")} value={draft.kind.value} options={[["json", "JSON"], ["text", t("live.body.text")]] as const} onChoose={(kind) => (draft.kind.value = kind)} />}
-            hint={t("live.body.hint", { n: "{n}" })}
-            error={bodyError}
-          >
-            <textarea id="body" name="body" rows={3} spellcheck={false} value={draft.body.value} onInput={(event) => edit("body", event)} {...describedBy("body", bodyError, true)} />
-          </Field>
+          <BodyField
+            id="body" label={t("live.body")} hint={t("live.body.hint", { n: "{n}" })} error={bodyError} rows={3} value={draft.body.value} onInput={(event) => edit("body", event)}
+            kind={draft.kind.value} legend={t("live.body.kind")} text={t("live.body.text")} onKind={(kind) => (draft.kind.value = kind)}
+          />
         </div>
-        <div class="compose-tags"><Field id="tags" label={t("live.tag")} error={errorOf("tags")}><input {...text("tags")} /></Field></div>
-        <div class="compose-keys"><Field id="keys" label={t("live.keys")} error={errorOf("keys")}><input {...text("keys")} /></Field></div>
+        <div class="compose-tags"><TextField label={t("live.tag")} {...text("tags")} /></div>
+        <div class="compose-keys"><TextField label={t("live.keys")} {...text("keys")} /></div>
         <div class="compose-group">
-          <Field id="messageGroup" label={t("live.messageGroup")} aside={<span class="aside" id="messageGroup-hint">{t("live.messageGroup.hint")}</span>} error={errorOf("messageGroup")}>
-            <input {...text("messageGroup")} />
-          </Field>
+          <TextField label={t("live.messageGroup")} aside={<span class="aside" id="messageGroup-hint">{t("live.messageGroup.hint")}</span>} isHintAside {...text("messageGroup")} />
         </div>
         <div class="compose-actions">
           <Choice name="count" legend={t("live.count")} value={draft.count.value} options={COUNTS} onChoose={(count) => (draft.count.value = count)} />

@@ -2,6 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { checkGroup, checkTopic } from "../../../index.ts";
 import { useDevtools } from "../../../devtools/context.ts";
+import { live } from "../../../devtools/i18n/en/live.ts";
+import { map } from "../../../devtools/i18n/en/map.ts";
 import { Inspector } from "../../../devtools/panels/map/Inspector.tsx";
 import type { Place } from "../../../devtools/panels/map/LiveMap.tsx";
 import { defaultGroup } from "../../../devtools/panels/map/names.ts";
@@ -14,6 +16,8 @@ import { Feed } from "./Feed.tsx";
 import css from "./live.css?inline";
 import { MapSection } from "./MapSection.tsx";
 import { Footer, useShortcuts } from "./Shortcuts.tsx";
+
+export const texts = [live, map];
 
 /** The page's first panel: a broker at work, and what one can do to it. `/live/orders?group=workers` */
 export default function LivePanel() {

@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
-import { checkTopic, isSystemTopic } from "../../../index.ts";
+import { checkTopic } from "../../../index.ts";
 import { useTranslate } from "../../../devtools/context.ts";
-import { isCopyTopic } from "../../../devtools/panels/map/names.ts";
 import { reasonOf } from "../../../devtools/polled.ts";
+import { topicKind } from "../../../devtools/topic-kind.ts";
 import { describedBy, Field } from "../../../devtools/ui/Field.tsx";
 import { useWorkshop } from "../../workshop.ts";
 
@@ -55,7 +55,7 @@ export function TopicField({ error: sendError, onTopic }: TopicFieldProps) {
         {...describedBy("topic", error)}
       />
       <datalist id="topics">
-        {topics.filter(({ topic }) => !isSystemTopic(topic) && !isCopyTopic(topic)).map(({ topic }) => <option key={topic} value={topic} />)}
+        {topics.filter(({ topic }) => topicKind(topic) === "own").map(({ topic }) => <option key={topic} value={topic} />)}
       </datalist>
     </Field>
   );

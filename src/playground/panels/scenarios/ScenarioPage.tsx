@@ -17,6 +17,8 @@ import { StageView } from "./StageView.tsx";
 import { textOf } from "./texts.ts";
 
 const FAST = 0.2;
+/** Parameters that are lengths of time, ms. */
+const TIMES: ReadonlySet<string> = new Set(["patience"]);
 const RUNNING: ReadonlySet<PlayPhase> = new Set<PlayPhase>(["preparing", "playing"]);
 
 /** One story: its explanation and its stage beside each other, its code below. */
@@ -40,8 +42,8 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
   const valueOf = (name: string, values: readonly number[]): number => values.find((value) => String(value) === query[name]) ?? (isFast ? Math.min(...values) : values[0]!);
   const phase = play.value?.phase.value;
   const isRunning = phase !== undefined && RUNNING.has(phase);
+  const parameters = Object.fromEntries(options.map(([name, values]) => [name, valueOf(name, values)]));
   const onPlay = (): void => {
-    const parameters = Object.fromEntries(options.map(([name, values]) => [name, valueOf(name, values)]));
     const next = new Play(entry.name, scenario.value!, { parameters, pace: isFast ? FAST : 1 });
     play.value = next;
     void next.start();
@@ -65,7 +67,7 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
                 <span aria-hidden="true">{t(`scenarios.parameter.${name}` as Key)}</span>
                 <Choice
                   name={`scenario-${name}`} legend={t(`scenarios.parameter.${name}` as Key)} value={valueOf(name, values)}
-                  options={values.toSorted((a, b) => a - b).map((value) => [value, t.number(value)] as const)}
+                  options={values.toSorted((a, b) => a - b).map((value) => [value, TIMES.has(name) ? t.duration(value) : t.number(value)] as const)}
                   onChoose={(value) => router.refine({ [name]: String(value) })}
                 />
               </div>
@@ -81,7 +83,7 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
           <CheckList name={entry.name} play={play.value} />
         </div>
       </div>
-      <SourceCode entry={entry} />
+      <SourceCode entry={entry} parameters={parameters} hasOwnBroker={scenario.value?.hasOwnBroker === true} />
     </>
   );
 }

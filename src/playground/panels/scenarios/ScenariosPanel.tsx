@@ -1,4 +1,5 @@
 import { useDevtools, useTranslate } from "../../../devtools/context.ts";
+import { scenarios } from "../../../devtools/i18n/en/scenarios.ts";
 import { pathTo } from "../../../devtools/router.ts";
 import { useStyles } from "../../../devtools/styles.ts";
 import { Empty } from "../../../devtools/ui/Answer.tsx";
@@ -9,6 +10,8 @@ import { ScenarioPage } from "./ScenarioPage.tsx";
 import { SCENARIOS } from "./scenarios.ts";
 import css from "./scenarios.css?inline";
 import { textOf } from "./texts.ts";
+
+export const texts = [scenarios];
 
 /** `/scenarios`: all stories; `/scenarios/NAME`: one of them. */
 export default function ScenariosPanel() {

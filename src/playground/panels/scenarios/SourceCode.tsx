@@ -3,29 +3,50 @@ import { useEffect } from "preact/hooks";
 import { useTranslate } from "../../../devtools/context.ts";
 import { CopyButton } from "../../../devtools/ui/CopyButton.tsx";
 import { Panel } from "../../../devtools/ui/Panel.tsx";
+import { appCode, shownCode } from "./app-code.ts";
 import type { ScenarioEntry } from "./scenarios.ts";
 
-/** An application has no such type; and the library is called as an application calls it. */
-const STAGE_TYPE = /^import type \{ Stage \} .*\n|(?<=\bstage): Stage<"[^"]*">/gm;
-const LIBRARY = /"[./]+\/index\.ts"/g;
 /** Enough to see at a glance what is said and what is named: comments, texts, words of the language. */
 const TOKEN = /(?<comment>\/\/.*|\/\*[^]*?\*\/)|(?<text>"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|(?<word>\b(?:async|await|const|let|return|for|of|new|throw|if|else|function|export|import|type|from|try|catch|finally|while)\b)/g;
 
-/** The very file that has just been played. */
-export function SourceCode({ entry }: { entry: ScenarioEntry }) {
-  const t = useTranslate();
-  const code = useSignal("");
-  useEffect(() => void entry.source().then(({ default: source }) => (code.value = cut(source))), []);
-  return (
-    <Panel title={t("scenarios.source")} tools={<CopyButton text={() => code.value} label={t("common.copy")} />}>
-      <p class="hint story-hint">{t.rich("scenarios.source.hint", { stage: <code>stage</code> })}</p>
-      <pre class="story-code" tabIndex={0} aria-label={t("scenarios.source")}><code>{coloured(code.value)}</code></pre>
-    </Panel>
-  );
+interface SourceCodeProps {
+  entry: ScenarioEntry;
+  /** As they are chosen. */
+  parameters: Readonly<Record<string, number>>;
+  /** It needs a broker that can be killed, which a page of somebody else's has not. */
+  hasOwnBroker: boolean;
 }
 
-function cut(source: string): string {
-  return source.replaceAll(STAGE_TYPE, "").replaceAll(LIBRARY, '"tabmq"').trim();
+/** The very file that has just been played; and a copy of it that plays in any page. */
+export function SourceCode({ entry, parameters, hasOwnBroker }: SourceCodeProps) {
+  const t = useTranslate();
+  const source = useSignal("");
+  const stage = useSignal("");
+  useEffect(() => {
+    void entry.source().then(({ default: text }) => (source.value = text));
+    void import("./app-stage.ts?raw").then(({ default: text }) => (stage.value = text));
+  }, []);
+  const app = (): string => appCode(source.value, stage.value, parameters);
+  return (
+    <Panel title={t("scenarios.source")} tools={<CopyButton text={() => shownCode(source.value)} label={t("common.copy")} />}>
+      <p class="hint story-hint">{t.rich("scenarios.source.hint", { stage: <code>stage</code> })}</p>
+      <pre class="story-code" tabIndex={0} aria-label={t("scenarios.source")}><code>{coloured(shownCode(source.value))}</code></pre>
+      <div class="story-app">
+        {hasOwnBroker
+          ? <p class="hint">{t.rich("scenarios.app.ownBroker", { worker: <code>worker</code>, file: <code>killable-broker.ts</code> })}</p>
+          : (
+            <>
+              <p class="hint">{t("scenarios.app.hint")}</p>
+              <CopyButton text={app} label={t("scenarios.app.copy")} />
+              <details>
+                <summary>{t("scenarios.app.show")}</summary>
+                <pre class="story-code" tabIndex={0} aria-label={t("scenarios.app.show")}><code>{coloured(app())}</code></pre>
+              </details>
+            </>
+          )}
+      </div>
+    </Panel>
+  );
 }
 
 function coloured(code: string) {

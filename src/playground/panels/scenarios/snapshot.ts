@@ -1,4 +1,5 @@
 import type { ConsumerConnection, ConsumeStats, MessageExt, PullConsumer, QueueStats, TabMQ } from "../../../index.ts";
+import { groupOfTopic, topicKind } from "../../../devtools/topic-kind.ts";
 
 /** How things stand on a stage, as the broker says. */
 export interface Snapshot {
@@ -29,8 +30,6 @@ export const SHOWN = 48;
 /** What only the broker itself reads: what it says in there is shown in other ways. */
 const HIDDEN = /^(RMQ_SYS_|rmq_sys_|SCHEDULE_TOPIC|TRANS_CHECK|CID_RMQ_SYS_)/;
 
-export const DEAD = "%DLQ%";
-
 /** Looks at everything in a namespace, again and again; a message is read once. */
 export class Onlooker {
   readonly #mq: TabMQ;
@@ -57,7 +56,7 @@ export class Onlooker {
     const { admin } = this.#mq;
     const { queues } = await admin.topicStats(topic);
     // A letter that was resent is still in the log, and no dead letter any more.
-    if (topic.startsWith(DEAD)) return { topic, queues: [{ ...queues[0]!, messages: await admin.deadLetters(topic.slice(DEAD.length), { max: SHOWN }) }] };
+    if (topicKind(topic) === "dead") return { topic, queues: [{ ...queues[0]!, messages: await admin.deadLetters(groupOfTopic(topic)!, { max: SHOWN }) }] };
     return { topic, queues: await Promise.all(queues.map(async (queue) => ({ ...queue, messages: await this.#messages(queue) }))) };
   }
 
@@ -87,6 +86,6 @@ function isShown(name: string): boolean {
 
 /** Topics of the story first, then retries, then dead letters. */
 function byKind(one: string, other: string): number {
-  const rank = (topic: string): number => (topic.startsWith(DEAD) ? 2 : topic.startsWith("%RETRY%") ? 1 : 0);
+  const rank = (topic: string): number => ["own", "retry", "dead"].indexOf(topicKind(topic));
   return rank(one) - rank(other) || one.localeCompare(other);
 }

@@ -1,4 +1,4 @@
-import { en } from "../../../devtools/i18n/en.ts";
+import { scenarios } from "../../../devtools/i18n/en/scenarios.ts";
 import type { Key } from "../../../devtools/i18n/translate.ts";
 
 /** A story has a title in the catalogues: that makes its name. What else is said of it begins with the same. */
@@ -12,7 +12,7 @@ export type CheckKey<Name extends ScenarioName> = After<`scenarios.${Name}.check
 /** The sentences of an explanation, in the order in which the catalogue has them. */
 export function stepsOf(name: ScenarioName): { step: string; key: Key }[] {
   const prefix = `scenarios.${name}.step.`;
-  return (Object.keys(en) as Key[]).filter((key) => key.startsWith(prefix)).map((key) => ({ step: key.slice(prefix.length), key }));
+  return (Object.keys(scenarios) as Key[]).filter((key) => key.startsWith(prefix)).map((key) => ({ step: key.slice(prefix.length), key }));
 }
 
 export function textOf(name: ScenarioName, part: "title" | "line" | "why" | "promise"): Key {

@@ -36,7 +36,6 @@ export async function run(stage: Stage<"broadcasting">, { messages }: { messages
   await second.close();
   stage.log("screen-2", "is closed");
   await send(messages / 2, messages);
-  await stage.pause(500);
   const missed = messages - shown.get("screen-2")!.length;
 
   await stage.step("back");

@@ -25,7 +25,8 @@ export async function run(stage: Stage<"consumer-groups">, { messages }: { messa
       await stage.pause(20);
     }
   };
-  const owners = async () => new Set((await admin.consumeStats("billing")).queues.map(({ clientId }) => clientId)).size;
+  const owners = async () => (await admin.consumeStats("billing")).queues.filter(({ topic }) => topic === "orders").map(({ clientId }) => clientId);
+  const owns = async (name: string, count: number) => (await owners()).filter((owner) => owner === name).length === count;
 
   await stage.step("groups");
   await work("billing", "billing-1");
@@ -34,14 +35,15 @@ export async function run(stage: Stage<"consumer-groups">, { messages }: { messa
 
   await stage.step("share");
   const second = await work("billing", "billing-2");
-  await stage.until(async () => (await owners()) === 2);
+  await stage.until(() => owns("billing-2", 2));
   stage.log("billing-2", "has two of the four queues now");
-  const shared = await owners();
+  const shared = new Set(await owners()).size;
   await send(messages / 2);
+  await stage.until(() => [...got.billing.values()].some((names) => names.includes("billing-2")));
 
   await stage.step("leave");
   await second.close();
-  await stage.until(async () => (await owners()) === 1);
+  await stage.until(() => owns("billing-1", 4));
   stage.log("billing-1", "has all queues again");
   await send(20);
   await stage.until(async () => (await admin.consumeStats("billing")).diffTotal + (await admin.consumeStats("mailing")).diffTotal === 0);

@@ -1,3 +1,4 @@
+import type { Message, MQError, SendResult } from "../../../../index.ts";
 import type { Stage } from "../stage.ts";
 
 export const parameters = { messages: [120, 300, 60], kills: [3, 6, 1] };
@@ -25,11 +26,19 @@ export async function run(stage: Stage<"kill-the-broker">, { messages, kills }: 
 
   await stage.step("send");
   const producer = await shop.createProducer({ producerGroup: "shop", sendMsgTimeout: 10_000 });
+  // Nobody knows whether it was stored? The same object again: it is stored once.
+  const store = async (message: Message): Promise<SendResult> => {
+    for (;;) {
+      try {
+        return await producer.send(message);
+      } catch (error) {
+        if (!(error as MQError).retriable) throw error;
+      }
+    }
+  };
   const sending = Array.from({ length: messages }, async (_, order) => {
     await stage.pause(order * 60);
-    const message = { topic: "orders", body: { order }, keys: `o-${order}` };
-    // Nobody knows whether it was stored? The same object again: it is stored once.
-    const { msgId } = await producer.send(message).catch(() => producer.send(message));
+    const { msgId } = await store({ topic: "orders", body: { order }, keys: `o-${order}` });
     acknowledged.add(msgId);
   });
 

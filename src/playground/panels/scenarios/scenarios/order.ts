@@ -31,6 +31,9 @@ export async function run(stage: Stage<"order">, { messages }: { messages: numbe
     });
   }
 
+  const owners = async () => new Set((await admin.consumeStats("bank")).queues.filter(({ topic }) => topic === "moves").map(({ clientId }) => clientId));
+  await stage.until(async () => (await owners()).has("bank-1") && (await owners()).has("bank-2"));
+
   await stage.step("send");
   const producer = await stage.mq.createProducer({ producerGroup: "branch" });
   for (let at = 0; at < messages; at++) {

@@ -7,10 +7,13 @@ export async function run(stage: Stage<"replay">, { messages }: { messages: numb
   await admin.createTopic({ topic: "sales" });
   const producer = await stage.mq.createProducer({ producerGroup: "shop" });
   const sell = async (count: number) => {
+    const sold: string[] = [];
     for (let sale = 0; sale < count; sale++) {
-      await producer.send({ topic: "sales", body: { cents: 250 }, keys: `s-${sale}` });
+      const { msgId } = await producer.send({ topic: "sales", body: { cents: 250 }, keys: `s-${sale}` });
+      sold.push(msgId);
       await stage.pause(30);
     }
+    return sold;
   };
   const caughtUp = () => stage.until(async () => (await admin.consumeStats("report")).diffTotal === 0);
 
@@ -33,8 +36,9 @@ export async function run(stage: Stage<"replay">, { messages }: { messages: numb
   await stage.pause(1000);
 
   await stage.step("yesterday");
-  const yesterday = Date.now(); // Some seconds ago: nobody wants to wait for a day.
-  await sell(messages / 2);
+  const [first] = await sell(messages / 2);
+  // Some seconds ago: nobody wants to wait for a day.
+  const { storeTimestamp: yesterday } = await admin.viewMessage(first!);
   await caughtUp();
   stage.log("office", `${sales} sales, ${total} euros: that cannot be`);
   await stage.pause(1500);

@@ -41,7 +41,7 @@ export async function run(stage: Stage<"retry-and-resend">): Promise<void> {
   await stage.step("resend");
   isMended = true;
   const { resent } = await admin.resendDeadLetters({ group: "billing" });
-  await stage.until(() => charged.includes("o-5"));
+  await stage.until(async () => charged.includes("o-5") && (await admin.consumeStats("billing")).diffTotal === 0);
 
   await stage.step("result");
   stage.check("retried", tries.get("o-2")!, 2);

@@ -26,15 +26,17 @@ export async function run(stage: Stage<"sql-filter">, { messages }: { messages: 
   }
 
   await stage.step("filter");
-  await stage.until(async () => (await admin.consumeStats("all")).diffTotal === 0);
-  await stage.pause(1000);
-  for (const [group, orders] of Object.entries(got)) stage.log(group, `has got ${orders.length} of ${messages} orders`);
-
-  await stage.step("result");
   const [large, west] = [
     sent.filter(({ region, amount }) => amount > 100 && region === "eu").length,
     sent.filter(({ region, amount }) => region !== "asia" && amount >= 20 && amount <= 60).length,
   ];
+  await stage.until(() => got.all.length >= messages && got.large.length >= large && got.west.length >= west);
+  await stage.until(async () => (await admin.consumeStats("all")).diffTotal === 0);
+  // Time for what nobody has asked for.
+  await stage.pause(1000);
+  for (const [group, orders] of Object.entries(got)) stage.log(group, `has got ${orders.length} of ${messages} orders`);
+
+  await stage.step("result");
   const { queues } = await admin.topicStats("orders");
   const [asian] = await admin.queryMessages({ topic: "orders", key: `o-${sent.find(({ region }) => region === "asia")!.order}` });
   const tracks = await admin.messageTrack(asian!.msgId);

@@ -1,8 +1,7 @@
-import { isSystemTopic } from "../../../index.ts";
-import type { Key } from "../../i18n/translate.ts";
+import { deadLetterTopic, isSystemTopic, retryTopic } from "../index.ts";
 
-const RETRY = "%RETRY%";
-const DEAD_LETTERS = "%DLQ%";
+const RETRY = retryTopic("");
+const DEAD_LETTERS = deadLetterTopic("");
 
 /** Whose a topic is: the application's, the broker's, or a group's. */
 export type TopicKind = "own" | "system" | "retry" | "dead";
@@ -19,6 +18,7 @@ export function groupOfTopic(topic: string): string | undefined {
   return prefix === undefined ? undefined : topic.slice(prefix.length);
 }
 
-export function permKey(perm: number): Key {
-  return perm === 6 ? "topics.perm.both" : perm === 4 ? "topics.perm.read" : perm === 2 ? "topics.perm.write" : "topics.perm.neither";
+/** Groups that have, or had, dead letters, by the broker's list of topics. */
+export function groupsWithLetters(topics: readonly { topic: string }[]): string[] {
+  return topics.flatMap(({ topic }) => (topicKind(topic) === "dead" ? [groupOfTopic(topic)!] : []));
 }

@@ -1,0 +1,28 @@
+import type { Entry } from "../translate.ts";
+
+export const timers = {
+  "timers.none": "No message waits for its time",
+  "timers.none.topic": "No message waits for its time in {topic}",
+  "timers.none.hint": "Messages with a delay level or a time of their own are listed here until they are delivered, and so are messages that a group is to try again.",
+  "timers.topic": "Topic",
+  "timers.due": "Due",
+  "timers.in": "In",
+  "timers.now": "now",
+  "timers.retryOf": "Retry of {group}",
+  "timers.by": "Waits by",
+  "timers.by.time": "its own time",
+  "timers.by.level": "delay level {level}",
+  "timers.keys": "Tag, keys",
+  "timers.size": "Size",
+  "timers.stored": "Stored",
+  "timers.recall": "Recall",
+  "timers.recall.title": "Recall this message",
+  "timers.recall.warning": "It is not delivered to {topic} on {time}, nor ever. This cannot be undone.",
+  "timers.recall.done": "The broker has answered.",
+  "timers.recalled": "Message {id} is recalled: nobody will be given it.",
+  "timers.tooLate": "Message {id} was not recalled: it has been delivered already, or is not there any more.",
+  "timers.noRecall": "not possible",
+  "timers.noRecall.hint": "What waits by a delay level, or to be tried again, cannot be called off.",
+  "timers.shown": { one: "The next one is shown. There may be more.", other: "The next {count} are shown. There may be more." },
+  "timers.more": "Show more",
+} as const satisfies Record<string, Entry>;

@@ -11,7 +11,7 @@ export interface PanelDefinition {
   load(): Promise<PanelCode>;
 }
 
-export interface PanelCode {
+interface PanelCode {
   default: ComponentType;
   /** Everything it says in English, besides what every panel may say (i18n/en/shell.ts). Other languages are one file each. */
   texts: readonly Texts[];

@@ -200,6 +200,11 @@ describe("losses", () => {
     expect(losses(history(stored(0), stored(1), damaged, { type: "damage told", position: 100, bytes: 100 }, rest([message(0)])))).toEqual([]);
     expect(losses(history(stored(0), stored(1), damaged, rest([message(0)], undefined, { damaged: [{ position: 0, bytes: 200 }] })))).toEqual([]);
   });
+  test("good: of a long record, that one of its rows is damaged, or gone; bad: what lies next to it", () => {
+    const told = (position: number, bytes: number): string[] => kinds(losses(history(stored(0), stored(1), damaged, { type: "damage told", position, bytes }, rest([message(0)]))));
+    expect([told(150, 20), told(150, 0)]).toEqual([[], []]);
+    expect([told(200, 100), told(0, 100), told(200, 0)]).toEqual([["unreported damage"], ["unreported damage"], ["unreported damage"]]);
+  });
   test("bad: a loss that there was not, or for the second time", () => {
     expect(kinds(losses(history(stored(0), noted, goesOn)))).toEqual(["loss made up"]);
     expect(kinds(losses(history(stored(0), stored(1), cut(100), noted, noted, goesOn)))).toEqual(["loss made up"]);

@@ -27,7 +27,7 @@ export function beginAfter(history: History): number {
 /** Of what the browser has lost, and of what it has damaged, somebody is told; and nobody of what it has not. */
 export function losses(history: History): Verdict[] {
   const verdicts: Verdict[] = [];
-  const positions = new Map<string, number>();
+  const records = new Map<string, { position: number; end: number }>();
   const damaged = new Set<string>();
   const told: { position: number; bytes: number }[] = [];
   let untold: number | null = null;
@@ -40,7 +40,7 @@ export function losses(history: History): Verdict[] {
     if (entry.type === "damaged") for (const place of entry.places) damaged.add(place);
     if (entry.type === "damage told") told.push(entry);
     if (entry.type === "stored") {
-      positions.set(placeOf(entry.record), entry.position);
+      records.set(placeOf(entry.record), entry);
       if (untold !== null) verdicts.push({ kind: "unreported loss", text: `${placeOf(entry.record)} at ${entry.at}, and nothing was said of what was lost behind ${untold}` });
       untold = null;
     }
@@ -50,9 +50,11 @@ export function losses(history: History): Verdict[] {
     // What was given up need not be read.
     const begin = beginAfter(history);
     for (const place of damaged) {
-      const at = positions.get(place)!;
+      const { position: at, end } = records.get(place)!;
+      // A long record lies in several rows, of which one is damaged; of a row that is gone only the position is named.
+      const isTold = ({ position, bytes }: { position: number; bytes: number }): boolean => position < end && at < position + Math.max(1, bytes);
       // What was damaged and then lost as well is nobody's damage.
-      if (isCut || at < begin || readable.has(place) || [...told, ...entry.damaged].some(({ position, bytes }) => position <= at && at < position + bytes)) continue;
+      if (isCut || at < begin || readable.has(place) || told.some(isTold) || entry.damaged.some(isTold)) continue;
       verdicts.push({ kind: "unreported damage", text: `${place} at ${at} cannot be read, and nobody says so` });
     }
   }

@@ -20,7 +20,7 @@ const FIRST_ROWS = 8;
 export class EncryptedStore implements BlockStore {
   readonly kind: BlockStore["kind"];
   readonly isEncrypted = true;
-  readonly #inner: BlockStore;
+  readonly inner: BlockStore;
   readonly #namespace: string;
   readonly #key: CryptoKey;
   readonly #random: Random;
@@ -34,18 +34,18 @@ export class EncryptedStore implements BlockStore {
 
   constructor(inner: BlockStore, namespace: string, key: CryptoKey, random: Random = systemRandom) {
     this.kind = inner.kind;
-    this.#inner = inner;
+    this.inner = inner;
     this.#namespace = namespace;
     this.#key = key;
     this.#random = random;
   }
 
   get onLost(): (reason: string) => void {
-    return this.#inner.onLost;
+    return this.inner.onLost;
   }
 
   set onLost(listener: (reason: string) => void) {
-    this.#inner.onLost = listener;
+    this.inner.onLost = listener;
   }
 
   /** Whether this key opens what this store has opened. */
@@ -57,7 +57,7 @@ export class EncryptedStore implements BlockStore {
   /** Refuses a wrong key before anything is changed. */
   async takeOver(above = 0): Promise<number> {
     if (this.#check === null) await this.#unlock();
-    const epoch = await this.#inner.takeOver(above);
+    const epoch = await this.inner.takeOver(above);
     // An outdated host may have been the first to write, before it was fenced.
     if (!this.#isChecked) await this.#unlock();
     return epoch;
@@ -70,7 +70,7 @@ export class EncryptedStore implements BlockStore {
       const sealed = await this.#seal(batch);
       await before;
       // In an object: whoever waits for its turn does not wait for the device.
-      return { outcome: this.#inner.commit(sealed) };
+      return { outcome: this.inner.commit(sealed) };
     })();
     this.#turn = handedOn.catch(() => {});
     try {
@@ -83,38 +83,38 @@ export class EncryptedStore implements BlockStore {
   }
 
   async readLog(position: number, count: number, bytes?: number): Promise<LogRow[]> {
-    const rows = await this.#inner.readLog(position, count, bytes);
+    const rows = await this.inner.readLog(position, count, bytes);
     return Promise.all(rows.map(async (row) => ({ position: row.position, bytes: (await this.#opened().open(row)) ?? damaged(row.bytes) })));
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {
-    return this.#inner.readLogKeys(position, count);
+    return this.inner.readLogKeys(position, count);
   }
 
   floorLog(position: number): Promise<number | undefined> {
-    return this.#inner.floorLog(position);
+    return this.inner.floorLog(position);
   }
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#inner.readPages(keys);
+    return this.inner.readPages(keys);
   }
 
   readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
-    return this.#inner.readIndex(ranges);
+    return this.inner.readIndex(ranges);
   }
 
   async readState(prefix: string): Promise<[string, unknown][]> {
-    const rows = await this.#inner.readState(prefix);
+    const rows = await this.inner.readState(prefix);
     const known = rows.filter(([key]) => key !== KEY_CHECK);
     return Promise.all(known.map(async ([key, value]) => [key, isPrivate(key, value) ? ((await this.#stateCipher?.open(key, value)) ?? null) : value] as [string, unknown]));
   }
 
   close(): void {
-    this.#inner.close();
+    this.inner.close();
   }
 
   destroy(): Promise<void> {
-    return this.#inner.destroy();
+    return this.inner.destroy();
   }
 
   protected makeCipher(key: CryptoKey, namespace: string, salt: Uint8Array, random: Random): RowCipher {
@@ -122,9 +122,9 @@ export class EncryptedStore implements BlockStore {
   }
 
   async #unlock(): Promise<void> {
-    const stored = readKeyCheck(await this.#inner.readState(KEY_CHECK));
+    const stored = readKeyCheck(await this.inner.readState(KEY_CHECK));
     if (stored !== undefined && !(await isKeyOf(stored, this.#key, this.#namespace))) throw keyWrong();
-    if (stored === undefined) this.#refuseUsed(await this.#inner.readLog(0, FIRST_ROWS));
+    if (stored === undefined) this.#refuseUsed(await this.inner.readLog(0, FIRST_ROWS));
     this.#isChecked = stored !== undefined;
     this.#check = stored ?? (await makeKeyCheck(this.#key, this.#namespace, this.#random));
     this.#cipher = this.makeCipher(this.#key, this.#namespace, this.#check.salt, this.#random);

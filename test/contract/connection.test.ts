@@ -6,7 +6,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origin: NodeOrigin;
 beforeEach(() => void (origin = new NodeOrigin()));
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 /** Waits a hundredth as long. */
 const hasty: Timers = { after: (delay, run) => systemTimers.after(delay / 100, run) };

@@ -12,7 +12,7 @@ beforeEach(async () => {
   mq = await origin.connect({ broker: { defaultTopicQueueNums: 1 } });
   producer = await mq.createProducer({ producerGroup: "p", sendMsgTimeout: 30_000 });
 });
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 const q0 = { topic: "t", brokerName: "broker-a", queueId: 0 };
 

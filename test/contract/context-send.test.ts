@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 async function consume(options: Partial<PushConsumerOptions>): Promise<{ consumer: PushConsumer; errors: MQError[] }> {

@@ -12,6 +12,7 @@ import { crashRun, type CrashRunOptions, type CrashRunResult } from "../support/
 import { SHORT } from "../support/effort.ts";
 import { stepsOf } from "../support/every-fault.ts";
 import { type Fault, FAULTS } from "../support/faulty-store.ts";
+import type { TestStore } from "../support/sound-stores.ts";
 
 const FULL = process.env.TABMQ_FULL === "1";
 /** Fills a page of 1024 entries and goes on in the next. */
@@ -129,8 +130,9 @@ describe("a fault, and another while the next broker recovers", () => {
 
 /** A layer that spoils what commits mean. */
 function committing(store: BlockStore, commit: (batch: CommitBatch) => Promise<CommitOutcome>): BlockStore {
-  const layer: BlockStore = {
+  const layer: TestStore = {
     kind: store.kind,
+    inner: store,
     takeOver: () => store.takeOver(),
     commit,
     readLog: (position, count) => store.readLog(position, count),

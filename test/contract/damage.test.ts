@@ -19,6 +19,7 @@ import { judgeDamage, type JudgeOptions, markOf, type Truth, truthOf } from "../
 import { livedStore, type LivedStore } from "../support/lived-store.ts";
 import { shallowCopyOf } from "../support/memory-disk.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const FULL = process.env.TABMQ_FULL === "1";
 const TIMEOUT = FULL ? 3_600_000 : 180_000;
@@ -61,14 +62,20 @@ function isIn(rows: readonly number[], position: number): boolean {
   return row !== undefined && rows.includes(row);
 }
 
+/** A copy of the store with this damage; `judgeDamage` looks at it more closely than the checker does. */
+function damagedBy({ name, apply }: Damage): MemoryDisk {
+  const disk = shallowCopyOf(store.disk);
+  apply(disk);
+  return asDamaged(disk, name, "a broker that starts makes some of it again, and nobody notices what stands beside the log");
+}
+
 /** What each damage does wrong; returns how many there were. */
 async function judgeAll(damages: Iterable<Damage>, options: JudgeOptions = {}): Promise<{ count: number; reported: number }> {
   const faults: string[] = [];
   let [count, reported] = [0, 0];
-  for (const { name, apply, rows = [] } of damages) {
-    const disk = shallowCopyOf(store.disk);
-    apply(disk);
-    const judged = await judgeDamage(disk, truth, { witness: markOf(truth), mayMiss: (position) => isIn(rows, position), ...options });
+  for (const damage of damages) {
+    const { name, rows = [] } = damage;
+    const judged = await judgeDamage(damagedBy(damage), truth, { witness: markOf(truth), mayMiss: (position) => isIn(rows, position), ...options });
     faults.push(...judged.faults.slice(0, 3).map((fault) => `${name}: ${fault}`));
     count++;
     if (judged.isReported) reported++;
@@ -206,10 +213,8 @@ describe("a row of the log", { timeout: TIMEOUT }, () => {
 
   test("what is not noticed: a row of another database where nothing contradicts it; encryption would", async () => {
     const faults: string[] = [];
-    for (const { apply } of fromElsewhere().filter((damage) => !isKnown(damage))) {
-      const disk = shallowCopyOf(store.disk);
-      apply(disk);
-      faults.push(...(await judgeDamage(disk, truth, { isQuick: true, isForConsumers: true })).faults);
+    for (const damage of fromElsewhere().filter((one) => !isKnown(one))) {
+      faults.push(...(await judgeDamage(damagedBy(damage), truth, { isQuick: true, isForConsumers: true })).faults);
     }
     expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/"them .* is not what was sent/)]));
   });
@@ -256,7 +261,7 @@ test("a page of the queue as it was before the queue went on in the next one", a
   const old = disk.queue.get("t/0/0")!;
   await send(1000);
   expect(disk.queue.get("t/0/0")!.byteLength).toBeGreaterThan(old.byteLength);
-  disk.queue.set("t/0/0", old);
+  asDamaged(disk, "a page is as it was").queue.set("t/0/0", old);
   await life(async (mq) => {
     const pull = await mq.createPullConsumer({ consumerGroup: "g" });
     const read: number[] = [];
@@ -278,7 +283,7 @@ test("rows cut to any length in a log that a checkpoint covers to its end", { ti
   const producer = await filled.createProducer({ producerGroup: "p" });
   for (let at = 0; at < 4; at++) await producer.send({ topic: "t", body: `${at}` });
   await first.host.broker?.close();
-  await first.end();
+  await first.close();
 
   /** Whoever reads in a circle is stopped. */
   class PatientStore extends MemoryStore {
@@ -292,7 +297,7 @@ test("rows cut to any length in a log that a checkpoint covers to its end", { ti
   expect((disk.state.get("checkpoint") as CheckpointRow).position).toBe(rows.at(-1)! + disk.log.get(rows.at(-1)!)!.byteLength - CHUNK_HEADER_BYTES);
   for (const [begin, position] of rows.entries()) for (const count of [1, 2]) for (const length of some(disk.log.get(position)!.byteLength, 36, 17)) {
     const cut = rows.slice(begin, begin + count);
-    const damaged = shallowCopyOf(disk);
+    const damaged = asDamaged(shallowCopyOf(disk), "rows are cut");
     for (const row of cut) damaged.log.set(row, disk.log.get(row)!.slice(0, length));
     const origin = new NodeOrigin(damaged);
     origin.makeStore = () => new PatientStore(damaged);
@@ -306,10 +311,8 @@ test("rows cut to any length in a log that a checkpoint covers to its end", { ti
 describe("control: with a protection off, damage is delivered", { timeout: TIMEOUT }, () => {
   /** The first thing that is wrong with any of these damages. */
   async function firstFault(damages: Iterable<Damage>, options: JudgeOptions): Promise<string | undefined> {
-    for (const { apply } of damages) {
-      const disk = shallowCopyOf(store.disk);
-      apply(disk);
-      const { faults } = await judgeDamage(disk, truth, { mayMiss: () => true, isQuick: true, isForConsumers: true, ...options });
+    for (const damage of damages) {
+      const { faults } = await judgeDamage(damagedBy(damage), truth, { mayMiss: () => true, isQuick: true, isForConsumers: true, ...options });
       if (faults.length > 0) return faults[0];
     }
     return undefined;
@@ -370,21 +373,19 @@ describe("where the log begins, made up", { timeout: TIMEOUT }, () => {
     ["a queue behind its end", () => ({ queues: [["a", 0, 2 ** 40]] })],
     ["a queue of the millions", () => ({ queues: [["a", 1_000_000, 0]] })],
   ];
-  const broken = (change: Partial<TrimRow>): MemoryDisk => {
-    const disk = shallowCopyOf(store.disk);
-    disk.state.set("trim", { ...trim(), ...change });
+  const begun = (row: object): MemoryDisk => {
+    const disk = asDamaged(shallowCopyOf(store.disk), "where it begins is made up");
+    disk.state.set("trim", row);
     return disk;
   };
 
   test.each(MADE_UP)("%s: not believed", async (_what, change) => {
-    for (const witness of [null, markOf(truth)]) expect((await judgeDamage(broken(change()), truth, { witness, isQuick: true, isTwice: true })).faults).toEqual([]);
+    for (const witness of [null, markOf(truth)]) expect((await judgeDamage(begun({ ...trim(), ...change() }), truth, { witness, isQuick: true, isTwice: true })).faults).toEqual([]);
   });
 
   test("a queue of the millions, by a build that wrote no checksum: a topic has no more queues for it than it can have", async () => {
-    const disk = shallowCopyOf(store.disk);
     const { check: _check, ...row } = trim();
-    disk.state.set("trim", { ...row, queues: [...row.queues, ["a", 1_000_000, 0]] });
-    const origin = new NodeOrigin(disk);
+    const origin = new NodeOrigin(begun({ ...row, queues: [...row.queues, ["a", 1_000_000, 0]] }));
     const { admin } = await origin.connect();
     expect((await admin.topics()).find(({ topic }) => topic === "a")).toMatchObject({ readQueueNums: 128 });
     await origin.close();
@@ -392,9 +393,7 @@ describe("where the log begins, made up", { timeout: TIMEOUT }, () => {
 
   test("control: without its checksum it is", async () => {
     const { check: _check, ...row } = trim();
-    const disk = shallowCopyOf(store.disk);
-    disk.state.set("trim", { ...row, position: 3_000_000 });
-    const { faults } = await judgeDamage(disk, truth, { isQuick: true });
+    const { faults } = await judgeDamage(begun({ ...row, position: 3_000_000 }), truth, { isQuick: true });
     expect(faults.length).toBeGreaterThan(0);
   });
 });

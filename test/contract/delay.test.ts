@@ -4,7 +4,7 @@ import type { Message, MQError } from "../../src/index.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
 const origins: NodeOrigin[] = [];
-afterEach(() => Promise.all(origins.splice(0).map((origin) => origin.end())));
+afterEach(() => Promise.all(origins.splice(0).map((origin) => origin.close())));
 
 async function world(messageDelayLevel = "200ms 400ms") {
   const origin = new NodeOrigin();

@@ -4,6 +4,7 @@ import { Deletions } from "../../src/storage/deletions.ts";
 import { deletionRun } from "../support/deletion-run.ts";
 import { ENUMERATION_TIMEOUT, everyFault, everyPair, violationsBetween } from "../support/every-fault.ts";
 import { FAULTS } from "../support/faulty-store.ts";
+import { asAllDamaged } from "../support/sound-stores.ts";
 
 const TIMEOUT = ENUMERATION_TIMEOUT;
 
@@ -29,6 +30,7 @@ describe("a fault, and another soon after", () => {
 
 describe("control: with a protection off, the enumeration is red", () => {
   test("nothing is noted", { timeout: TIMEOUT }, async () => {
+    asAllDamaged("offsets of the deleted topic are used again");
     vi.spyOn(Deletions.prototype, "deleteTopic").mockImplementation(() => {});
     expect((await deletionRun()).violations).toEqual(expect.arrayContaining([expect.stringMatching(/^came back/)]));
   });
@@ -45,6 +47,7 @@ describe("control: with a protection off, the enumeration is red", () => {
   });
 
   test("offsets begin anew", { timeout: TIMEOUT }, async () => {
+    asAllDamaged("what the deletion gave up is left");
     vi.spyOn(Deletions.prototype, "begin").mockReturnValue(0);
     expect((await deletionRun()).violations).toEqual(expect.arrayContaining([expect.stringMatching(/^offset used twice|OFFSET_REUSED|came back/)]));
   });

@@ -9,7 +9,7 @@ let origin: NodeOrigin;
 beforeEach(() => void (origin = new NodeOrigin()));
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 const CLOSED = { code: "CLOSED", field: "namespace" };

@@ -37,7 +37,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 const letters = async (at = mq): Promise<string[]> => (await at.admin.deadLetters("g")).map(({ msgId }) => msgId);

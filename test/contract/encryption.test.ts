@@ -10,6 +10,7 @@ import { makeKeyCheck } from "../../src/storage/key-check.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { newKey } from "../support/keys.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const key = await newKey();
 const otherKey = await newKey();
@@ -267,10 +268,10 @@ describe("a key that does not fit", () => {
   test("control: without the key check, both look like damage", async () => {
     const disk = await filled(["a", "b"]);
     disk.state.set(KEY_CHECK, await makeKeyCheck(otherKey, "default", systemRandom));
-    const wrong = await start(copyOf(disk)).connect({ encryptionKey: otherKey });
+    const wrong = await start(asDamaged(copyOf(disk), "its rows are another key's")).connect({ encryptionKey: otherKey });
     expect([await read(wrong), await damagedAt(wrong)]).toEqual([[], [...disk.log.keys()]]);
     disk.state.delete(KEY_CHECK);
-    const none = await start(copyOf(disk)).connect();
+    const none = await start(asDamaged(copyOf(disk), "nobody tells that its rows are encrypted")).connect();
     expect([await read(none), await damagedAt(none)]).toEqual([[], [...disk.log.keys()]]);
   });
 
@@ -311,7 +312,7 @@ describe("a key that does not fit", () => {
 
   test("a key for a namespace whose key check is gone, or is none: CANNOT_DECRYPT, and nothing is changed", async () => {
     for (const spoilt of [undefined, { version: 2 }, "x", { version: 1, salt: new Uint8Array(3), nonce: new Uint8Array(12), check: new Uint8Array(9) }]) {
-      const disk = await filled(["a"]);
+      const disk = asDamaged(await filled(["a"]), "its key check is spoilt");
       if (spoilt === undefined) disk.state.delete(KEY_CHECK);
       else disk.state.set(KEY_CHECK, spoilt);
       const before = copyOf(disk);
@@ -321,7 +322,7 @@ describe("a key that does not fit", () => {
   });
 
   test("a whole database of another namespace is not this one's", async () => {
-    const disk = await filled(["a"]);
+    const disk = asDamaged(await filled(["a"]), "nobody here has a key that opens its rows");
     await expect(start(disk).connect({ namespace: "other", encryptionKey: key })).rejects.toMatchObject({ code: "CANNOT_DECRYPT" });
   });
 });
@@ -333,7 +334,7 @@ describe("what was done to stored rows is reported, and never delivered", () => 
     const length = disk.log.get(victim!)!.byteLength;
     expect(length).toBeGreaterThan(150);
     for (let at = 0; at < length; at++) {
-      const changed = copyOf(disk);
+      const changed = asDamaged(copyOf(disk), "a byte is another");
       changed.log.get(victim!)![at]! ^= 0x10;
       const origin = start(changed);
       const mq = await origin.connect({ encryptionKey: key });
@@ -346,12 +347,12 @@ describe("what was done to stored rows is reported, and never delivered", () => 
     const disk = await filled(["m0", "m1"]);
     const last = [...disk.log.keys()].at(-1)!;
     for (const change of [(row: Uint8Array) => row.fill(0), (row: Uint8Array) => row.slice(0, 60), (row: Uint8Array) => row.slice(0, 1)]) {
-      const changed = copyOf(disk);
+      const changed = asDamaged(copyOf(disk), "the last row is damaged");
       changed.log.set(last, change(changed.log.get(last)!.slice()));
       const mq = await start(changed).connect({ encryptionKey: key });
       await send(mq, ["m2"]);
       expect([await read(mq), await damagedAt(mq)]).toEqual([["m0", "m2"], [last]]);
-      const again = await start(copyOf(changed)).connect({ encryptionKey: key });
+      const again = await start(asDamaged(copyOf(changed), "the last row was damaged")).connect({ encryptionKey: key });
       expect([await read(again), await damagedAt(again)]).toEqual([["m0", "m2"], [last]]);
     }
   });
@@ -360,7 +361,7 @@ describe("what was done to stored rows is reported, and never delivered", () => 
     const disk = await filled(["m0", "m1", "m2"]);
     const [, b, c] = [...disk.log.keys()] as [number, number, number];
     const [left, right] = [disk.log.get(b)!, disk.log.get(c)!];
-    disk.log.set(b, right).set(c, left);
+    asDamaged(disk, "two rows are swapped").log.set(b, right).set(c, left);
     const mq = await start(disk).connect({ encryptionKey: key });
     expect([await read(mq), await damagedAt(mq)]).toEqual([["m0"], [b, c]]);
   });
@@ -375,6 +376,7 @@ describe("what was done to stored rows is reported, and never delivered", () => 
       const [position, row] = [...earlier.log][1]!;
       expect(disk.log.get(position)!.byteLength).toBe(row.byteLength);
       disk.log.set(position, row);
+      if (encryptionKey !== null) asDamaged(disk, "a row is another database's");
       return read(await start(disk).connect(encryptionKey === null ? {} : { encryptionKey }));
     };
     expect(await replayed(key)).toEqual(["new 0"]);
@@ -384,7 +386,7 @@ describe("what was done to stored rows is reported, and never delivered", () => 
   test("a row that is not encrypted, in the place of one that is; control: without a key it is believed", async () => {
     const [plain, disk] = await Promise.all([filled(["forged"], null), filled(["genuine"])]);
     const [position, row] = [...plain.log][0]!;
-    disk.log.set(position, row);
+    asDamaged(disk, "a row is not encrypted").log.set(position, row);
     const mq = await start(disk).connect({ encryptionKey: key });
     expect([await read(mq), await damagedAt(mq)]).toEqual([[], [position]]);
     expect(await read(await start(plain).connect())).toEqual(["forged"]);

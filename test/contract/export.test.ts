@@ -7,6 +7,7 @@ import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { checkStore } from "../support/store-check.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 let origins: NodeOrigin[] = [];
 afterEach(async () => {
@@ -234,7 +235,7 @@ describe("export and import", () => {
     await mq.close();
     await origin.close();
     const rows = [...origin.disk.log.keys()].sort((a, b) => a - b);
-    origin.disk.log.get(rows.at(-5)!)![CHUNK_HEADER_BYTES + 95]! ^= 1;
+    asDamaged(origin.disk, "a row is damaged").log.get(rows.at(-5)!)![CHUNK_HEADER_BYTES + 95]! ^= 1;
     const damaged = await open(origin.disk).connect();
     const target = await open().connect();
     expect(await target.admin.importLog(damaged.admin.exportLog())).toEqual({ imported: 21, topics: 3, damaged: 1 });
@@ -268,7 +269,6 @@ describe("the same call again", () => {
     expect(await other.admin.importLog(mq.admin.exportLog())).toMatchObject({ imported: 42 });
     expect((await other.diagnostics()).broker.epoch).toBe(2);
     expect(await contentOf(other)).toEqual(await contentOf(mq));
-    expect(checkStore(target.disk)).toEqual([]);
   });
 
   test("an import broken off shows nothing, after a restart neither, and goes on when it is done again; another log is not mixed in", async () => {

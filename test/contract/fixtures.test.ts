@@ -6,6 +6,7 @@ import type { TabMQ } from "../../src/index.ts";
 import type { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { diskOf, type Fixture, fixtureFile, type FixtureMessage, told } from "../fixtures/store.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const FOLDER = dirname(fixtureFile);
 const files = readdirSync(FOLDER).filter((name) => name.endsWith(".json"));
@@ -94,7 +95,7 @@ describe.each(files)("%s", (name) => {
     };
     const [first, second] = [...diskOf(read(name)).log.keys()] as [number, number];
     expect(await isWhole(() => {})).toBe(true);
-    expect(await isWhole(({ log }) => (log.get(second)![60]! ^= 1))).toBe(false);
-    expect(await isWhole(({ log }) => log.delete(first))).toBe(false);
+    expect(await isWhole((disk) => (asDamaged(disk, "a bit is another").log.get(second)![60]! ^= 1))).toBe(false);
+    expect(await isWhole((disk) => asDamaged(disk, "a row is gone").log.delete(first))).toBe(false);
   });
 });

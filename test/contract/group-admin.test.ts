@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 const send = async (...bodies: string[]): Promise<void> => {
@@ -58,7 +58,7 @@ describe("createGroup", () => {
     expect(got).toEqual(["1"]);
     const other = new NodeOrigin(copyOf(origin.disk));
     expect((await (await other.connect()).admin.groups()).find(({ group }) => group === "g")?.config?.consumeEnable).toBe(false);
-    await other.end();
+    await other.close();
     await mq.admin.createGroup({ group: "g", consumeEnable: true });
     await until(() => got.length === 2);
   });
@@ -124,7 +124,7 @@ describe("deleteGroup", () => {
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(got.toSorted()).toEqual(["dead 0", "fails 0", "fine 0"]);
     expect(await next.admin.deadLetters("g")).toEqual([]);
-    await other.end();
+    await other.close();
   });
 
   test("control: where a replay does not ask, the deleted group is said to have finished what it had failed at", async () => {
@@ -171,7 +171,7 @@ describe("deleteGroup", () => {
       await consume(next, got);
       await until(() => got.length === 2);
     }
-    await other.end();
+    await other.close();
   });
 
   test("with consumers in it only by force; they are named, told, and get nothing more", async () => {

@@ -9,7 +9,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origin: NodeOrigin;
 beforeEach(() => void (origin = new NodeOrigin()));
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 /** A fiftieth of every interval; the limits of whole attempts stay. */
 const hasty: Timers = { after: (delay, run) => systemTimers.after(delay < 10_000 ? delay / 50 : delay, run) };

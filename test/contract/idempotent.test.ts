@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 async function consume(listener: PushConsumerOptions["messageListener"], options: Partial<PushConsumerOptions> = {}, on = mq): Promise<{ consumer: PushConsumer; errors: MQError[] }> {

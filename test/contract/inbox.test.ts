@@ -12,7 +12,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origin: NodeOrigin;
 beforeEach(() => void (origin = new NodeOrigin()));
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 const reply = (text: string): NoticeContent => ({ type: "reply", record: new TextEncoder().encode(text) });
 const check = (group: string, text: string): NoticeContent => ({ type: "check", group, record: new TextEncoder().encode(text) });

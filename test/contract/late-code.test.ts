@@ -15,7 +15,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await Promise.all(tabs.map((tab) => tab.close().catch(() => {})));
-  await origin.end();
+  await origin.close();
 });
 
 async function connect(load: LoadCode): Promise<TabMQ> {

@@ -6,6 +6,7 @@ import { decodeRecords } from "../../src/model/record-codec.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { checkStore } from "../support/store-check.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const BODY = 1000;
 
@@ -135,7 +136,7 @@ describe("lone sends", () => {
     const disk = new MemoryDisk();
     const ids = await inVirtualTime(disk, (_origin, mq) => sendLone(mq, 300));
     const damaged = [...disk.log.keys()].sort((a, b) => a - b)[150]!;
-    disk.log.get(damaged)![200]! ^= 1;
+    asDamaged(disk, "a row is damaged").log.get(damaged)![200]! ^= 1;
     await inVirtualTime(disk, async (origin, mq) => {
       await origin.time.sleep(ROW_REST + 30_000);
       expect(rows(disk).length).toBeLessThan(110);

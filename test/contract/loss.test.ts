@@ -6,6 +6,8 @@ import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { copyOf } from "../support/memory-disk.ts";
+import { checkStore } from "../support/store-check.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 let origins: NodeOrigin[] = [];
 afterEach(async () => {
@@ -99,6 +101,10 @@ describe("the browser has lost the database", () => {
     reader.subscribe("orders");
     await until(async () => all.push(...(await reader.poll()).map((message) => message.text())) >= 4);
     expect(all).toEqual(["a", "b", "c", "e"]);
+    // Control: without the row that tells of the loss the checker takes all of that for damage.
+    const untold = copyOf(before);
+    untold.state.delete("loss");
+    expect(checkStore(untold).map(({ code }) => code)).toEqual(expect.arrayContaining(["LOG_GAP", "OFFSET_GAP"]));
     // The gap is no backlog.
     await mq.admin.consumeStats("workers").then(({ diffTotal }) => expect(diffTotal).toBe(1));
     const got = await consume(mq);
@@ -232,6 +238,7 @@ describe("found by whoever tried to refute it", () => {
   const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
   /** Its records no longer are what was written. */
   function damage(disk: MemoryDisk, isDamaged: (position: number) => boolean): void {
+    asDamaged(disk, "rows are damaged");
     for (const [position, row] of disk.log) if (isDamaged(position) && row.byteLength > 100) row[CHUNK_HEADER_BYTES + 95]! ^= 1;
   }
 

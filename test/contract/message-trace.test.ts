@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 const FIRST = "CONSUME_FROM_FIRST_OFFSET" as const;
@@ -291,7 +291,7 @@ describe("what is told", () => {
   });
 
   test("traceEnable off: nothing is written, and the log still tells its part", async () => {
-    await origin.end();
+    await origin.close();
     origin = new NodeOrigin();
     mq = await origin.connect({ broker: { ...BROKER, traceEnable: false } });
     producer = await mq.createProducer({ producerGroup: "checkout" });
@@ -408,7 +408,7 @@ describe("the topic's own retention", () => {
     const trace = await mq.admin.messageTrace(msgId);
     expect(types(trace)).toEqual(["SEND", "STORE"]);
     expect(trace.producer).toEqual({ clientId: "tab-1", group: "checkout" });
-    await origin.end();
+    await origin.close();
     origin = new NodeOrigin(origin.disk);
     mq = await origin.connect({ broker: BROKER });
     expect(await limits()).toMatchObject({ minOffset, maxOffset });

@@ -15,7 +15,7 @@ beforeEach(async () => {
   await producer.send({ topic: "t", body: "first" });
 });
 afterEach(async () => {
-  await origin.end();
+  await origin.close();
   vi.restoreAllMocks();
 });
 

@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
-  return origin.end();
+  return origin.close();
 });
 
 const LONG = 60_000;

@@ -11,7 +11,7 @@ beforeEach(async () => {
   producer = await mq.createProducer({ producerGroup: "p" });
 });
 afterEach(async () => {
-  await origin.end();
+  await origin.close();
 });
 
 async function backlog(priorities: number[], messageType: "PRIORITY" | "MIXED" = "PRIORITY"): Promise<void> {

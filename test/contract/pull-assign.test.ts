@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 const at = (queueId: number, topic = "t"): MessageQueue => ({ topic, brokerName: "broker-a", queueId });

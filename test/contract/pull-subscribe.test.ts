@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 interface Seen<Consumer> {

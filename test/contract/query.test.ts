@@ -7,6 +7,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 import { checkStore } from "../support/store-check.ts";
 import { GatedStore } from "../support/gated-store.ts";
 import { copyOf } from "../support/memory-disk.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 let origins: NodeOrigin[] = [];
 beforeEach(() => void (origins = []));
@@ -197,13 +198,13 @@ describe("over starts", () => {
     spoilt.index.delete(name!);
     expect(checkStore(spoilt).map(({ code }) => code)).toEqual(expect.arrayContaining(["INDEX_MISSING", "INDEX_WRONG"]));
 
-    const bare = copyOf(late);
+    const bare = asDamaged(copyOf(late), "its key index is gone");
     bare.index.clear();
     const rebuilt = await start(bare).connect();
     expect((await rebuilt.diagnostics()).broker.recovery.replayed).toBe(0);
     await check(rebuilt, ids);
 
-    const older = copyOf(late);
+    const older = asDamaged(copyOf(late), "its checkpoint is of before there was a key index", "the next checkpoint has one");
     delete (older.state.get("checkpoint") as { index?: unknown }).index;
     const replayed = await start(older).connect();
     expect((await replayed.diagnostics()).broker.recovery.replayed).toBe(28);

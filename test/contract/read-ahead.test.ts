@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const MESSAGES = 4000;
 const QUEUE = { topic: "t", brokerName: "broker-a", queueId: 0 };
@@ -88,7 +89,7 @@ test("a damaged row that claims to be longer, the last of what was read ahead, d
   const row = [...disk.log.keys()].sort((a, b) => a - b)[far - 1]!;
   const longer = new Uint8Array(disk.log.get(row)!.byteLength + 1000);
   longer.set(disk.log.get(row)!);
-  disk.log.set(row, longer);
+  asDamaged(disk, "a row is longer than it was").log.set(row, longer);
   const store = new WatchedStore(disk);
   origin = new NodeOrigin(disk);
   origin.makeStore = () => store;

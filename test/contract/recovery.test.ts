@@ -10,6 +10,7 @@ import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 import { copyOf } from "../support/memory-disk.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 let origins: NodeOrigin[] = [];
 beforeEach(() => void (origins = []));
@@ -68,6 +69,7 @@ describe("queue pages that are whole, but not the ones that were stored", () => 
   test("an older state of them is not taken for the whole of them", async () => {
     const { disk, older, expected } = await grown();
     for (const [name, bytes] of older) disk.queue.set(name, bytes);
+    asDamaged(disk, "its pages are older than its checkpoint");
     expect(summary(await readAll(await start(disk).connect()))).toEqual(expected);
   });
 
@@ -75,6 +77,7 @@ describe("queue pages that are whole, but not the ones that were stored", () => 
     const { disk, expected } = await grown();
     const pages = [...disk.queue.entries()];
     for (const [at, [name]] of pages.entries()) disk.queue.set(name, pages[(at + 1) % pages.length]![1]);
+    asDamaged(disk, "every page stands in another's place");
     expect(summary(await readAll(await start(disk).connect()))).toEqual(expected);
   });
 });
@@ -102,6 +105,7 @@ describe("start-up", () => {
 
     const bare = copyOf(disk);
     bare.queue.clear();
+    bare.index.clear();
     bare.state.delete("checkpoint");
     const slow = await start(bare).connect();
     expect((await slow.diagnostics()).broker.recovery.replayed).toBe(6000);
@@ -116,7 +120,7 @@ describe("start-up", () => {
     const pages = [...disk.queue.keys()];
     expect(pages.length).toBeGreaterThan(5);
     for (const page of pages) {
-      const damaged = copyOf(disk);
+      const damaged = asDamaged(copyOf(disk), `${page} is damaged, then gone`, "the last page of a queue has all of them made again");
       damaged.queue.get(page)![40]! ^= 1;
       expect(summary(await readAll(await start(damaged).connect()))).toEqual(expected);
       damaged.queue.delete(page);
@@ -154,7 +158,7 @@ describe("start-up", () => {
       const change = (spoil: (copy: MemoryDisk) => void): MemoryDisk => {
         const copy = copyOf(disk);
         spoil(copy);
-        return copy;
+        return asDamaged(copy, "pages are damaged or gone");
       };
       expect(await counts(copyOf(disk))).toEqual([0, 0, 0]);
       expect(await counts(change(({ queue }) => queue.delete("t/0/3")))).toEqual([0, 0, 1]);
@@ -167,7 +171,7 @@ describe("start-up", () => {
 
     test("readers of a page that is gone make it once", async () => {
       const disk = await stored();
-      disk.queue.delete("t/0/3");
+      asDamaged(disk, "a page is gone").queue.delete("t/0/3");
       const mq = await start(disk).connect();
       const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
       const results = await Promise.all(Array.from({ length: 5 }, () => pull.pull({ topic: "t", brokerName: "broker-a", queueId: 0 }, "*", 3500, 1)));
@@ -177,7 +181,7 @@ describe("start-up", () => {
 
     test("without a checkpoint nobody knows of pages: all is replayed", async () => {
       const disk = await stored();
-      disk.state.delete("checkpoint");
+      asDamaged(disk, "its checkpoint is gone").state.delete("checkpoint");
       const { recovery } = (await (await start(disk).connect()).diagnostics()).broker;
       expect(recovery).toMatchObject({ replayed: 7500, rebuilt: 0 });
     });
@@ -192,7 +196,7 @@ describe("start-up", () => {
     const rows = [...disk.log.keys()];
     expect(rows).toHaveLength(10);
     for (const victim of [0, 4, 9]) {
-      const damaged = copyOf(disk);
+      const damaged = asDamaged(copyOf(disk), "a row is damaged");
       damaged.log.get(rows[victim]!)![CHUNK_HEADER_BYTES + 95]! ^= 0x10;
       const mq = await start(damaged).connect();
       const texts = (await readAll(mq)).map((message) => message.text());
@@ -207,7 +211,7 @@ describe("start-up", () => {
   test("a chunk damaged behind a running broker's back is never delivered", async () => {
     const disk = new MemoryDisk();
     const ids = await fill(await start(disk).connect(), 50);
-    const copy = copyOf(disk);
+    const copy = asDamaged(copyOf(disk), "a row is damaged");
     const mq = await start(copy).connect();
     const [row] = [...copy.log.keys()].slice(-1);
     copy.log.get(row!)![60]! ^= 0x80;
@@ -222,7 +226,7 @@ describe("start-up", () => {
     const mq = await start(disk).connect();
     const producer = await mq.createProducer({ producerGroup: "p" });
     for (let i = 0; i < 4; i++) await producer.send({ topic: "t", body: `m${i}` }, { queue: { topic: "t", brokerName: "broker-a", queueId: 0 } });
-    const swapped = copyOf(disk);
+    const swapped = asDamaged(copyOf(disk), "two rows are swapped");
     const [, b, c] = [...swapped.log.keys()];
     const [left, right] = [swapped.log.get(b!)!, swapped.log.get(c!)!];
     swapped.log.set(b!, right).set(c!, left);
@@ -242,7 +246,7 @@ describe("start-up", () => {
     expect([...disk.log.values()].every((row) => row.byteLength < 64 * 1024)).toBe(true);
     const whole = await readAll(await start(copyOf(disk)).connect());
     expect(whole.find((message) => message.body.length === body.length)?.body).toEqual(body);
-    const torn = copyOf(disk);
+    const torn = asDamaged(copyOf(disk), "a part of a record is gone");
     torn.log.delete([...torn.log.keys()][4]!);
     const again = await start(torn).connect();
     expect((await readAll(again)).map((message) => message.text()).sort()).toEqual(["after", "before"]);
@@ -290,7 +294,7 @@ describe("fencing", () => {
 });
 
 test("of very many damaged rows the first are named and the others counted", async () => {
-  const disk = new MemoryDisk();
+  const disk = asDamaged(new MemoryDisk(), "nothing in it is a row");
   for (let at = 0; at < MAX_DAMAGE_REPORTS + 500; at++) disk.log.set(at * 100, new Uint8Array(CHUNK_HEADER_BYTES + 100).fill(at));
   const { recovery, damaged } = (await (await start(disk).connect()).diagnostics()).broker;
   expect([recovery.damaged.length, recovery.moreDamaged, damaged.length]).toEqual([MAX_DAMAGE_REPORTS, 500, MAX_DAMAGE_REPORTS]);

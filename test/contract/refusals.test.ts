@@ -10,7 +10,7 @@ beforeEach(async () => {
   mq = await origin.connect();
   await mq.admin.createTopic({ topic: "t", readQueueNums: 2, writeQueueNums: 2 });
 });
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 const queue = { topic: "t", brokerName: "broker-a", queueId: 1 };
 const elsewhere = { ...queue, brokerName: "broker-b" };

@@ -19,7 +19,7 @@ beforeEach(async () => {
   producer = await mq.createProducer({ producerGroup: "asks" });
 });
 afterEach(async () => {
-  await origin.end();
+  await origin.close();
   vi.restoreAllMocks();
 });
 

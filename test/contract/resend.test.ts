@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end({ holes: true });
+  await origin.close();
 });
 
 const queue = (queueId = 0): { topic: string; brokerName: string; queueId: number } => ({ topic: "t", brokerName: "broker-a", queueId });

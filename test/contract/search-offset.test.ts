@@ -10,6 +10,7 @@ import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
 import { STORED_QUEUE, storedQueue } from "../support/stored-queue.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 let origin: NodeOrigin;
 afterEach(() => origin.close());
@@ -45,6 +46,7 @@ describe("holes", () => {
     const healthy = await storedQueue(times);
     await healthy.close();
     const rows = [...healthy.disk.log.keys()].sort((a, b) => a - b);
+    asDamaged(healthy.disk, "rows are damaged");
     for (const offset of offsets) healthy.disk.log.get(rows[offset]!)![CHUNK_HEADER_BYTES + 60]! ^= 1;
     origin = new NodeOrigin(healthy.disk);
     return (await origin.connect()).admin;

@@ -16,7 +16,7 @@ beforeEach(async () => {
   producer = await mq.createProducer({ producerGroup: "p" });
   await producer.send({ topic: "t", body: "warm-up" });
 });
-afterEach(() => origin.end({ holes: true }));
+afterEach(() => origin.close());
 
 const queue = { topic: "t", brokerName: "broker-a", queueId: 0 };
 

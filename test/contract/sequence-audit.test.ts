@@ -8,6 +8,7 @@ import { writerLock } from "../../src/protocol/lock-names.ts";
 import { CHUNK_HEADER_BYTES } from "../../src/storage/indexer.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const queue = (queueId: number): { topic: string; brokerName: string; queueId: number } => ({ topic: "t", brokerName: "broker-a", queueId });
 
@@ -127,6 +128,7 @@ describe("is told", () => {
     const row = origin.disk.log.get(third!)!;
     await nextBroker();
     row[row.byteLength - 1]! ^= 0xff;
+    asDamaged(origin.disk, "the third row is another");
     await nextBroker();
     const seen = await consume();
     await send(1);

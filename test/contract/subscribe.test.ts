@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end();
+  await origin.close();
 });
 
 interface Seen {

@@ -109,7 +109,7 @@ beforeEach(() => {
   origin = new NodeOrigin();
   telemetry = new MemoryTelemetry();
 });
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 /** One tab. */
 const connect = (options = {}) => tab ??= origin.connect({ clientId: "tab", namespace: "shop", telemetry, broker: { defaultTopicQueueNums: 1, messageDelayLevel: "1ms" }, ...options });

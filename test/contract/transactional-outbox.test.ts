@@ -32,7 +32,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await origin.end({ holes: true });
+  await origin.close();
 });
 
 const rows = (): unknown[] => [...idb.stores.get("outbox")!.rows.values()];

@@ -4,7 +4,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 
 let origin: NodeOrigin;
 beforeEach(() => void (origin = new NodeOrigin()));
-afterEach(() => origin.end());
+afterEach(() => origin.close());
 
 describe("the main job", () => {
   test("what one tab sends, another consumes, exactly as it was sent", async () => {

@@ -6,7 +6,7 @@ const MESSAGES = 100_000;
 const ROUNDS = 5;
 
 let house: House;
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 /** 100,000 messages of 100 bytes; the acknowledgements of the last of each thousand are kept. */
 async function fill(tab: Tab): Promise<void> {

@@ -5,7 +5,7 @@ import { House, type Tab, until } from "../support/house.ts";
 let house: House;
 beforeAll(async () => void (house = await House.open()));
 afterEach(() => house.closeTabs());
-afterAll(() => house.close());
+afterAll(() => house.end());
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 const epochOf = (tab: Tab): Promise<number> => tab.run(async ({ mq }) => (await mq.diagnostics()).broker.epoch);

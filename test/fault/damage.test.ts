@@ -112,6 +112,10 @@ describe("damaged bytes in the store", () => {
     const { damaged, recovery } = await tab.run(async ({ mq }) => (await mq.diagnostics()).broker);
     expect(recovery.replayed).toBe(0);
     expect(damaged).toMatchObject([{ position: positions[2], reason: "BAD_CRC" }]);
+    // Control of the checker that other tests end with: it finds this, and nothing where nothing is wrong.
+    const findings = await house.findings();
+    expect(findings.get("tabmq/behind")!.map(({ code }) => code)).toContain("CHUNK_DAMAGED");
+    expect(findings.get("tabmq/tail")).toEqual([]);
   });
 
   test("control: a worker that does not check delivers the damaged message", async () => {

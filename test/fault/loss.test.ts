@@ -9,7 +9,7 @@ import { House, type Tab, until } from "../support/house.ts";
 
 let house: House;
 beforeEach(async () => void (house = await House.open()));
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 const NAMESPACE = "loss";
 const TOPIC = "orders";

@@ -16,7 +16,7 @@ const obstacle = whyNoStrace();
 
 let house: House;
 let power: PowerCut;
-afterEach(() => house?.close());
+afterEach(() => house?.end());
 
 async function begin(pages: Record<string, string> = {}): Promise<void> {
   house = await House.open({ pages });
@@ -103,7 +103,7 @@ describe.skipIf(obstacle !== undefined)(`a power cut${obstacle === undefined ? "
     for (let attempt = 0, taken = 0; taken === 0; attempt++) {
       expect(attempt).toBeLessThan(5);
       taken = await cutAsync();
-      await house.close();
+      await house.end();
     }
   });
 });

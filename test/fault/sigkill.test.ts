@@ -13,7 +13,7 @@ const KILLS = process.env.TABMQ_LONG ? 50 : engineName() === "chromium" ? 5 : 2;
 let house: House;
 /** What LevelDB wrote to before the last kill. */
 let oldLog: string | undefined;
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 /** Several tabs send until the browser is killed. Returns what was acknowledged meanwhile. */
 async function killUnderLoad(round: number, connect: TabConnect, delay: number): Promise<Acked[]> {

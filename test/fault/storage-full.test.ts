@@ -8,7 +8,7 @@ const QUOTA = 16 * MIB;
 const WAITING = 400;
 
 let house: House;
-afterEach(() => house.close());
+afterEach(() => house.end({ holes: true }));
 
 /** What the browser lets this origin store, as long as the tab is open. */
 async function limit(tab: Tab, quotaSize: number): Promise<void> {

@@ -10,7 +10,7 @@ import { levelDbLog } from "../support/leveldb.ts";
 import { bundle, House, type Tab, type TabConnect, until } from "../support/house.ts";
 
 let house: House;
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 const LOG_BLOCK = 32 * 1024;
 const RECORD_HEADER = 7;

@@ -17,7 +17,7 @@ beforeAll(async () => {
   house = await House.open({ pages: { "/take-over.js": takeOver, ...twice("worker", built), ...twice("no-lock", noLock), ...twice("no-epoch", noLockNoEpoch) } });
 });
 afterEach(() => house.closeTabs());
-afterAll(() => house.close());
+afterAll(() => house.end());
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 

@@ -15,7 +15,7 @@ const TOPIC = "orders";
 const obstacle = whyNoStrace();
 
 let house: House;
-afterEach(() => house?.close());
+afterEach(() => house?.end({ holes: true }));
 
 interface Outcome {
   /** Tags and body, as in a `Stored`. */

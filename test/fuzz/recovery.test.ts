@@ -10,6 +10,7 @@ import { NodeOrigin, until } from "../support/node-broker.ts";
 import { mutations, oddValue, type Mutation } from "./arbitraries.ts";
 import { fuzz, samples } from "./fuzz.ts";
 import { copyOf } from "../support/memory-disk.ts";
+import { asDamaged } from "../support/sound-stores.ts";
 
 const QUEUES = 2;
 const TOPICS = ["a", "b"];
@@ -38,6 +39,7 @@ beforeAll(async () => {
   expect(sent.size).toBe(25);
   const bare = copyOf(disk);
   bare.queue.clear();
+  bare.index.clear();
   bare.state.delete("checkpoint");
   disks = [copyOf(disk), bare];
   await origin.close();
@@ -87,6 +89,13 @@ function apply(disk: MemoryDisk, { part, at, how, mutate }: Damage): void {
   if (how === "swap") rows.set(one, next.slice());
 }
 
+/** A copy of one of the two with all that done to it. */
+function damagedCopy(which: number, all: Damage[]): MemoryDisk {
+  const disk = copyOf(disks[which]!);
+  for (const one of all) apply(disk, one);
+  return asDamaged(disk, "fuzzed rows", "a mutation may leave what was there");
+}
+
 /** What a start on this disk does wrong. */
 async function faults(disk: MemoryDisk, indexer = new TsIndexer()): Promise<string[]> {
   const before = new Set(disk.log.keys());
@@ -116,13 +125,11 @@ async function faults(disk: MemoryDisk, indexer = new TsIndexer()): Promise<stri
 
 describe("a broker that starts on damaged rows", () => {
   fuzz("delivers what was sent or nothing, and reuses neither offset nor position", fc.tuple(fc.nat({ max: 1 }), damages), 150, async ([which, all]) => {
-    const disk = copyOf(disks[which]!);
-    for (const one of all) apply(disk, one);
-    expect(await faults(disk)).toEqual([]);
+    expect(await faults(damagedCopy(which, all))).toEqual([]);
   });
 
   fuzz("reads its checkpoint as it reads everything: unknown until checked", oddValue, 60, async (value) => {
-    const disk = copyOf(disks[0]!);
+    const disk = asDamaged(copyOf(disks[0]!), "a fuzzed checkpoint", "the next one takes its place");
     disk.state.set("checkpoint", value);
     expect(await faults(disk)).toEqual([]);
   });
@@ -147,9 +154,7 @@ describe("a broker that starts on damaged rows", () => {
     }
     const found: string[] = [];
     for (const all of samples(damages, 60)) {
-      const disk = copyOf(disks[0]!);
-      for (const one of all) apply(disk, one);
-      found.push(...(await faults(disk, new Credulous()).catch((error: unknown) => [String(error)])));
+      found.push(...(await faults(damagedCopy(0, all), new Credulous()).catch((error: unknown) => [String(error)])));
     }
     expect(found.join()).toContain("phantom");
   });

@@ -1,13 +1,15 @@
-import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "../../src/storage/block-store.ts";
+import type { CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "../../src/storage/block-store.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";
+import type { TestStore } from "../support/sound-stores.ts";
 import type { SimDisk } from "./disk.ts";
 import type { Trace } from "./history.ts";
 import { copyOf } from "./ports.ts";
 import type { Agent, Scheduler } from "./scheduler.ts";
 
 /** One host's connection to the database. */
-export class SimStore implements BlockStore {
+export class SimStore implements TestStore {
   readonly kind = "indexeddb";
+  readonly judgedBy = "soundness.ts";
   onLost: (reason: string) => void = () => {};
   readonly #disk: SimDisk;
   readonly #scheduler: Scheduler;

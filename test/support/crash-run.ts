@@ -12,6 +12,7 @@ import type { BlockStore } from "../../src/storage/block-store.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { type Fault, FaultPlan, FaultyStore, type Operation } from "./faulty-store.ts";
 import { type Acked, type Delivered, deliveredTwice, disordered, lost, type Stored } from "./history.ts";
+import { asDamaged } from "./sound-stores.ts";
 import { readStore } from "./store-check.ts";
 import { VirtualOrigin } from "./virtual-origin.ts";
 
@@ -96,6 +97,7 @@ class CrashRun {
     this.#plan = new FaultPlan(options.faults);
     this.origin = new VirtualOrigin(() => this.#openStore(), { tabTimers: options.tabTimers, memo: options.isForgetful ? null : memo() });
     this.#plan.onCrash = () => this.#die();
+    if (options.wrap !== undefined) asDamaged(this.#disk, "a layer spoils what commits mean", "not every fault brings that about");
     this.#plan.onFault = () => {
       if (!this.#hadFault && options.repairAfter !== undefined) this.origin.time.after(options.repairAfter, () => this.#plan.repair());
       this.#hadFault = true;

@@ -9,6 +9,7 @@ import type { BlockStore } from "../../src/storage/block-store.ts";
 import type { Indexer } from "../../src/storage/indexer.ts";
 import { type MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
+import "./sound-stores.ts";
 import { type Finding, readStore } from "./store-check.ts";
 
 /** What a store held before somebody damaged it. */

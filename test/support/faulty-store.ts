@@ -64,7 +64,7 @@ const DEVICE_ERROR = "the device failed (injected)";
 /** One host's connection to a store that may fail at any operation. `latency`: how long each takes. */
 export class FaultyStore implements BlockStore {
   readonly kind;
-  readonly #inner: BlockStore;
+  readonly inner: BlockStore;
   readonly #plan: FaultPlan;
   readonly #latency: () => Promise<void>;
   /** Open, force-closed, or its host is dead: then nothing is done and nothing answered any more. */
@@ -72,7 +72,7 @@ export class FaultyStore implements BlockStore {
 
   constructor(inner: BlockStore, plan: FaultPlan, latency: () => Promise<void> = () => Promise.resolve()) {
     this.kind = inner.kind;
-    this.#inner = inner;
+    this.inner = inner;
     this.#plan = plan;
     this.#latency = latency;
   }
@@ -93,47 +93,47 @@ export class FaultyStore implements BlockStore {
   }
 
   takeOver(): Promise<number> {
-    return this.#run("takeOver", () => this.#inner.takeOver());
+    return this.#run("takeOver", () => this.inner.takeOver());
   }
 
   async commit(batch: CommitBatch): Promise<CommitOutcome> {
     try {
-      return await this.#run("commit", () => this.#inner.commit(batch));
+      return await this.#run("commit", () => this.inner.commit(batch));
     } catch (cause) {
       return cause instanceof NoRoom ? { status: "rejected", reason: "FULL", cause } : { status: "unknown", cause };
     }
   }
 
   readLog(position: number, count: number): Promise<LogRow[]> {
-    return this.#run("readLog", () => this.#inner.readLog(position, count));
+    return this.#run("readLog", () => this.inner.readLog(position, count));
   }
 
   readLogKeys(position: number, count: number): Promise<number[]> {
-    return this.#run("readLogKeys", () => this.#inner.readLogKeys(position, count));
+    return this.#run("readLogKeys", () => this.inner.readLogKeys(position, count));
   }
 
   floorLog(position: number): Promise<number | undefined> {
-    return this.#run("floorLog", () => this.#inner.floorLog(position));
+    return this.#run("floorLog", () => this.inner.floorLog(position));
   }
 
   readPages(keys: PageKey[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#run("readPages", () => this.#inner.readPages(keys));
+    return this.#run("readPages", () => this.inner.readPages(keys));
   }
 
   readIndex(ranges: IndexRange[]): Promise<Uint8Array[][]> {
-    return this.#run("readIndex", () => this.#inner.readIndex(ranges));
+    return this.#run("readIndex", () => this.inner.readIndex(ranges));
   }
 
   readState(prefix: string): Promise<[string, unknown][]> {
-    return this.#run("readState", () => this.#inner.readState(prefix));
+    return this.#run("readState", () => this.inner.readState(prefix));
   }
 
   close(): void {
-    this.#inner.close();
+    this.inner.close();
   }
 
   destroy(): Promise<void> {
-    return this.#run("destroy", () => this.#inner.destroy());
+    return this.#run("destroy", () => this.inner.destroy());
   }
 
   async #run<T>(name: Operation["name"], apply: () => Promise<T>): Promise<T> {

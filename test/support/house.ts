@@ -9,8 +9,10 @@ import type { ConnectOptions, ConsumeFromWhere, Producer, PushConsumer, TabMQ } 
 import { temporaryProfile } from "./chromium.mjs";
 import { ChromiumBrowser, ChromiumPage } from "./engines/chromium.ts";
 import { type EngineBrowser, engineName, type EnginePage, launcher } from "./engines/engine.ts";
+import { findingsIn } from "./house-stores.ts";
 import { type Acked, type Delivered, History, type Report, type Stored } from "./history.ts";
 import { serve } from "./serve.mjs";
+import type { Finding } from "./store-check.ts";
 import { askWorkers } from "./watched-worker.ts";
 
 /** The built package. TABMQ_DIST: another build than the repository's own. */
@@ -44,6 +46,7 @@ export class House {
   readonly history = new History();
   readonly #profile = temporaryProfile();
   readonly #options: HouseOptions;
+  #isClosed = false;
   #server!: Awaited<ReturnType<typeof serve>>;
   #browser!: EngineBrowser;
 
@@ -130,7 +133,27 @@ export class House {
     await Promise.all(this.#browser.pages().map((page) => page.close()));
   }
 
+  /** What the checker says of every database of brokers, by its name. `holes`: some had no room. */
+  async findings(options: { holes?: boolean } = {}): Promise<Map<string, Finding[]>> {
+    const page = await this.#blankPage();
+    const found = await findingsIn(page, options);
+    await page.close();
+    return found;
+  }
+
+  /** Closes it, and what is left in the browser is sound. */
+  async end(options: { holes?: boolean } = {}): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      const faults = [...(await this.findings(options))].flatMap(([name, findings]) => findings.slice(0, 3).map(({ code, where }) => `${name}: ${code} ${where}`));
+      if (faults.length > 0) throw new Error(`The test leaves a store that is not sound: ${faults.join("; ")}`);
+    } finally {
+      await this.close();
+    }
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#browser.close();
     await this.#server.close();
   }

@@ -101,7 +101,8 @@ function hasKeys(message: MessageExt): boolean {
 
 function entriesOf(message: MessageExt, beginTime: number): Entry[] {
   const { topic, commitLogOffset: position, storeTimestamp } = message;
-  const seconds = Math.max(0, Math.floor((storeTimestamp - beginTime) / 1000));
+  // As in RocketMQ, 0 is no time to count from; and more than four bytes hold is as much as they do.
+  const seconds = beginTime <= 0 ? 0 : Math.min(2 ** 31 - 1, Math.max(0, Math.floor((storeTimestamp - beginTime) / 1000)));
   return keysOf(message).map((key) => ({ key: hashOf(`${topic}#${key}`), position, seconds, text: hashOf(key) }));
 }
 
@@ -126,8 +127,7 @@ function textOf(entries: Entry[]): string {
 function readRow(bytes: Uint8Array): Row | null {
   if (bytes.byteLength <= HEADER - 1 || bytes.byteLength > ROW_LIMIT) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const covered = Buffer.concat([bytes.subarray(0, 36), bytes.subarray(HEADER)]);
-  const isWhole = view.getUint32(0) === MAGIC && view.getUint16(4) === 1 && view.getUint32(32) * ENTRY === bytes.byteLength - HEADER && view.getUint32(36) === crc32(covered);
+  const isWhole = view.getUint32(0) === MAGIC && view.getUint16(4) === 1 && view.getUint32(32) * ENTRY === bytes.byteLength - HEADER && view.getUint32(36) === crc32(bytes.subarray(HEADER), crc32(bytes.subarray(0, 36)));
   if (!isWhole) return null;
   const entries = Array.from({ length: view.getUint32(32) }, (_, index) => {
     const at = HEADER + index * ENTRY;

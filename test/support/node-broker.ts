@@ -1,3 +1,4 @@
+import "./sound-stores.ts";
 import { untraced } from "./untraced.ts";
 import { BrokerHost, type HostEnvironment } from "../../src/broker/host.ts";
 import type { ConnectOptions } from "../../src/client/connect.ts";
@@ -13,7 +14,6 @@ import type { PortLike } from "../../src/protocol/guarded-endpoint.ts";
 import type { BlockStore } from "../../src/storage/block-store.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
-import { type CheckOptions, checkStore } from "./store-check.ts";
 
 /** An origin without a browser: one disk, one set of locks, any number of workers and tabs, all in this process. */
 export class NodeOrigin {
@@ -93,15 +93,6 @@ export class NodeOrigin {
   async close(): Promise<void> {
     await Promise.all(this.#tabs.map((tab) => tab.close().catch(() => {})));
     for (const port of this.#ports) port.close();
-  }
-
-  /** The same, and the store that is left is sound: for every test that does not damage it by itself. */
-  async end(options: CheckOptions = {}): Promise<void> {
-    await this.close();
-    // After a loss offsets and positions begin far up, which the checker takes for damage.
-    if (this.disk.state.has("loss")) return;
-    const findings = checkStore(this.disk, options);
-    if (findings.length > 0) throw new Error(`the test leaves a store that is not sound: ${findings.map(({ code, where }) => `${code} ${where}`).join("; ")}`);
   }
 }
 

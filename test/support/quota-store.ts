@@ -1,5 +1,5 @@
 import type { CommitBatch, CommitOutcome } from "../../src/storage/block-store.ts";
-import { type MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { MemoryStore } from "../../src/storage/memory-store.ts";
 
 /** A store that takes so many bytes and then no more, but for facts, which have a reserve of their own. */
 export class QuotaStore extends MemoryStore {
@@ -8,15 +8,9 @@ export class QuotaStore extends MemoryStore {
   reserve = 64 * 1024;
   readonly refused: CommitBatch[] = [];
   readonly taken: CommitBatch[] = [];
-  readonly #disk: MemoryDisk;
-
-  constructor(disk: MemoryDisk) {
-    super(disk);
-    this.#disk = disk;
-  }
 
   get usage(): number {
-    const { log, queue, state } = this.#disk;
+    const { log, queue, state } = this.disk;
     let bytes = JSON.stringify([...state]).length;
     for (const row of [...log.values(), ...queue.values()]) bytes += row.byteLength;
     return bytes;

@@ -35,7 +35,7 @@ export const FINDINGS = [
   "INDEX_DAMAGED", "INDEX_MISSING", "INDEX_WRONG", "INDEX_STRAY",
   // state
   "EPOCH_TOO_SMALL", "CHECKPOINT_DAMAGED", "CHECKPOINT_AHEAD", "CHECKPOINT_WRONG", "TOPIC_MISSING", "TOPIC_DAMAGED", "OFFSET_AHEAD", "OFFSET_DAMAGED",
-  "TIMERS_DAMAGED", "TRIM_DAMAGED", "DELETION_DAMAGED", "DELETED_LEFT", "UNKNOWN_ROW",
+  "TIMERS_DAMAGED", "TRIM_DAMAGED", "LOSS_DAMAGED", "DELETION_DAMAGED", "DELETED_LEFT", "UNKNOWN_ROW",
 ] as const;
 
 export interface Finding {
@@ -68,6 +68,10 @@ interface Rebuilt {
   /** What was before has been removed. */
   begin: number;
   end: number;
+  /** Position of the last. */
+  last: number;
+  /** Offsets that a loss has made it leave out. */
+  lost: number;
 }
 
 export function checkStore(store: StoreContent, options: CheckOptions = {}): Finding[] {
@@ -97,6 +101,9 @@ class StoreCheck {
   #begin = 0;
   /** Nothing is left of what was before. */
   #isSwept = false;
+  /** Where the log goes on behind what a browser has lost of it. */
+  #lossEnds: number[] = [];
+  #import: { isDone?: unknown } | null = null;
 
   constructor(store: StoreContent, options: CheckOptions) {
     this.#store = store;
@@ -105,6 +112,8 @@ class StoreCheck {
 
   run(): Finding[] {
     this.#checkTrim();
+    this.#checkLosses();
+    this.#import = (this.#store.state.get("import") as { isDone?: unknown } | undefined) ?? null;
     this.#checkDeletions();
     this.#checkLog();
     for (const key of this.#store.queue.keys()) this.#checkPage(key);
@@ -126,12 +135,21 @@ class StoreCheck {
   #checkTrim(): void {
     const row = this.#store.state.get("trim");
     if (row === undefined) return;
-    const { position, queues } = row as { position?: unknown; queues?: unknown };
+    const { position, queues } = (row ?? {}) as { position?: unknown; queues?: unknown };
     const isWhole = (queue: unknown): boolean => Array.isArray(queue) && queue.length === 3 && typeof queue[0] === "string" && isCount(queue[1]) && isCount(queue[2]);
-    if (!isCount(position) || !Array.isArray(queues) || !queues.every(isWhole)) return this.#found("TRIM_DAMAGED", JSON.stringify(row));
+    if (!isCount(position) || !Array.isArray(queues) || !queues.every(isWhole)) return this.#found("TRIM_DAMAGED", shown(row));
     this.#begin = position;
     this.#isSwept = this.#store.state.get("swept") === position;
-    for (const [topic, queueId, begin] of queues as [string, number, number][]) this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
+    for (const [topic, queueId, begin] of queues as [string, number, number][]) this.#queues.set(`${topic}/${queueId}`, emptyQueue(topic, queueId, begin));
+  }
+
+  #checkLosses(): void {
+    const row = this.#store.state.get("loss");
+    if (row === undefined) return;
+    const { position, earlier = [] } = (row ?? {}) as { position?: unknown; earlier?: unknown };
+    if (!isCount(position) || !Array.isArray(earlier) || !earlier.every(isCount)) return this.#found("LOSS_DAMAGED", shown(row));
+    this.#lossEnds = [...(earlier as number[]), position];
+    for (const end of this.#lossEnds) this.#borders.add(end);
   }
 
   /** Where queues begin of which messages were deleted although their records are still there. */
@@ -139,16 +157,16 @@ class StoreCheck {
     for (const [key, value] of this.#store.state) {
       if (!key.startsWith("deleted/")) continue;
       const topic = key.slice("deleted/".length);
-      const { position, until, queues, isUnswept } = value as { position?: unknown; until?: unknown; queues?: unknown; isUnswept?: unknown };
+      const { position, until, queues, isUnswept } = (value ?? {}) as { position?: unknown; until?: unknown; queues?: unknown; isUnswept?: unknown };
       const isQueue = (queue: unknown): boolean => Array.isArray(queue) && queue.length === 2 && queue.every(isCount) && Number(queue[1]) % PAGE_ENTRIES === 0;
       if (!(position === null || isCount(position)) || !isCount(until) || typeof isUnswept !== "boolean" || !Array.isArray(queues) || !queues.every(isQueue)) {
-        this.#found("DELETION_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+        this.#found("DELETION_DAMAGED", `state ${key}: ${shown(value)}`);
         continue;
       }
       this.#deleted.set(topic, { isSwept: !isUnswept, begins: new Map(queues as [number, number][]) });
       for (const [queueId, deleted] of queues as [number, number][]) {
         const begin = Math.max(deleted, this.#queues.get(`${topic}/${queueId}`)?.begin ?? 0);
-        this.#queues.set(`${topic}/${queueId}`, { topic, queueId, entries: new Map(), begin, end: begin });
+        this.#queues.set(`${topic}/${queueId}`, emptyQueue(topic, queueId, begin));
       }
       if (position === null || this.#store.state.has(`topic/${topic}`)) continue;
       // There is no such topic: nothing is known of what anybody has done there.
@@ -160,7 +178,7 @@ class StoreCheck {
 
   /** A group that was there before the topic, or came again after its end, waits for it. */
   #isAwaited(row: string): boolean {
-    return row.startsWith("offset/") && Object.keys(this.#store.state.get(row) as object).length === 0;
+    return row.startsWith("offset/") && Object.keys(this.#store.state.get(row) ?? {}).length === 0;
   }
 
   #checkLog(): void {
@@ -174,12 +192,14 @@ class StoreCheck {
       const where = `log ${position}`;
       // Given up, and not removed yet.
       if (!this.#isSwept && position + Math.max(0, row.byteLength - CHUNK_HEADER) <= this.#begin && row.byteLength > 0) continue;
-      // A fence: where the host before this one would have written next.
+      // A fence: where the host before this one would have written next. Behind a loss the log goes on elsewhere, and it stays.
       if (row.byteLength === 0) {
-        if (at < rows.length - 1 || position !== expected) this.#found("FENCE_INSIDE", where);
+        const next = rows[at + 1]?.[0];
+        if (position !== expected && !this.#lossEnds.includes(position)) this.#found("FENCE_INSIDE", where);
+        else if (next !== undefined && !this.#lossEnds.includes(next)) this.#found("FENCE_INSIDE", where);
         continue;
       }
-      if (position > expected) this.#found("LOG_GAP", `${where}: nothing from ${expected} on`);
+      if (position > expected && !this.#lossEnds.includes(position)) this.#found("LOG_GAP", `${where}: nothing from ${expected} on`);
       if (position < expected) this.#found("LOG_OVERLAP", `${where}: the row before ends at ${expected}`);
       expected = position + Math.max(0, row.byteLength - CHUNK_HEADER);
       const fault = chunkFault(row, position);
@@ -202,10 +222,13 @@ class StoreCheck {
       span = [];
     }
     if (span.length > 0) this.#found("RECORD_TORN", `log ${spanAt}: its end is missing`);
-    this.logEnd = expected;
+    // Where nothing has come since.
+    this.logEnd = Math.max(expected, ...this.#lossEnds);
     this.#borders.add(expected);
+    // An exported log leaves out what was deleted or damaged.
+    if (this.#options.holes === true || this.#import !== null) return;
     for (const queue of this.#queues.values()) {
-      if (this.#options.holes !== true && queue.entries.size !== queue.end - queue.begin) this.#found("OFFSET_GAP", `${nameOf(queue)}: ${queue.entries.size} records, the last is ${queue.end - 1}`);
+      if (queue.entries.size !== queue.end - queue.begin - queue.lost) this.#found("OFFSET_GAP", `${nameOf(queue)}: ${queue.entries.size} records, the last is ${queue.end - 1}`);
     }
   }
 
@@ -236,14 +259,16 @@ class StoreCheck {
     this.messages.push(message);
     const { topic, queueId, queueOffset, storeTimestamp } = message;
     // An imported record keeps its time, and nothing tells where the imported ones end.
-    if (storeTimestamp < this.#lastTime && !this.#store.state.has("import")) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
+    if (storeTimestamp < this.#lastTime && this.#import === null) this.#found("TIME_BACKWARDS", `record ${position}: ${storeTimestamp} after ${this.#lastTime}`);
     this.#lastTime = storeTimestamp;
     const name = nameOf(message);
     if (queueOffset < (this.#deleted.get(topic)?.begins.get(queueId) ?? 0)) return;
-    const queue = this.#queues.get(name) ?? { topic, queueId, entries: new Map(), begin: 0, end: 0 };
+    const queue = this.#queues.get(name) ?? emptyQueue(topic, queueId, 0);
     this.#queues.set(name, queue);
     // Offsets grow with positions: a queue is its log, thinned out.
     if (queueOffset < queue.end) this.#found("OFFSET_REUSED", `record ${position}: ${name} ${queueOffset}, ${queue.end} is next`);
+    else if (this.#lossEnds.some((end) => end > queue.last && end <= position)) queue.lost += queueOffset - queue.end;
+    queue.last = position;
     queue.entries.set(queueOffset, { position, size, tagCode: due ?? tagHash(message.tags) });
     queue.end = Math.max(queue.end, queueOffset + 1);
   }
@@ -289,12 +314,12 @@ class StoreCheck {
     if (state.size + this.#store.log.size + this.#store.queue.size === 0) return;
     if (!isCount(epoch) || epoch < this.#lastEpoch) this.#found("EPOCH_TOO_SMALL", `state epoch: ${String(epoch)}, the log has ${this.#lastEpoch}`);
     for (const { topic, queueId, entries } of this.#queues.values()) {
-      if (entries.size === 0 && this.#deleted.has(topic)) continue;
+      // Until an import is over nobody can read anything of it.
+      if ((entries.size === 0 && this.#deleted.has(topic)) || this.#import?.isDone === false) continue;
       if (queueId >= this.#queuesOf(topic)) this.#found("TOPIC_MISSING", `records in ${topic}/${queueId}, the topic has ${this.#queuesOf(topic)} queues`);
     }
     for (const [key, value] of state) {
-      // An import says nothing of what is stored.
-      if (["epoch", "trim", "swept", "merge", "config", "import", "encryption"].includes(key)) continue;
+      if (["epoch", "trim", "loss", "swept", "merge", "config", "import", "encryption"].includes(key)) continue;
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);
@@ -308,16 +333,17 @@ class StoreCheck {
   #checkTopic(key: string, value: unknown): void {
     const { topic, readQueueNums, writeQueueNums } = (value ?? {}) as Record<string, unknown>;
     const whole = `topic/${String(topic)}` === key && isCount(readQueueNums) && isCount(writeQueueNums) && writeQueueNums <= readQueueNums;
-    if (!whole) this.#found("TOPIC_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+    if (!whole) this.#found("TOPIC_DAMAGED", `state ${key}: ${shown(value)}`);
   }
 
   #checkOffsets(key: string, value: unknown): void {
     const [, group, topic = "", more] = key.split("/");
     if (!group || topic === "" || more !== undefined || typeof value !== "object" || value === null) {
-      return this.#found("OFFSET_DAMAGED", `state ${key}: ${JSON.stringify(value)}`);
+      return this.#found("OFFSET_DAMAGED", `state ${key}: ${shown(value)}`);
     }
     for (const [queueId, offset] of Object.entries(value)) {
-      const end = this.#queues.get(`${topic}/${queueId}`)?.end ?? 0;
+      // A loss leaves out no more offsets than bytes.
+      const end = Math.max(this.#queues.get(`${topic}/${queueId}`)?.end ?? 0, ...this.#lossEnds);
       // The beginning of a queue that was taken away before it held anything says nothing.
       if (!isCount(offset) || (offset > 0 && Number(queueId) >= this.#queuesOf(topic) && !this.#deleted.get(topic)?.begins.has(Number(queueId)))) this.#found("OFFSET_DAMAGED", `state ${key}: queue ${queueId} at ${String(offset)}`);
       else if (offset > end) this.#found("OFFSET_AHEAD", `state ${key}: queue ${queueId} at ${offset}, it ends at ${end}`);
@@ -337,8 +363,10 @@ class StoreCheck {
 
   #checkCheckpoint(value: unknown): void {
     const row = readCheckpoint(value);
-    if (row === null) return this.#found("CHECKPOINT_DAMAGED", JSON.stringify(value));
-    const { position, queues } = row;
+    if (row === null) return this.#found("CHECKPOINT_DAMAGED", shown(value));
+    const { position, firstOffset, queues } = row;
+    // A first offset above 0 comes from a loss.
+    if (firstOffset > 0 && this.#lossEnds.length === 0) this.#found("CHECKPOINT_WRONG", `queues begin at ${firstOffset}, and nothing was lost`);
     if (position > this.logEnd) return this.#found("CHECKPOINT_AHEAD", `checkpoint ${position}, the log ends at ${this.logEnd}`);
     if (!this.#borders.has(position)) this.#found("CHECKPOINT_WRONG", `checkpoint ${position} is inside a record`);
     const listed = new Map(queues.map((queue) => [`${queue[0]}/${queue[1]}`, queue]));
@@ -350,14 +378,15 @@ class StoreCheck {
       const isShortened = topic === TRACE_TOPIC && max - min >= MAX_TRACE_MESSAGES;
       const offsets = [...(this.#queues.get(name)?.entries.keys() ?? [])];
       const inGap = gaps.length === 0 ? undefined : offsets.find((offset) => gaps.some(([from, to]) => from <= offset && offset < to));
+      // It has held nothing since the loss before which it was made.
+      if (min === max && offsets.length === 0 && this.#lossEnds.length > 0) continue;
       if (inGap !== undefined) this.#found("CHECKPOINT_WRONG", `${name}: ${inGap} is in a gap`);
       // It may begin where its first record stands.
       const isLate = min > Math.max(begin, offsets[0] ?? 0) && !isShortened;
       if (isLate || Math.max(max, begin) !== covered || next < max) this.#found("CHECKPOINT_WRONG", `${name}: ${min} to ${max}, next ${next}; the log before ${position} says ${covered}`);
-      for (let page = Math.floor(begin / PAGE_ENTRIES); page * PAGE_ENTRIES < max; page++) {
-        // A page of nothing but holes has never been written.
-        if (!this.#store.queue.has(`${name}/${page}`) && hasEntries(this.#queues.get(name), page)) this.#found("PAGE_MISSING", `page ${name}/${page}`);
-      }
+      // A page of nothing but holes has never been written, and there may be millions of them.
+      const pages = new Set(offsets.filter((offset) => offset < max).map((offset) => Math.floor(offset / PAGE_ENTRIES)));
+      for (const page of pages) if (!this.#store.queue.has(`${name}/${page}`)) this.#found("PAGE_MISSING", `page ${name}/${page}`);
     }
     for (const [name, queue] of this.#queues) {
       // Nothing is left of it, and nothing has come since.
@@ -392,9 +421,8 @@ class StoreCheck {
   }
 }
 
-function hasEntries(queue: Rebuilt | undefined, page: number): boolean {
-  for (let offset = page * PAGE_ENTRIES; offset < (page + 1) * PAGE_ENTRIES; offset++) if (queue?.entries.has(offset)) return true;
-  return false;
+function emptyQueue(topic: string, queueId: number, begin: number): Rebuilt {
+  return { topic, queueId, entries: new Map(), begin, end: begin, last: -1, lost: 0 };
 }
 
 function chunkFault(row: Uint8Array, position: number): string | null {
@@ -405,8 +433,7 @@ function chunkFault(row: Uint8Array, position: number): string | null {
   if (view.getUint16(6) > (STARTS | ENDS)) return "flags";
   if (readInt64(view, 16) !== position) return `it says position ${readInt64(view, 16)}`;
   if (view.getUint32(24) !== row.byteLength - CHUNK_HEADER) return "length";
-  const covered = Buffer.concat([row.subarray(0, 28), row.subarray(CHUNK_HEADER)]);
-  return view.getUint32(28) === crc32(covered) ? null : "CRC";
+  return view.getUint32(28) === crc32(row.subarray(CHUNK_HEADER), crc32(row.subarray(0, 28))) ? null : "CRC";
 }
 
 function positionFault(view: DataView, at: number, position: number): string | null {
@@ -424,15 +451,20 @@ function pageFault(row: Uint8Array, queue: string, first: number): string | null
 
 type CheckpointQueue = [topic: string, queueId: number, min: number, max: number, next: number, gaps: [from: number, to: number][]];
 
-function readCheckpoint(value: unknown): { position: number; queues: CheckpointQueue[]; index: Segment[] } | null {
+function readCheckpoint(value: unknown): { position: number; firstOffset: number; queues: CheckpointQueue[]; index: Segment[] } | null {
   const { version, position, firstOffset, queues, index } = (value ?? {}) as Record<string, unknown>;
-  if (version !== 1 || !isCount(position) || firstOffset !== 0 || !Array.isArray(queues)) return null;
-  // A first offset above 0 comes from a loss, of which these stores have none. Gaps also come with an imported log.
+  if (version !== 1 || !isCount(position) || !isCount(firstOffset) || !Array.isArray(queues)) return null;
+  // Gaps also come with an imported log.
   const isWhole = (queue: unknown): boolean =>
     Array.isArray(queue) && queue.length === 6 && typeof queue[0] === "string" && queue.slice(1, 5).every(isCount) && Array.isArray(queue[5]) && queue[5].every((gap: unknown) => Array.isArray(gap) && gap.length === 2 && isCount(gap[0]) && isCount(gap[1]) && gap[0] < gap[1]);
   const isSegment = (segment: unknown): boolean => Array.isArray(segment) && segment.length === 4 && segment.every(isCount);
   const whole = queues.every(isWhole) && Array.isArray(index) && index.length > 0 && index.every(isSegment);
-  return whole ? { position, queues: queues as CheckpointQueue[], index: index as Segment[] } : null;
+  return whole ? { position, firstOffset, queues: queues as CheckpointQueue[], index: index as Segment[] } : null;
+}
+
+/** Also what JSON does not know. */
+function shown(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? `${part}n` : part)) ?? String(value);
 }
 
 function isCount(value: unknown): value is number {

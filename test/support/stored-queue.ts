@@ -1,5 +1,7 @@
 import { systemClock } from "../../src/platform/clock.ts";
-import type { CheckpointRow } from "../../src/storage/checkpoint.ts";
+import { SWEPT_KEY } from "../../src/storage/log-sweeper.ts";
+import { TRIM_KEY, type TrimRow } from "../../src/storage/log-trimmer.ts";
+import type { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { NodeOrigin } from "./node-broker.ts";
 
 export const STORED_QUEUE = { topic: "t", brokerName: "broker-a", queueId: 0 };
@@ -22,10 +24,15 @@ export async function storedQueue(storeTimes: readonly number[], minOffset = 0, 
   await mq.close();
   await first.host.broker!.close();
   await first.close();
-  // Nothing deletes old messages yet: the checkpoint says where a queue begins, and here it says so later.
-  const checkpoint = first.disk.state.get("checkpoint") as CheckpointRow | undefined;
-  for (const queue of checkpoint?.queues ?? []) if (queue[0] === topic) queue[2] = minOffset;
-  if (checkpoint !== undefined) delete checkpoint.check;
-  if (minOffset > 0 && checkpoint === undefined) throw new Error("there is no checkpoint to change");
+  if (minOffset > 0) giveUp(first.disk, topic, minOffset);
   return new NodeOrigin(first.disk);
+}
+
+/** As retention does with the first rows, of which each is one message, and what sweeps behind it. */
+function giveUp({ log, state }: MemoryDisk, topic: string, count: number): void {
+  const rows = [...log.keys()].sort((a, b) => a - b);
+  const position = rows[count]!;
+  const row: TrimRow = { version: 1, position, messages: count, bytes: position, queues: [[topic, STORED_QUEUE.queueId, count]] };
+  state.set(TRIM_KEY, row).set(SWEPT_KEY, position);
+  for (const gone of rows.slice(0, count)) log.delete(gone);
 }

@@ -1,3 +1,4 @@
+import "./sound-stores.ts";
 import { untraced } from "./untraced.ts";
 import { BrokerHost } from "../../src/broker/host.ts";
 import type { EstimateRoom } from "../../src/broker/retention.ts";

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { House } from "../support/house.ts";
 
 let house: House;
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 test("destroy, with another tab connected", async () => {
   house = await House.open();

@@ -5,7 +5,7 @@ import { bundle, House, until } from "../support/house.ts";
 
 let house: House;
 const worker = (name: string): Promise<string> => bundle(join(import.meta.dirname, `../fault/workers/${name}.ts`));
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 const bodies = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
 

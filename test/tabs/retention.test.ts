@@ -10,7 +10,7 @@ const TOPIC = "orders";
 const BODY = 1500;
 
 let house: House;
-afterEach(() => house.close());
+afterEach(() => house.end());
 
 /** Sends `count` messages, numbered from `first` on, to the topic's two queues in turn. */
 function fill(tab: Tab, first: number, count: number): Promise<void> {

@@ -150,7 +150,7 @@ describe("what is known of groups", () => {
     await vi.waitFor(async () => expect((await mq.admin.groups()).map(({ group }) => group).sort()).toEqual([SCHEDULE_GROUP, "billing"]), { timeout: 15_000 });
     expect((await mq.admin.consumeStats(SCHEDULE_GROUP)).diffTotal).toBe(1);
     expect((await new GroupWatch().ask(mq.admin)).map(({ group }) => group)).toEqual(["billing"]);
-    await origin.end();
+    await origin.close();
   });
 });
 

@@ -182,6 +182,7 @@ const damages: Damage[] = [
   ["OFFSET_DAMAGED", "offsets of nobody", (disk) => void disk.state.set("offset/pages", {})],
   ["PAGE_LEFT", "a page before the queue's begin", (disk) => void disk.state.set("trim", { version: 1, position: 0, messages: 0, bytes: 0, queues: [["pages", 1, 1024]] }).set("swept", 0)],
   ["TRIM_DAMAGED", "where the log begins is not a position", (disk) => void disk.state.set("trim", { version: 1, position: -1, messages: 0, bytes: 0, queues: [] })],
+  ["LOSS_DAMAGED", "a loss behind which the log goes on nowhere", (disk) => void disk.state.set("loss", { version: 1, kind: "tail", lastKnownPosition: 0, groups: [] })],
   ["TIMERS_DAMAGED", "finished timers without their bits", (disk) => void disk.state.set("timers/0", new Uint8Array(3))],
   ["DELETION_DAMAGED", "a deletion that says nothing", (disk) => void disk.state.set("deleted/gone", {})],
   ["DELETED_LEFT", "a group is still at a topic that was deleted", (disk) => {

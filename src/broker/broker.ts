@@ -314,7 +314,7 @@ export class Broker {
     return { epoch: this.epoch, position: this.durablePosition, groups: this.#offsets.groups() };
   }
 
-  diagnostics(): Omit<BrokerDiagnostics, "calls"> {
+  diagnostics(): Omit<BrokerDiagnostics, "calls" | "worker"> {
     const { store, indexer } = this.#environment;
     return {
       lib: LIBRARY_VERSION,

@@ -9,6 +9,7 @@ import { MQError } from "../../src/model/errors.ts";
 import type { OpenChannel } from "../../src/platform/broadcast-port.ts";
 import { deferred } from "../../src/platform/deferred.ts";
 import { MemoryLocks } from "../../src/platform/memory-locks.ts";
+import type { Random } from "../../src/platform/random.ts";
 import type { PortLike } from "../../src/protocol/guarded-endpoint.ts";
 import type { BlockStore } from "../../src/storage/block-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
@@ -65,23 +66,28 @@ interface Tab {
 
 /** An origin in virtual time whose browser has no SharedWorker: the broker hangs on a tab. */
 export class TabOrigin {
-  readonly time = new VirtualTime();
-  readonly locks = new MemoryLocks();
-  readonly channels = new Channels(this.time);
+  readonly time: VirtualTime;
+  readonly locks: MemoryLocks;
+  readonly channels: Channels;
   /** All that have ever been started, in order. */
   readonly workers: TabWorker[] = [];
   /** How long a worker's script takes to load, ms; null = it cannot be loaded. */
   loading: number | null = 50;
   /** Whether pages are told that they are about to be frozen. */
   tellsOfFreezing = true;
-  readonly #random = pseudoRandom(1);
+  readonly random: Random;
   readonly #openStore: () => BlockStore;
   readonly #tabs = new Map<TabMQ, Tab>();
   #shared: TabWorker | null = null;
   #memo: string | null = null;
 
-  constructor(openStore: () => BlockStore) {
+  /** `beside`: the same origin, with pages and workers of another version. */
+  constructor(openStore: () => BlockStore, beside?: Pick<TabOrigin, "time" | "locks" | "channels" | "random">) {
     this.#openStore = openStore;
+    this.time = beside?.time ?? new VirtualTime();
+    this.locks = beside?.locks ?? new MemoryLocks();
+    this.channels = beside?.channels ?? new Channels(this.time);
+    this.random = beside?.random ?? pseudoRandom(1);
   }
 
   /** `overrides`: of the tab's own environment; `host`: of its workers'. */
@@ -160,12 +166,12 @@ export class TabOrigin {
   }
 
   #doorstep(agent: Agent, namespace: string): Doorstep {
-    return { namespace, storage: "indexeddb", locks: agent.locks, random: this.#random, openChannel: this.channels.of(agent) };
+    return { namespace, storage: "indexeddb", locks: agent.locks, random: this.random, openChannel: this.channels.of(agent) };
   }
 
   #environment(agent: Agent, doorstep: Doorstep): Omit<ClientEnvironment, "openBroker"> {
     return {
-      locks: agent.locks, timers: agent.timers, clock: this.time, random: this.#random,
+      locks: agent.locks, timers: agent.timers, clock: this.time, random: this.random,
       page: { onHide: () => () => {}, onShow: () => () => {} },
       memo: { read: () => this.#memo, write: (text) => void (this.#memo = text) },
       openDoor: () => lateBroker((broker) => visit(doorstep, broker)),
@@ -175,7 +181,7 @@ export class TabOrigin {
   #newWorker(overrides: Partial<HostEnvironment>): TabWorker {
     const agent = new Agent(this.time, this.locks);
     const host = new BrokerHost({
-      locks: agent.locks, timers: agent.timers, clock: this.time, random: this.#random,
+      locks: agent.locks, timers: agent.timers, clock: this.time, random: this.random,
       openStore: this.#openStore,
       loadIndexer: () => Promise.resolve(new TsIndexer()),
       openChannel: this.channels.of(agent),

@@ -8,6 +8,8 @@ import type { PortLike } from "../protocol/guarded-endpoint.ts";
 interface Doorway {
   namespace: string;
   storage: string;
+  /** The name of this worker, which no other has. */
+  worker: string;
   locks: Locks;
   random: Random;
   openChannel: OpenChannel;
@@ -50,7 +52,7 @@ export class Door {
   }
 
   #letIn(from: string): void {
-    const { namespace, locks, random, openChannel } = this.#doorway;
+    const { namespace, worker, locks, random, openChannel } = this.#doorway;
     // Locks are named by us alone: a visitor must not make the broker wait for any other.
     if (!from.startsWith(visitorLock(namespace, ""))) return;
     let pipe = this.#pipes.get(from);
@@ -67,7 +69,7 @@ export class Door {
         port.close();
       });
     }
-    this.#say({ type: "welcome", to: from, pipe });
+    this.#say({ type: "welcome", to: from, pipe, worker });
   }
 
   #say(word: DoorWord): void {

@@ -103,6 +103,8 @@ export class BrokerHost {
   #isRetired = false;
   /** From the writer lock to its release. */
   #tenure: Promise<void> = Promise.resolve();
+  /** Only who has a door is asked for it. */
+  readonly #name: string;
   readonly #calls = { open: 0 };
   #onBroker = new Set<() => void>();
   /** When the last hello came, on the monotonic clock. */
@@ -111,6 +113,7 @@ export class BrokerHost {
 
   constructor(environment: HostEnvironment) {
     this.#environment = environment;
+    this.#name = environment.openChannel === undefined ? "" : randomName(environment.random);
   }
 
   get broker(): Broker | null {
@@ -127,6 +130,7 @@ export class BrokerHost {
   /** A client has connected; `isGuest`: through the door. */
   accept(port: PortLike, isGuest = false): void {
     let opened: { broker: Broker; session: Session } | null = null;
+    let goodbyes = 0;
     const isOpen = (): boolean => opened !== null && opened.broker === this.#broker && !opened.session.closed;
     serve(port, {
       epoch: () => this.#broker?.epoch ?? 0,
@@ -138,8 +142,10 @@ export class BrokerHost {
         if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
+        const before = goodbyes;
         const broker = await this.#brokerFor(hello, isGuest);
-        if (broker === null) return { status: this.#status };
+        // Nobody waits for this answer any more, and nobody would end the session.
+        if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
         if (opened === null || !isOpen()) opened = { broker, session: this.#openSession(broker, hello) };
         return serving(broker, hello, this.#lockOf(broker));
       },
@@ -153,6 +159,7 @@ export class BrokerHost {
       leave: () => {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
+        goodbyes++;
       },
       destroy: async (namespace) => {
         if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
@@ -302,7 +309,7 @@ export class BrokerHost {
     this.#status = "waiting";
     // Why the broker before has ended is no answer to whoever asks now.
     if (this.#lastError?.code === "FENCED") this.#lastError = null;
-    const doorway = openChannel === undefined ? null : { ...this.#environment, namespace, storage, openChannel };
+    const doorway = openChannel === undefined ? null : { locks, random: this.#environment.random, openChannel, namespace, storage, worker: this.#name };
     // Nothing outlives a memory store, so there is nothing that two of them could fight over.
     let lease: Lease | null = null;
     if (storage !== "memory") {

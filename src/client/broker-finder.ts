@@ -49,7 +49,7 @@ interface Greeting {
   mayVisit?: boolean;
 }
 
-type Asking = Greeting & { signal: AbortSignal; onWaiting?: () => void };
+type Asking = Greeting & { signal: AbortSignal; onWaiting?: (worker: string) => void };
 
 const HELLO_TIMEOUT = 3000;
 const SECOND_HELLO_TIMEOUT = 6000;
@@ -113,7 +113,7 @@ export class BrokerFinder {
     const seeking = this.seekSuccessor(() => hasAnswered);
     const found = await Promise.race([again.catch(() => seeking), seeking.then((life) => life ?? again)]);
     for (const other of [again, seeking]) {
-      other.then((life) => life === found || life?.channel.fail(new BrokerGone()), () => {});
+      other.then((life) => life === null || life === found || dismiss(life.channel), () => {});
     }
     return found ?? again;
   }
@@ -168,11 +168,11 @@ export class BrokerFinder {
     const visited = deferred<Life>();
     visited.promise.catch(() => {});
     let isVisiting = false;
-    const visit = async (): Promise<void> => {
+    const visit = async (own: string): Promise<void> => {
       if (isVisiting || greeting.mayVisit !== true || openDoor === undefined) return;
       isVisiting = true;
       try {
-        visited.resolve(await this.#ask(openDoor(), "door", generation, lockName, { timeout: greeting.timeout, signal: finding.signal }));
+        visited.resolve(await this.#ask(openDoor(own), "door", generation, lockName, { timeout: greeting.timeout, signal: finding.signal }));
       } catch (error) {
         // Nobody is there, or it has gone: when our worker says again that it waits, somebody may be.
         isVisiting = false;
@@ -182,11 +182,11 @@ export class BrokerFinder {
     const own = this.#ask(this.#environment.openBroker(generation), "worker", generation, lockName, {
       ...greeting,
       signal: finding.signal,
-      onWaiting: () => void visit(),
+      onWaiting: (worker) => void visit(worker),
     });
     try {
       const found = await Promise.race([own, visited.promise]);
-      for (const other of [own, visited.promise]) other.then((life) => life === found || life.channel.fail(new BrokerGone()), () => {});
+      for (const other of [own, visited.promise]) other.then((life) => life === found || dismiss(life.channel), () => {});
       return found;
     } finally {
       finding.abort();
@@ -204,7 +204,7 @@ export class BrokerFinder {
       // Left out, because a broker of an older version knows no such key.
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
     };
-    const giveUp = (): void => channel.fail(new BrokerGone("Another worker serves."));
+    const giveUp = (): void => dismiss(channel);
     signal.addEventListener("abort", giveUp);
     try {
       for (;;) {
@@ -220,7 +220,7 @@ export class BrokerFinder {
         this.lastStatus = reply.status;
         if (reply.status !== "waiting") continue;
         if (isOver()) throw new BrokerGone("This worker only waits.");
-        onWaiting?.();
+        onWaiting?.(reply.worker);
       }
     } catch (error) {
       channel.fail(error instanceof MQError ? error : new BrokerGone());
@@ -242,6 +242,12 @@ export class BrokerFinder {
     this.#lifeSign.moveTo(generation);
     for (const [channel, asked] of this.#asked) if (asked < generation) channel.fail(laterServes());
   }
+}
+
+/** Another worker serves. This one must not take us for its client when its turn comes and it finds our question. */
+function dismiss(channel: Channel): void {
+  channel.call("leave", []).catch(() => {});
+  channel.fail(new BrokerGone("Another worker serves."));
 }
 
 function laterServes(): BrokerGone {

@@ -39,7 +39,7 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     timers: systemTimers,
     random: systemRandom,
     openBroker: (generation) => workers.open(generation),
-    ...("BroadcastChannel" in globalThis && { openDoor: () => workers.openDoor() }),
+    ...("BroadcastChannel" in globalThis && { openDoor: (except: string) => workers.openDoor(except) }),
     choice: () => workers.choice,
     release: () => workers.end(),
     page: {

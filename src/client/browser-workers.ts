@@ -55,9 +55,9 @@ export class BrowserWorkers {
   }
 
   /** To whoever serves the namespace. */
-  openDoor(): BrokerPort {
+  openDoor(except: string): BrokerPort {
     const { namespace, storage } = this.#wish;
-    return lateBroker(async (broker) => (await this.#load()).visitTab(namespace, storage, broker));
+    return lateBroker(async (broker) => (await this.#load()).visitTab(namespace, storage, broker, except));
   }
 
   end(): void {

@@ -27,9 +27,9 @@ export interface ClientEnvironment {
   openBroker(generation: number): BrokerPort;
   /**
    * Opens a port to whoever serves the namespace, of whatever kind and build it is, when that lets us in. Without it a
-   * client whose own worker has to wait for another waits too.
+   * client whose own worker has to wait for another waits too. `except`: the worker of this name does not count.
    */
-  openDoor?(): BrokerPort;
+  openDoor?(except: string): BrokerPort;
   /** What was chosen to run the broker, and why. */
   choice?(): HostChoice;
   /** The connection has ended: nothing is kept for it. */

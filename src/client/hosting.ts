@@ -153,8 +153,11 @@ class Seat {
   }
 }
 
-/** Knocks at the namespace's door, again whenever a host opens it, until one lets us in. */
-export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, { port }: LateBroker): Promise<void> {
+/**
+ * Knocks at the namespace's door, again whenever a host opens it, until one lets us in. `except`: this worker we can ask
+ * without a door; when it is its turn to serve, a second session through the door would end the first.
+ */
+export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, { port }: LateBroker, except = ""): Promise<void> {
   const from = visitorLock(namespace, randomName(random));
   const wish = await locks.acquire(from);
   if (port.isSettled) return wish?.release();
@@ -164,7 +167,7 @@ export async function visit({ namespace, storage, locks, random, openChannel }: 
   door.addEventListener("message", ({ data }) => {
     const word = readWord(data);
     if (word?.type === "open") knock();
-    if (word?.type !== "welcome" || word.to !== from || port.isSettled) return;
+    if (word?.type !== "welcome" || word.to !== from || word.worker === except || port.isSettled) return;
     isIn = true;
     port.bind(openChannel(word.pipe));
   });

@@ -44,8 +44,8 @@ export function tabHosting(namespace: string, storage: string, { nameOf, createW
   });
 }
 
-export function visitTab(namespace: string, storage: string, broker: LateBroker): Promise<void> {
-  return visit(doorstep(namespace, storage), broker);
+export function visitTab(namespace: string, storage: string, broker: LateBroker, except: string): Promise<void> {
+  return visit(doorstep(namespace, storage), broker, except);
 }
 
 /** Literal, as its sister in browser-environment.ts. */

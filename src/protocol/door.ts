@@ -10,8 +10,8 @@ import { isDictionary } from "./validate.ts";
 export type DoorWord =
   /** A client asks to be let in; it holds the lock `from` as long as it wants to be. */
   | { type: "knock"; from: string }
-  /** To that client: the name of the pipe on which the broker listens now. */
-  | { type: "welcome"; to: string; pipe: string }
+  /** To that client: the name of the pipe on which this worker listens now. */
+  | { type: "welcome"; to: string; pipe: string; worker: string }
   /** A host has come: whoever has knocked in vain knocks again. */
   | { type: "open" }
   /** A worker stands in line for the writer lock, and speaks and stores this. */
@@ -47,10 +47,10 @@ export function seatLock(namespace: string, storage: string, protocol: number, g
 /** Null: nothing that this version understands. */
 export function readWord(data: unknown): DoorWord | null {
   if (!isDictionary(data)) return null;
-  const { type, from, to, pipe, protocol, format } = data as Record<string, unknown>;
+  const { type, from, to, pipe, worker, protocol, format } = data as Record<string, unknown>;
   if (type === "open") return { type };
   if (type === "knock" && isName(from)) return { type, from };
-  if (type === "welcome" && isName(to) && isName(pipe)) return { type, to, pipe };
+  if (type === "welcome" && isName(to) && isName(pipe) && isName(worker)) return { type, to, pipe, worker };
   if (type === "stand" && Number.isSafeInteger(protocol) && Number.isSafeInteger(format)) return { type, protocol: protocol as number, format: format as number };
   return null;
 }

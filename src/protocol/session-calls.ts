@@ -33,8 +33,8 @@ export type StorageKind = "indexeddb" | "memory";
 export type WorkerKind = "shared" | "dedicated";
 
 export type HelloReply =
-  /** Not the host yet: `waiting` for the writer lock, or `recovering` the log. Ask again. */
-  | { status: "waiting" | "recovering" }
+  /** Not the host yet: `waiting` for the writer lock, or `recovering` the log. Ask again. `worker`: a name that no other worker has. */
+  | { status: "waiting" | "recovering"; worker: string }
   | {
       status: "serving";
       protocol: number;

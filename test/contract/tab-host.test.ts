@@ -212,6 +212,41 @@ describe("tabs of both kinds", () => {
   });
 });
 
+describe("a worker whose turn comes while its own tab knocks at the door", () => {
+  /** How often the tab loses its broker again. */
+  async function losses(kind: "tab" | "shared"): Promise<number> {
+    return live(async (origin) => {
+      const held = (await origin.locks.acquire("tabmq/default/writer"))!;
+      const connecting = kind === "tab" ? origin.connect() : origin.connectShared();
+      await origin.time.sleep(2500);
+      held.release();
+      const mq = await connecting;
+      let lost = 0;
+      mq.on("disconnected", () => lost++);
+      await origin.time.sleep(5000);
+      expect(await hostOf(mq)).toMatchObject({ epoch: 1, sessions: 1, isHere: kind === "tab" });
+      return lost;
+    });
+  }
+
+  test.each(["tab", "shared"] as const)("is asked in one place only: %s", async (kind) => {
+    expect(await losses(kind)).toBe(0);
+  });
+
+  test("takes nobody for its client who has gone through the door meanwhile", async () => {
+    await live(async (origin) => {
+      const host = await origin.connect();
+      // Its own worker has the question still, and answers it when its turn comes.
+      const visitor = await origin.connectShared({ clientId: "visitor" });
+      expect((await hostOf(visitor)).code).toBe("ANOTHER_SERVES");
+      origin.killTab(host);
+      void visitor.close();
+      const again = await origin.connectShared({ clientId: "visitor" });
+      expect(await hostOf(again)).toMatchObject({ worker: "shared", sessions: 1 });
+    });
+  });
+});
+
 describe("who may write", () => {
   /** Everybody gets the writer lock at once, and every tab its seat. */
   const lawless = (locks: Locks): Locks => ({

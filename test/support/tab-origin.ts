@@ -174,7 +174,7 @@ export class TabOrigin {
       locks: agent.locks, timers: agent.timers, clock: this.time, random: this.random,
       page: { onHide: () => () => {}, onShow: () => () => {} },
       memo: { read: () => this.#memo, write: (text) => void (this.#memo = text) },
-      openDoor: () => lateBroker((broker) => visit(doorstep, broker)),
+      openDoor: (except) => lateBroker((broker) => visit(doorstep, broker, except)),
     };
   }
 

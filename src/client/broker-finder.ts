@@ -172,14 +172,14 @@ export class BrokerFinder {
       if (isVisiting || greeting.mayVisit !== true || openDoor === undefined) return;
       isVisiting = true;
       try {
-        visited.resolve(await this.#ask(openDoor(own), "door", generation, lockName, { timeout: greeting.timeout, signal: finding.signal }));
+        visited.resolve(await this.#ask(await openDoor(own), "door", generation, lockName, { timeout: greeting.timeout, signal: finding.signal }));
       } catch (error) {
         // Nobody is there, or it has gone: when our worker says again that it waits, somebody may be.
         isVisiting = false;
         if (error instanceof MQError && DEFINITE_AT_DOOR.has(error.code)) visited.reject(error);
       }
     };
-    const own = this.#ask(this.#environment.openBroker(generation), "worker", generation, lockName, {
+    const own = this.#ask(await this.#environment.openBroker(generation), "worker", generation, lockName, {
       ...greeting,
       signal: finding.signal,
       onWaiting: (worker) => void visit(worker),

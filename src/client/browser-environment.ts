@@ -28,11 +28,10 @@ export function browserEnvironment(namespace: string, storage: string, createWor
   }
   // Null where the user, or an application that shows web pages, has switched databases off.
   if (storage !== "memory" && (globalThis.indexedDB ?? null) === null) throw storeRefused("this page has none");
-  const workers = new BrowserWorkers({
-    namespace, storage, host, createWorker,
-    nameOf: (generation) => workerName(namespace, storage, generation),
-    startShared: (name) => startTrusted("SharedWorker", () => startWorker(name)),
-  });
+  const workers = new BrowserWorkers(
+    { namespace, storage, host, createWorker, nameOf: (generation) => workerName(namespace, storage, generation) },
+    (name) => startTrusted("SharedWorker", () => startWorker(name)),
+  );
   return {
     locks: webLocks(navigator.locks),
     clock: systemClock,

@@ -1,103 +1,82 @@
 import { asMQError, MQError } from "../model/errors.ts";
 import { BrokerGone } from "./channel.ts";
 import type { BrokerPort, HostChoice } from "./environment.ts";
-import type { DedicatedHosting } from "./hosting.ts";
-import { type LateBroker, lateBroker } from "./late-port.ts";
+import type { TabHost } from "./tab-host.ts";
 
 export type HostKind = "auto" | "shared" | "dedicated";
 /** What `connect.worker` gives; of this kind. */
 export type CreateWorker = (name: string, kind: "shared" | "dedicated") => SharedWorker | Worker;
 
-interface Wish {
+export interface WorkerWish {
   namespace: string;
   storage: string;
   host: HostKind;
   createWorker: CreateWorker | undefined;
   nameOf(generation: number): string;
-  /** The built-in one. */
-  startShared(name: string): SharedWorker;
 }
 
-type TabHost = typeof import("./tab-host.ts");
-
+const IN_A_TAB = "the broker runs in a worker of one tab; when that tab goes, another takes over.";
 const REASONS = {
-  SHARED_WORKER: "This browser has SharedWorker: one worker serves all tabs.",
-  ASKED_FOR: "The application asked for this kind of host.",
-  NO_SHARED_WORKER: "This browser has no SharedWorker here: the broker runs in a worker of one tab, and when that tab goes, another one takes over.",
+  SHARED_WORKER: "One SharedWorker serves all tabs.",
+  ASKED_FOR: "The application has asked for it.",
+  NO_SHARED_WORKER: `There is no SharedWorker here: ${IN_A_TAB}`,
 } as const;
 
 /** Which worker runs the broker: a SharedWorker where that can be; where it certainly cannot, a dedicated one of a tab. */
 export class BrowserWorkers {
   choice: HostChoice;
-  readonly #wish: Wish;
+  readonly #wish: WorkerWish;
+  readonly #startShared: (name: string) => SharedWorker;
   #isShared: boolean;
-  #code: Promise<TabHost> | null = null;
-  #hosting: Promise<DedicatedHosting> | null = null;
+  #tabHost: Promise<TabHost> | null = null;
 
-  constructor(wish: Wish) {
+  /** `startShared`: starts the built-in one. */
+  constructor(wish: WorkerWish, startShared: (name: string) => SharedWorker) {
     this.#wish = wish;
+    this.#startShared = startShared;
     const hasShared = "SharedWorker" in globalThis;
     this.#isShared = wish.host !== "dedicated" && hasShared;
     const code = wish.host !== "auto" ? "ASKED_FOR" : hasShared ? "SHARED_WORKER" : "NO_SHARED_WORKER";
     this.choice = { code, reason: REASONS[code] };
   }
 
-  open(generation: number): BrokerPort {
-    if (!this.#isShared) return lateBroker((broker) => this.#enter(generation, broker));
+  open(generation: number): BrokerPort | Promise<BrokerPort> {
+    if (!this.#isShared) return this.#tab().then((tab) => tab.open(generation));
     try {
       return this.#openShared(generation);
-    } catch (cause) {
-      const error = asMQError(cause);
-      if (!this.#mayFallBack(error)) throw error;
-      this.#fallBack(error);
+    } catch (error) {
+      if (!this.#fallsBack(asMQError(error))) throw error;
       return this.open(generation);
     }
   }
 
-  /** To whoever serves the namespace. */
-  openDoor(except: string): BrokerPort {
-    const { namespace, storage } = this.#wish;
-    return lateBroker(async (broker) => (await this.#load()).visitTab(namespace, storage, broker, except));
+  /** To whoever serves the namespace, unless it is the worker of this name. */
+  openDoor(except: string): Promise<BrokerPort> {
+    return this.#tab().then((tab) => tab.openDoor(except));
   }
 
   end(): void {
-    this.#hosting?.then((hosting) => hosting.end(), () => {});
+    this.#tabHost?.then((tab) => tab.end(), () => {});
   }
 
-  async #enter(generation: number, broker: LateBroker): Promise<void> {
-    try {
-      const hosting = await (this.#hosting ??= this.#host());
-      await hosting.enter(generation, broker);
-    } catch (error) {
-      this.#hosting = null;
-      throw error;
-    }
-  }
-
-  async #host(): Promise<DedicatedHosting> {
-    const { namespace, storage, nameOf, createWorker } = this.#wish;
-    return (await this.#load()).tabHosting(namespace, storage, {
-      nameOf,
-      createWorker: createWorker && ((name) => createWorker(name, "dedicated")),
-      // Of two kinds that fail (there is no network at the moment) each is tried again in its turn.
-      onFailure: () => (this.#isShared ||= this.choice.code === "SHARED_WORKER_FAILED"),
-    });
-  }
-
-  #load(): Promise<TabHost> {
-    this.#code ??= import("./tab-host.ts").catch((cause: unknown) => {
-      this.#code = null;
-      throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded: is there a network, and are the application's files still served?", { cause });
-    });
-    return this.#code;
+  #tab(): Promise<TabHost> {
+    // Of two kinds that fail (there is no network at the moment) each is tried again in its turn.
+    const onFailure = (): unknown => (this.#isShared ||= this.choice.code === "SHARED_WORKER_FAILED");
+    return (this.#tabHost ??= import("./tab-host.ts").then(
+      (code) => new code.TabHost({ ...this.#wish, onFailure }),
+      (cause: unknown) => {
+        this.#tabHost = null;
+        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded.", { cause });
+      },
+    ));
   }
 
   #openShared(generation: number): BrokerPort {
-    const { nameOf, createWorker, startShared } = this.#wish;
+    const { nameOf, createWorker } = this.#wish;
     const name = nameOf(generation);
     let worker: unknown;
     try {
-      worker = createWorker === undefined ? startShared(name) : createWorker(name, "shared");
+      worker = createWorker === undefined ? this.#startShared(name) : createWorker(name, "shared");
     } catch (cause) {
       if (cause instanceof MQError) throw cause;
       throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
@@ -109,22 +88,19 @@ export class BrowserWorkers {
     worker.addEventListener("error", (event) => {
       const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
       const error = new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`);
-      if (!this.#mayFallBack(error)) return opened.onError(error);
-      this.#fallBack(error);
       // Not the end: who asks again is given a worker of the other kind.
-      opened.onError(new BrokerGone(error.message));
+      opened.onError(this.#fallsBack(error) ? new BrokerGone(error.message) : error);
     });
     return opened;
   }
 
   /** Only where it is certain, never because something takes long; and not past what the application has asked for. */
-  #mayFallBack(error: MQError): boolean {
-    return this.#wish.host === "auto" && this.#wish.createWorker === undefined && this.#isShared && error.code === "UNSUPPORTED_ENVIRONMENT" && "Worker" in globalThis;
-  }
-
-  #fallBack({ message }: MQError): void {
+  #fallsBack({ code, message }: MQError): boolean {
+    const { host, createWorker } = this.#wish;
+    if (host !== "auto" || createWorker !== undefined || !this.#isShared || code !== "UNSUPPORTED_ENVIRONMENT") return false;
     this.#isShared = false;
-    this.choice = { code: "SHARED_WORKER_FAILED", reason: `${message} Instead the broker runs in a worker of one tab, and when that tab goes, another one takes over.` };
+    this.choice = { code: "SHARED_WORKER_FAILED", reason: `${message} So ${IN_A_TAB}` };
+    return true;
   }
 }
 

@@ -90,7 +90,7 @@ export async function open(environmentFor: EnvironmentFor, options: ConnectOptio
     return new TabMQ(await openWith("indexeddb"), loadCode);
   } catch (error) {
     if (host !== "auto" || !isStoreRefused(error)) throw error;
-    const reason = `${error.message} Messages are kept in memory only, and are lost when the worker ends: at the latest with the last tab.`;
+    const reason = `${error.message} Messages are kept in memory only, and are lost with the last tab, or sooner.`;
     // Whoever relies on what is stored must not learn of this from a loss.
     // oxlint-disable-next-line no-console -- nobody listens yet
     console.warn(`TabMQ, namespace "${namespace}": ${reason}`);

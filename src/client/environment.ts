@@ -24,12 +24,12 @@ export interface ClientEnvironment {
    * Opens a new port to the namespace's worker of this generation, starting it if need be. Throws where that cannot
    * work. 0 is the first; a worker that hangs is followed by one of the next.
    */
-  openBroker(generation: number): BrokerPort;
+  openBroker(generation: number): BrokerPort | Promise<BrokerPort>;
   /**
    * Opens a port to whoever serves the namespace, of whatever kind and build it is, when that lets us in. Without it a
    * client whose own worker has to wait for another waits too. `except`: the worker of this name does not count.
    */
-  openDoor?(except: string): BrokerPort;
+  openDoor?(except: string): BrokerPort | Promise<BrokerPort>;
   /** What was chosen to run the broker, and why. */
   choice?(): HostChoice;
   /** The connection has ended: nothing is kept for it. */

@@ -4,7 +4,7 @@ import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import type { BrokerPort } from "./environment.ts";
 
 /** A port to whom is not known yet: what is said is kept until it is bound to a real one. */
-export class LatePort implements PortLike {
+class LatePort implements PortLike {
   #port: PortLike | null = null;
   #isClosed = false;
   #isStarted = false;

@@ -4,48 +4,61 @@ import { webLocks } from "../platform/locks.ts";
 import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { RETIRE } from "../protocol/door.ts";
+import type { WorkerWish } from "./browser-workers.ts";
+import type { BrokerPort } from "./environment.ts";
 import { DedicatedHosting, type Doorstep, type HostWorker, visit } from "./hosting.ts";
-import type { LateBroker } from "./late-port.ts";
+import { lateBroker } from "./late-port.ts";
 import { startTrusted } from "./trusted-worker.ts";
 
 /* Hosting on a tab, with everything real. Loaded by those who need it: who has a SharedWorker mostly does not. */
 
-function doorstep(namespace: string, storage: string): Doorstep {
-  return { namespace, storage, locks: webLocks(navigator.locks), random: systemRandom, openChannel: (name) => new BroadcastPort(name) };
-}
-
-interface TabWorkers {
-  nameOf(generation: number): string;
-  /** Instead of the built-in one. */
-  createWorker: ((name: string) => unknown) | undefined;
+interface TabWish extends WorkerWish {
   /** A worker could not be started. */
   onFailure(): void;
 }
 
-export function tabHosting(namespace: string, storage: string, { nameOf, createWorker, onFailure }: TabWorkers): DedicatedHosting {
-  return new DedicatedHosting({
-    ...doorstep(namespace, storage),
-    timers: systemTimers,
-    onLeave,
-    startWorker: (generation, onError) => {
-      const name = nameOf(generation);
-      try {
-        const worker = createWorker === undefined ? startTrusted("Worker", () => startWorker(name)) : checked(createWorker(name));
-        return hostWorker(worker, (error) => {
-          onFailure();
-          onError(error);
-        });
-      } catch (cause) {
-        onFailure();
-        if (cause instanceof MQError) throw cause;
-        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
-      }
-    },
-  });
+/** One connection's part in hosting, and its way in where another tab hosts. */
+export class TabHost {
+  readonly #doorstep: Doorstep;
+  readonly #hosting: DedicatedHosting;
+
+  constructor(wish: TabWish) {
+    const { namespace, storage } = wish;
+    this.#doorstep = { namespace, storage, locks: webLocks(navigator.locks), random: systemRandom, openChannel: (name) => new BroadcastPort(name) };
+    this.#hosting = new DedicatedHosting({
+      ...this.#doorstep,
+      timers: systemTimers,
+      onLeave,
+      startWorker: (generation, onError) => {
+        try {
+          return hostWorker(createWorker(wish, wish.nameOf(generation)), (error) => {
+            wish.onFailure();
+            onError(error);
+          });
+        } catch (cause) {
+          wish.onFailure();
+          if (cause instanceof MQError) throw cause;
+          throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
+        }
+      },
+    });
+  }
+
+  open(generation: number): BrokerPort {
+    return lateBroker((broker) => this.#hosting.enter(generation, broker));
+  }
+
+  openDoor(except: string): BrokerPort {
+    return lateBroker((broker) => visit(this.#doorstep, broker, except));
+  }
+
+  end(): void {
+    this.#hosting.end();
+  }
 }
 
-export function visitTab(namespace: string, storage: string, broker: LateBroker, except: string): Promise<void> {
-  return visit(doorstep(namespace, storage), broker, except);
+function createWorker({ createWorker: create }: TabWish, name: string): Worker {
+  return create === undefined ? startTrusted("Worker", () => startWorker(name)) : checked(create(name, "dedicated"));
 }
 
 /** Literal, as its sister in browser-environment.ts. */

@@ -156,8 +156,8 @@ export class TabMQ {
     const { at, environment } = this.#connection;
     const place = { kind: storage === "memory" ? storage : worker, isHere: at === "here" } as const;
     if (this.#inMemory !== null) return { ...place, ...this.#inMemory };
-    if (at === "door") return { ...place, code: "ANOTHER_SERVES", reason: "Another worker, of another build or kind, serves this namespace; this tab is connected to that, and its own stands back." };
-    return { ...place, ...(environment.choice?.() ?? { code: "ASKED_FOR", reason: "The environment was given." }) };
+    if (at === "door") return { ...place, code: "ANOTHER_SERVES", reason: "A worker of another build or kind serves this namespace, and this tab." };
+    return { ...place, ...(environment.choice?.() ?? { code: "ASKED_FOR", reason: "" }) };
   }
 
   /** Resolves when every send accepted so far is answered and committed, those with `waitStoreMsgOK: false` included. */

@@ -15,7 +15,7 @@ import type { BlockStore } from "../../src/storage/block-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 
 /** Time that passes only when nobody has anything to do, so that waiting costs nothing and a run repeats exactly. */
-class VirtualTime implements Clock, Timers {
+export class VirtualTime implements Clock, Timers {
   #now = Date.UTC(2026, 0, 1);
   #next = 0;
   readonly #timers = new Map<number, { at: number; run: () => void }>();

@@ -1,5 +1,6 @@
 import { asMQError, type MQError } from "../model/errors.ts";
 import type { OpenChannel } from "../platform/broadcast-port.ts";
+import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { HeldLock, Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
@@ -39,6 +40,8 @@ export interface HostingEnvironment extends Doorstep {
   startWorker(generation: number, onError: (error: MQError) => void): HostWorker;
   /** The page is put aside, frozen or closed: no worker of it works on. Returns how to stop listening. */
   onLeave(listener: () => void): () => void;
+  /** It is back. */
+  onReturn(listener: () => void): () => void;
 }
 
 /**
@@ -49,19 +52,26 @@ export interface HostingEnvironment extends Doorstep {
 export class DedicatedHosting {
   readonly #environment: HostingEnvironment;
   readonly #seats = new Map<number, Seat>();
-  readonly #stopListening: () => void;
+  readonly #stopListening: (() => void)[];
+  /** Until the page is back it must not take a seat: it could be frozen on it. */
+  #return: Deferred<void> | null = null;
 
   constructor(environment: HostingEnvironment) {
     this.#environment = environment;
-    this.#stopListening = environment.onLeave(() => {
-      for (const seat of this.#seats.values()) seat.end();
-    });
+    this.#stopListening = [
+      environment.onLeave(() => {
+        this.#return ??= deferred();
+        for (const seat of this.#seats.values()) seat.end();
+      }),
+      environment.onReturn(() => this.#hasReturned()),
+    ];
   }
 
   /** Binds the port to the broker of this generation, run here or anywhere. */
   async enter(generation: number, broker: LateBroker): Promise<void> {
     const { namespace, storage, locks } = this.#environment;
     const { port } = broker;
+    await this.#return?.promise;
     const name = seatLock(namespace, storage, PROTOCOL_VERSION, generation);
     const free = await locks.acquire(name, { ifFree: true });
     if (free !== null) return this.#host(generation, free, broker);
@@ -76,12 +86,18 @@ export class DedicatedHosting {
 
   /** The connection has ended. */
   end(): void {
-    this.#stopListening();
+    for (const stop of this.#stopListening) stop();
+    this.#hasReturned();
     for (const seat of this.#seats.values()) seat.retire();
   }
 
+  #hasReturned(): void {
+    this.#return?.resolve();
+    this.#return = null;
+  }
+
   #host(generation: number, lock: HeldLock, broker: LateBroker): void {
-    if (broker.port.isSettled) return lock.release();
+    if (broker.port.isSettled || this.#return !== null) return lock.release();
     const { timers, startWorker } = this.#environment;
     try {
       const seat = new Seat({ lock, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });

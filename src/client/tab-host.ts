@@ -29,6 +29,7 @@ export class TabHost {
       ...this.#doorstep,
       timers: systemTimers,
       onLeave,
+      onReturn,
       startWorker: (generation, onError) => {
         try {
           return hostWorker(createWorker(wish, wish.nameOf(generation)), (error) => {
@@ -97,11 +98,16 @@ function checked(made: unknown): Worker {
 }
 
 /** A frozen page's workers are frozen with it and keep their locks; a page that is put aside must have none. */
-function onLeave(listener: () => void): () => void {
-  globalThis.addEventListener("pagehide", listener);
-  document.addEventListener("freeze", listener);
-  return () => {
-    globalThis.removeEventListener("pagehide", listener);
-    document.removeEventListener("freeze", listener);
+const onLeave = listener("pagehide", "freeze");
+const onReturn = listener("pageshow", "resume");
+
+function listener(ofPage: string, ofDocument: string): (run: () => void) => () => void {
+  return (run) => {
+    globalThis.addEventListener(ofPage, run);
+    document.addEventListener(ofDocument, run);
+    return () => {
+      globalThis.removeEventListener(ofPage, run);
+      document.removeEventListener(ofDocument, run);
+    };
   };
 }

@@ -62,6 +62,7 @@ interface Tab {
   agent: Agent;
   workers: TabWorker[];
   leave: Set<() => void>;
+  comeBack: Set<() => void>;
 }
 
 /** An origin in virtual time whose browser has no SharedWorker: the broker hangs on a tab. */
@@ -92,7 +93,7 @@ export class TabOrigin {
 
   /** `overrides`: of the tab's own environment; `host`: of its workers'. */
   async connect(options: ConnectOptions = {}, { overrides = {}, host = {} }: { overrides?: Partial<ClientEnvironment>; host?: Partial<HostEnvironment> } = {}): Promise<TabMQ> {
-    const tab: Tab = { agent: new Agent(this.time, this.locks), workers: [], leave: new Set() };
+    const tab: Tab = { agent: new Agent(this.time, this.locks), workers: [], leave: new Set(), comeBack: new Set() };
     const { namespace = "default" } = options;
     const doorstep = this.#doorstep(tab.agent, namespace);
     const hosting = new DedicatedHosting({
@@ -101,6 +102,10 @@ export class TabOrigin {
       onLeave: (listener) => {
         tab.leave.add(listener);
         return () => tab.leave.delete(listener);
+      },
+      onReturn: (listener) => {
+        tab.comeBack.add(listener);
+        return () => tab.comeBack.delete(listener);
       },
       startWorker: (_generation, onError) => this.#startWorker(tab, host, onError),
     });
@@ -116,7 +121,7 @@ export class TabOrigin {
 
   /** A tab whose browser has a SharedWorker, all the same. */
   async connectShared(options: ConnectOptions = {}): Promise<TabMQ> {
-    const tab: Tab = { agent: new Agent(this.time, this.locks), workers: [], leave: new Set() };
+    const tab: Tab = { agent: new Agent(this.time, this.locks), workers: [], leave: new Set(), comeBack: new Set() };
     const doorstep = this.#doorstep(tab.agent, options.namespace ?? "default");
     const mq = await connectWith(() => ({
       ...this.#environment(tab.agent, doorstep),
@@ -145,13 +150,14 @@ export class TabOrigin {
 
   /** The page is frozen, and with it its workers. Returns how to thaw it. */
   freeze(mq: TabMQ): () => void {
-    const { agent, workers, leave } = this.#tabs.get(mq)!;
+    const { agent, workers, leave, comeBack } = this.#tabs.get(mq)!;
     if (this.tellsOfFreezing) for (const listener of leave) listener();
     const { promise, resolve } = deferred<void>();
     const frozen = [agent, ...workers.map((worker) => worker.agent)];
     for (const one of frozen) one.frozen = promise;
     return () => {
       for (const one of frozen) one.frozen = null;
+      if (this.tellsOfFreezing) for (const listener of comeBack) listener();
       resolve();
     };
   }

@@ -149,7 +149,9 @@ describe("the host's tab, where there is no SharedWorker", () => {
         return { isHere, epoch };
       });
     expect((await told(other)).epoch).toBeGreaterThan(1);
+    expect((await told(other)).isHere).toBe(true);
     await thaw();
+    await host.run(() => void document.dispatchEvent(new Event("resume")));
     acked.push(...(await host.send("frozen-host", bodies(20, "after "))));
     expect(new Set((await Promise.all([host, other].map(told))).map(({ epoch }) => epoch)).size).toBe(1);
     expect(lost(acked, await other.readAll("frozen-host"))).toEqual([]);

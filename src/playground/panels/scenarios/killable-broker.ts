@@ -1,5 +1,5 @@
 // oxlint-disable-next-line import/default -- the bundler makes it: the URL of the script
-import script from "../../../broker/worker.ts?worker&url";
+import script from "./broker-worker.ts?worker&url";
 import { trustedScript } from "../../trusted.ts";
 
 /**

@@ -81,7 +81,11 @@ function library(): UserConfig {
         fileName: (_format, name) => `${name}.js`,
       },
       rolldownOptions: {
-        output: { chunkFileNames: ({ isDynamicEntry, moduleIds }) => (isDynamicEntry ? "clients.js" : moduleIds.includes(CONNECT) ? "core.js" : "rules.js") },
+        output: {
+          // All that it imports goes with it; else what hosting on a tab needs of it would be one more file.
+          codeSplitting: { groups: [{ name: "core", test: (id) => id === CONNECT }] },
+          chunkFileNames: ({ isDynamicEntry, moduleIds }) => (isDynamicEntry ? "[name].js" : moduleIds.includes(CONNECT) ? "core.js" : "rules.js"),
+        },
       },
     },
   };
@@ -307,14 +311,14 @@ function workerByUrl(): Plugin {
       delete bundle["connect.js"];
       const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
       const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
-      if (names !== "clients.js, core.js, index.js, rules.js, worker-inline.js") this.error(`not the files that the library is made of: ${names}`);
+      if (names !== "clients.js, core.js, index.js, rules.js, tab-host.js, worker-inline.js") this.error(`not the files that the library is made of: ${names}`);
       if (chunks.some(({ imports }) => imports.includes("worker-inline.js"))) this.error("dist/worker-inline.js is twice as heavy as all of the library; it must be loaded by import() only");
       const code = chunks.filter(({ fileName }) => fileName !== "worker-inline.js").map((chunk) => chunk.code).join("\n");
       const count = (text: string) => code.split(text).length - 1;
       const shared = count(`new SharedWorker(${built}`);
       const dedicated = count(`new Worker(${built}`);
-      if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
-        this.error(`the library must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
+      if (shared !== 1 || dedicated !== 1 || count(built) !== shared + dedicated)
+        this.error(`the library must start each kind of worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
       if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("the library holds a worker expression that bundlers cannot follow");
     },
   };

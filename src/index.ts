@@ -1,6 +1,7 @@
 /** TabMQ's public API: everything an application may import, and nothing else. */
 export { connect, type ConnectOptions } from "./client/connect.ts";
-export type { TabMQ, Diagnostics } from "./client/tabmq.ts";
+export type { TabMQ, Diagnostics, HostDiagnostics } from "./client/tabmq.ts";
+export type { HostCode } from "./client/environment.ts";
 export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
 export type { ParkedMessage, TransactionalOutbox, TransactionalOutboxEvents } from "./client/transactional-outbox.ts";

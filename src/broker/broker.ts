@@ -27,6 +27,7 @@ import { LogSweeper, SWEPT_KEY } from "../storage/log-sweeper.ts";
 import { LogTrimmer, readTrim, TRIM_KEY } from "../storage/log-trimmer.ts";
 import { afterEarlier, gapEnds, judgeLoss, LOSS_KEY, readLoss } from "../storage/loss.ts";
 import { recover } from "../storage/recovery.ts";
+import { refuseLaterFormat } from "../storage/store-format.ts";
 import { Completions } from "./completions.ts";
 import { Connections } from "./connections.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -160,6 +161,7 @@ export class Broker {
   static async start(environment: BrokerEnvironment): Promise<Broker> {
     const began = environment.clock.now();
     const { store, witness } = environment;
+    await refuseLaterFormat(store);
     const taken = await store.takeOver(0, refuseEncrypted);
     // A store older than what was served from it: epochs go on above those that tabs have seen.
     const isOutdated = witness !== null && taken <= witness.epoch;
@@ -314,7 +316,7 @@ export class Broker {
     return { epoch: this.epoch, position: this.durablePosition, groups: this.#offsets.groups() };
   }
 
-  diagnostics(): Omit<BrokerDiagnostics, "calls"> {
+  diagnostics(): Omit<BrokerDiagnostics, "calls" | "worker"> {
     const { store, indexer } = this.#environment;
     return {
       lib: LIBRARY_VERSION,

@@ -7,7 +7,7 @@ import {
   MAX_CLIENT_ID_LENGTH, MAX_DELAY_LEVELS, MAX_NOTICES, MAX_PROPERTIES_BYTES, MAX_PULL_BATCH, MAX_QUERY_MESSAGES, MAX_QUEUES_PER_TOPIC, MAX_RECEIVE, MAX_SHARED_QUEUES, MAX_SUBSCRIPTIONS_PER_MEMBER, MAX_TOPICS, MAX_WAITING,
 } from "../model/limits.ts";
 import { checkClientTopic, checkGroup } from "../model/names.ts";
-import type { Answer, BrokerApi, Filter, HelloReply } from "../protocol/api.ts";
+import type { Answer, BrokerApi, Filter, HelloReply, WorkerKind } from "../protocol/api.ts";
 import { BROKER_METHODS } from "../protocol/api.ts";
 import { type MutableSettings, mutableSettings } from "../protocol/broker-settings.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
@@ -164,6 +164,7 @@ export interface Connection {
   violation(): void;
   /** Calls that are being worked on, over all connections of this worker. */
   readonly calls: { open: number };
+  readonly worker: WorkerKind;
 }
 
 /**
@@ -352,7 +353,7 @@ export function serve(port: PortLike, connection: Connection): void {
     discardDeadLetters: (request) => answer(() => connection.open().broker.deadLetters.discard(lettersRequest(request, "discardDeadLetters"))),
     resetOffset: (request) => answer(() => connection.open().broker.resets.reset(resetOffsetRequest(request, "resetOffset"))),
     messageTrack: (msgId) => answer(() => connection.open().broker.tracks.of(text(MAX_KEY_LENGTH)(msgId, "msgId"))),
-    diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open })),
+    diagnostics: () => answer(() => ({ ...connection.open().broker.diagnostics(), calls: connection.calls.open, worker: connection.worker })),
     beginExport: () => answer(() => connection.open().broker.exports.begin()),
     exportRecords: (request) => answer(() => connection.open().broker.exports.read(exportRequest(request, "exportRecords"))),
     beginImport: (request) => answer(() => connection.open().broker.imports.begin(importBegin(request, "beginImport").id)),

@@ -1,15 +1,17 @@
 import { asMQError, MQError, namespaceDestroyed, textOf } from "../model/errors.ts";
 import { MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_SESSIONS, MAX_WITNESS_GROUPS } from "../model/limits.ts";
 import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
+import type { OpenChannel } from "../platform/broadcast-port.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
-import type { HelloReply, StorageKind, WitnessMark } from "../protocol/api.ts";
-import { PROTOCOL_RANGE, PROTOCOL_VERSION } from "../protocol/api.ts";
+import type { HelloReply, StorageKind, WitnessMark, WorkerKind } from "../protocol/api.ts";
+import { PROTOCOL_RANGE, PROTOCOL_VERSION, STORE_FORMAT } from "../protocol/api.ts";
 import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
 import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
+import type { Version } from "../protocol/door.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
 import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
@@ -20,6 +22,7 @@ import { keyMissing, keyUnwanted, keyWrong } from "../storage/key-check.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
+import { Door, standInLine } from "./door.ts";
 import type { EstimateRoom } from "./retention.ts";
 import { Lease } from "./lease.ts";
 import { Session } from "./session.ts";
@@ -34,6 +37,10 @@ export interface HostEnvironment {
   loadIndexer(): Promise<Indexer>;
   /** Default: nobody knows. */
   estimateRoom?: EstimateRoom;
+  /** What this worker is; default shared. */
+  worker?: WorkerKind;
+  /** Without it there is no door: only who has a port to this worker is served. */
+  openChannel?: OpenChannel;
 }
 
 /** How long a hello waits for the broker before it is answered "not yet". */
@@ -46,6 +53,8 @@ const RESTART_DELAY_MAX = 5000;
 const WANTED_FOR = 5000;
 /** How often somebody has to knock at a host without clients until it goes. */
 const KNOCKS_TO_GO = 2;
+/** How long a broker that gives way has to write what is left. */
+const DRAIN_TIMEOUT = 5000;
 
 const helloRequest = record({
   namespace: named(checkNamespace),
@@ -89,6 +98,13 @@ export class BrokerHost {
   #destruction: Deferred<void> | null = null;
   /** Clients of the namespace as it was before, by the names of their locks. */
   #ended: ReadonlySet<string> = new Set();
+  /** The tab that this worker hangs on goes. */
+  readonly #retiring = deferred<MQError>();
+  #isRetired = false;
+  /** From the writer lock to its release. */
+  #tenure: Promise<void> = Promise.resolve();
+  /** Only who has a door is asked for it. */
+  readonly #name: string;
   readonly #calls = { open: 0 };
   #onBroker = new Set<() => void>();
   /** When the last hello came, on the monotonic clock. */
@@ -97,15 +113,24 @@ export class BrokerHost {
 
   constructor(environment: HostEnvironment) {
     this.#environment = environment;
+    this.#name = environment.openChannel === undefined ? "" : randomName(environment.random);
   }
 
   get broker(): Broker | null {
     return this.#broker;
   }
 
-  /** A client has connected. */
-  accept(port: PortLike): void {
+  /** Writes what is left and gives the namespace up, for good. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    this.#retiring.resolve(new MQError("FENCED", "The tab with the broker goes."));
+    await this.#tenure;
+  }
+
+  /** A client has connected; `isGuest`: through the door. */
+  accept(port: PortLike, isGuest = false): void {
     let opened: { broker: Broker; session: Session } | null = null;
+    let goodbyes = 0;
     const isOpen = (): boolean => opened !== null && opened.broker === this.#broker && !opened.session.closed;
     serve(port, {
       epoch: () => this.#broker?.epoch ?? 0,
@@ -117,8 +142,10 @@ export class BrokerHost {
         if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
-        const broker = await this.#brokerFor(hello);
-        if (broker === null) return { status: this.#status };
+        const before = goodbyes;
+        const broker = await this.#brokerFor(hello, isGuest);
+        // Nobody waits for this answer any more, and nobody would end the session.
+        if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
         if (opened === null || !isOpen()) opened = { broker, session: this.#openSession(broker, hello) };
         return serving(broker, hello, this.#lockOf(broker));
       },
@@ -132,6 +159,7 @@ export class BrokerHost {
       leave: () => {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
+        goodbyes++;
       },
       destroy: async (namespace) => {
         if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
@@ -144,6 +172,7 @@ export class BrokerHost {
         return null;
       },
       calls: this.#calls,
+      worker: this.#environment.worker ?? "shared",
       violation: () => {
         if (this.#broker !== null) this.#broker.violations++;
       },
@@ -151,8 +180,13 @@ export class BrokerHost {
   }
 
   /** The running broker, waited for a moment; null = not yet. */
-  async #brokerFor(hello: Hello): Promise<Broker | null> {
+  async #brokerFor(hello: Hello, isGuest: boolean): Promise<Broker | null> {
     const [min = 0, max = 0] = hello.protocol;
+    // A later version, which has a worker in line: we are about to give way to that.
+    if (isGuest && min > PROTOCOL_RANGE[1]) {
+      await sleep(this.#environment.timers, HELLO_PATIENCE);
+      return null;
+    }
     if (max < PROTOCOL_RANGE[0] || min > PROTOCOL_RANGE[1]) {
       throw new MQError("UPGRADE_REQUIRED", `This broker speaks protocol ${PROTOCOL_RANGE.join(" to ")}, the client ${min} to ${max}. Reload the older tab.`);
     }
@@ -235,9 +269,9 @@ export class BrokerHost {
   }
 
   /** The life of this worker: one broker after the other, as long as there is a store to serve. */
-  async #run(hello: Hello): Promise<never> {
+  async #run(hello: Hello): Promise<void> {
     const { timers } = this.#environment;
-    for (let delay = RESTART_DELAY_MIN; ; delay = Math.min(delay * 2, RESTART_DELAY_MAX)) {
+    for (let delay = RESTART_DELAY_MIN; !this.#isRetired; delay = Math.min(delay * 2, RESTART_DELAY_MAX)) {
       try {
         await this.#serveOnce(hello, () => (delay = RESTART_DELAY_MIN));
       } catch (error) {
@@ -268,16 +302,42 @@ export class BrokerHost {
     return this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
   }
 
-  /** From the writer lock to the end of one broker. */
-  async #serveOnce({ namespace, storage, settings }: Hello, onServing: () => void): Promise<void> {
-    const { locks, clock, timers, random, openStore, loadIndexer, estimateRoom = nobodyKnows } = this.#environment;
+  /** From the wish for the writer lock to its release. */
+  async #serveOnce(hello: Hello, onServing: () => void): Promise<void> {
+    const { namespace, storage } = hello;
+    const { locks, timers, openChannel } = this.#environment;
     this.#status = "waiting";
     // Why the broker before has ended is no answer to whoever asks now.
     if (this.#lastError?.code === "FENCED") this.#lastError = null;
+    const doorway = openChannel === undefined ? null : { locks, random: this.#environment.random, openChannel, namespace, storage, worker: this.#name };
     // Nothing outlives a memory store, so there is nothing that two of them could fight over.
-    const lease = storage === "memory" ? null : await Lease.acquire({ locks, timers, namespace, isWanted: () => this.#isWanted() });
-    if (storage !== "memory" && lease === null) return;
+    let lease: Lease | null = null;
+    if (storage !== "memory") {
+      const acquired = Lease.acquire({ locks, timers, namespace, isWanted: () => this.#isWanted() });
+      const stopStanding = doorway === null ? () => {} : standInLine(doorway, VERSION);
+      lease = await acquired.finally(stopStanding);
+      if (lease === null) return;
+    }
     this.#status = "recovering";
+    const yielding = deferred<MQError>();
+    const door =
+      doorway === null
+        ? null
+        : new Door(doorway, {
+            onGuest: (port) => this.accept(port, true),
+            onStander: (version) => isLater(version) && yielding.resolve(new MQError("FENCED", "A later version of TabMQ takes over.")),
+          });
+    const tenure = this.#keepBroker(hello, lease, Promise.race([yielding.promise, this.#retiring.promise]), onServing).finally(() => {
+      door?.close();
+      lease?.release();
+    });
+    this.#tenure = tenure.catch(() => {});
+    await tenure;
+  }
+
+  /** The life of one broker. */
+  async #keepBroker({ namespace, storage, settings }: Hello, lease: Lease | null, leaving: Promise<MQError>, onServing: () => void): Promise<void> {
+    const { locks, clock, timers, random, openStore, loadIndexer, estimateRoom = nobodyKnows } = this.#environment;
     const incarnation = randomName(random);
     const alive = await locks.acquire(brokerLock(namespace, incarnation));
     this.#tried = this.#newest;
@@ -287,7 +347,7 @@ export class BrokerHost {
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
       const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness, estimateRoom });
-      const ends = [broker.end];
+      const ends = [broker.end, leaving];
       if (lease !== null) {
         ends.push(lease.lost.then(() => new MQError("FENCED", "Another host took the writer lock.")));
         ends.push(new Promise((resolve) => (lease.onKnock = whenIdle(broker, () => resolve(new MQError("FENCED", "Another worker has clients; this one has none."))))));
@@ -302,6 +362,8 @@ export class BrokerHost {
       const destruction = this.#destruction;
       this.#lastError = destruction === null ? error : null;
       this.#broker = null;
+      // From here on nothing is taken in. Only who leaves of its own will may still write, and does.
+      if (error === (await Promise.race([leaving, undefined]))) await Promise.race([broker.close(), sleep(timers, DRAIN_TIMEOUT)]);
       const clients = [...broker.sessions].map(({ lockName }) => lockName);
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
       broker.abandon(error);
@@ -310,7 +372,6 @@ export class BrokerHost {
       this.#broker = null;
       store.close();
       alive?.release();
-      lease?.release();
     }
   }
 
@@ -329,6 +390,12 @@ export class BrokerHost {
     // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
     await sleep(this.#environment.timers, LAST_WORDS);
   }
+}
+
+const VERSION: Version = { protocol: PROTOCOL_VERSION, format: STORE_FORMAT };
+
+function isLater({ protocol, format }: Version): boolean {
+  return protocol > VERSION.protocol || (protocol === VERSION.protocol && format > VERSION.format);
 }
 
 const nobodyKnows: EstimateRoom = () => Promise.resolve(null);

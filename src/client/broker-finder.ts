@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { type ErrorCode, MQError } from "../model/errors.ts";
 import { SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { HelloReply, StorageKind } from "../protocol/api.ts";
@@ -8,7 +8,7 @@ import type { EncryptionKey } from "../protocol/encryption-key.ts";
 import { writerLock } from "../protocol/lock-names.ts";
 import { BrokerGone, Channel } from "./channel.ts";
 import { Deadline } from "./deadline.ts";
-import type { ClientEnvironment } from "./environment.ts";
+import type { BrokerPort, ClientEnvironment } from "./environment.ts";
 import type { LifeSign } from "./life-sign.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { Witness } from "./witness.ts";
@@ -35,6 +35,8 @@ export interface Life {
   ended: Deferred<string>;
   /** Ends the waiting for the broker's lock. */
   watch: AbortController;
+  /** Where the broker was found: a worker that hangs on this tab; the worker that this tab asks, which is shared; or another, which has let us in. */
+  at: "here" | "worker" | "door";
 }
 
 interface Greeting {
@@ -43,10 +45,16 @@ interface Greeting {
   onAnswer?: () => void;
   /** Whether to stop asking a worker that only waits in line. */
   isOver?: () => boolean;
+  /** Whoever serves instead is good as well. */
+  mayVisit?: boolean;
 }
+
+type Asking = Greeting & { signal: AbortSignal; onWaiting?: (worker: string) => void };
 
 const HELLO_TIMEOUT = 3000;
 const SECOND_HELLO_TIMEOUT = 6000;
+/** What whoever serves may refuse us for, so that waiting behind it helps nothing. */
+const DEFINITE_AT_DOOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UPGRADE_REQUIRED", "CANNOT_DECRYPT", "INVALID_PARAMETER"]);
 /** Whatever hangs each new broker must not fill the machine with hung workers. */
 const MAX_SUCCESSIONS = 3;
 
@@ -95,17 +103,17 @@ export class BrokerFinder {
     this.hasMoved();
     const generation = this.#generation;
     try {
-      return await this.#sayHello(generation, { timeout: HELLO_TIMEOUT });
+      return await this.#sayHello(generation, { timeout: HELLO_TIMEOUT, mayVisit: true });
     } catch (error) {
       if (!isSilence(error)) throw error;
     }
     // Hung, or slow: both are asked, and whoever is slow and answers now is good.
     let hasAnswered = false;
-    const again = this.#insist(generation, { onAnswer: () => (hasAnswered = true) });
+    const again = this.#insist(generation, { onAnswer: () => (hasAnswered = true), mayVisit: true });
     const seeking = this.seekSuccessor(() => hasAnswered);
     const found = await Promise.race([again.catch(() => seeking), seeking.then((life) => life ?? again)]);
     for (const other of [again, seeking]) {
-      other.then((life) => life === found || life?.channel.fail(new BrokerGone()), () => {});
+      other.then((life) => life === null || life === found || dismiss(life.channel), () => {});
     }
     return found ?? again;
   }
@@ -149,11 +157,45 @@ export class BrokerFinder {
     }
   }
 
-  /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
-  async #sayHello(generation: number, { timeout, onAnswer, isOver = () => false }: Greeting): Promise<Life> {
-    const { namespace, clientId, storage, settings, encryptionKey } = this.#options;
+  /**
+   * Asks this generation's worker. As long as that only waits in line, whoever serves instead is asked at the door: a
+   * worker of another kind or build may be.
+   */
+  async #sayHello(generation: number, greeting: Greeting): Promise<Life> {
     const lockName = await this.#lifeSign.show(generation);
-    const opened = this.#environment.openBroker(generation);
+    const { openDoor } = this.#environment;
+    const finding = new AbortController();
+    const visited = deferred<Life>();
+    visited.promise.catch(() => {});
+    let isVisiting = false;
+    const visit = async (own: string): Promise<void> => {
+      if (isVisiting || greeting.mayVisit !== true || openDoor === undefined) return;
+      isVisiting = true;
+      try {
+        visited.resolve(await this.#ask(await openDoor(own), "door", generation, lockName, { timeout: greeting.timeout, signal: finding.signal }));
+      } catch (error) {
+        // Nobody is there, or it has gone: when our worker says again that it waits, somebody may be.
+        isVisiting = false;
+        if (error instanceof MQError && DEFINITE_AT_DOOR.has(error.code)) visited.reject(error);
+      }
+    };
+    const own = this.#ask(await this.#environment.openBroker(generation), "worker", generation, lockName, {
+      ...greeting,
+      signal: finding.signal,
+      onWaiting: (worker) => void visit(worker),
+    });
+    try {
+      const found = await Promise.race([own, visited.promise]);
+      for (const other of [own, visited.promise]) other.then((life) => life === found || dismiss(life.channel), () => {});
+      return found;
+    } finally {
+      finding.abort();
+    }
+  }
+
+  /** Asks until answered: a hello is idempotent, and a broker that waits or recovers says so. */
+  async #ask(opened: BrokerPort, way: "worker" | "door", generation: number, lockName: string, { timeout, onAnswer, onWaiting, isOver = () => false, signal }: Asking): Promise<Life> {
+    const { namespace, clientId, storage, settings, encryptionKey } = this.#options;
     const channel = new Channel(opened.port, (epoch, durable) => this.#witness.saw(epoch, durable));
     opened.onError = (error) => channel.fail(error);
     this.#asked.set(channel, generation);
@@ -162,6 +204,8 @@ export class BrokerFinder {
       // Left out, because a broker of an older version knows no such key.
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
     };
+    const giveUp = (): void => dismiss(channel);
+    signal.addEventListener("abort", giveUp);
     try {
       for (;;) {
         if (this.closed !== null) throw this.closed;
@@ -171,15 +215,18 @@ export class BrokerFinder {
         onAnswer?.();
         if (reply.status === "serving") {
           channel.epoch = reply.epoch;
-          return { channel, serving: reply, ended: deferred(), watch: new AbortController() };
+          return { channel, serving: reply, ended: deferred(), watch: new AbortController(), at: opened.isHere === true ? "here" : way };
         }
         this.lastStatus = reply.status;
-        if (reply.status === "waiting" && isOver()) throw new BrokerGone("This worker only waits.");
+        if (reply.status !== "waiting") continue;
+        if (isOver()) throw new BrokerGone("This worker only waits.");
+        onWaiting?.(reply.worker);
       }
     } catch (error) {
       channel.fail(error instanceof MQError ? error : new BrokerGone());
       throw error;
     } finally {
+      signal.removeEventListener("abort", giveUp);
       this.#asked.delete(channel);
     }
   }
@@ -195,6 +242,12 @@ export class BrokerFinder {
     this.#lifeSign.moveTo(generation);
     for (const [channel, asked] of this.#asked) if (asked < generation) channel.fail(laterServes());
   }
+}
+
+/** Another worker serves. This one must not take us for its client when its turn comes and it finds our question. */
+function dismiss(channel: Channel): void {
+  channel.call("leave", []).catch(() => {});
+  channel.fail(new BrokerGone("Another worker serves."));
 }
 
 function laterServes(): BrokerGone {

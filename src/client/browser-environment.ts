@@ -1,10 +1,11 @@
-import { MQError } from "../model/errors.ts";
+import { MQError, storeRefused } from "../model/errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import { webLocks } from "../platform/locks.ts";
 import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
-import type { BrokerPort, ClientEnvironment, Memo, SharedMemo } from "./environment.ts";
+import { BrowserWorkers, type CreateWorker, type HostKind } from "./browser-workers.ts";
+import type { ClientEnvironment, Memo, SharedMemo } from "./environment.ts";
 import { startTrusted } from "./trusted-worker.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
@@ -12,21 +13,34 @@ interface SharedWorkerOptions extends WorkerOptions {
   extendedLifetime?: boolean;
 }
 
-export function browserEnvironment(namespace: string, storage: string, createWorker?: (name: string) => SharedWorker): ClientEnvironment {
-  const missing = ["SharedWorker", "indexedDB", "MessageChannel"].filter((name) => !(name in globalThis));
-  if (typeof navigator === "undefined" || !("locks" in navigator)) missing.push("navigator.locks (needs https or localhost)");
-  if (missing.length > 0) {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with SharedWorker, IndexedDB and Web Locks; missing here: ${missing.join(", ")}.`);
+/** What a page must have: for the host that is asked for, or for any. */
+function missing(host: HostKind): string[] {
+  const workers = { auto: "SharedWorker" in globalThis ? ["SharedWorker"] : ["Worker"], shared: ["SharedWorker"], dedicated: ["Worker"] }[host];
+  const names = [...workers, ...(workers[0] === "Worker" ? ["BroadcastChannel"] : []), "MessageChannel"].filter((name) => !(name in globalThis));
+  if (typeof navigator === "undefined" || !("locks" in navigator)) names.push("navigator.locks (needs https or localhost)");
+  return names;
+}
+
+export function browserEnvironment(namespace: string, storage: string, createWorker?: CreateWorker, host: HostKind = "auto"): ClientEnvironment {
+  const names = missing(host);
+  if (names.length > 0) {
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with workers, IndexedDB and Web Locks; missing here: ${names.join(", ")}.`);
   }
+  // Null where the user, or an application that shows web pages, has switched databases off.
+  if (storage !== "memory" && (globalThis.indexedDB ?? null) === null) throw storeRefused("this page has none");
+  const workers = new BrowserWorkers(
+    { namespace, storage, host, createWorker, nameOf: (generation) => workerName(namespace, storage, generation) },
+    (name) => startTrusted("SharedWorker", () => startWorker(name)),
+  );
   return {
     locks: webLocks(navigator.locks),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
-    openBroker: (generation) => {
-      const name = workerName(namespace, storage, generation);
-      return openBroker(() => (createWorker === undefined ? startTrusted(() => startWorker(name)) : createWorker(name)));
-    },
+    openBroker: (generation) => workers.open(generation),
+    ...("BroadcastChannel" in globalThis && { openDoor: (except: string) => workers.openDoor(except) }),
+    choice: () => workers.choice,
+    release: () => workers.end(),
     page: {
       onHide: (listener) => listen("pagehide", listener),
       onShow: (listener) => listen("pageshow", listener),
@@ -103,33 +117,6 @@ function startWorker(name: string): SharedWorker {
     name,
     extendedLifetime: true,
   } as SharedWorkerOptions);
-}
-
-function openBroker(createWorker: () => SharedWorker): BrokerPort {
-  let worker: SharedWorker;
-  try {
-    worker = createWorker();
-  } catch (cause) {
-    if (cause instanceof MQError) throw cause;
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
-  }
-  if (!isSharedWorker(worker)) {
-    throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });
-  }
-  const opened: BrokerPort = { port: worker.port, onError: () => {} };
-  worker.addEventListener("error", (event) => {
-    const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
-    opened.onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`));
-  });
-  return opened;
-}
-
-/** By its shape: it may come from another window. */
-function isSharedWorker(made: unknown): made is SharedWorker {
-  const isTarget = (value: unknown): value is EventTarget => typeof (value as Partial<EventTarget> | null)?.addEventListener === "function";
-  if (!isTarget(made)) return false;
-  const { port } = made as Partial<SharedWorker>;
-  return isTarget(port) && typeof port.postMessage === "function" && typeof port.start === "function";
 }
 
 function listen(event: "pagehide" | "pageshow", listener: () => void): () => void {

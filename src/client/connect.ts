@@ -1,10 +1,12 @@
+import { isStoreRefused } from "../model/errors.ts";
 import { checkClientId, checkNamespace } from "../model/names.ts";
 import { randomName } from "../platform/random.ts";
 import { type BrokerSettings, brokerSettings } from "../protocol/broker-settings.ts";
-import { LIBRARY_VERSION } from "../protocol/api.ts";
+import { LIBRARY_VERSION, type StorageKind } from "../protocol/api.ts";
 import { encryptionKey } from "../protocol/encryption-key.ts";
 import { callable, instance, named, oneOf, optional, record } from "../protocol/validate.ts";
 import { browserEnvironment } from "./browser-environment.ts";
+import type { CreateWorker, HostKind } from "./browser-workers.ts";
 import { Connection } from "./connection.ts";
 import type { ClientEnvironment } from "./environment.ts";
 import { codeOf, type LoadCode, TabMQ } from "./tabmq.ts";
@@ -14,13 +16,17 @@ import { telemetryApi } from "./telemetry-api.ts";
 export interface ConnectOptions {
   /** Its own broker, lock and database. Default "default". */
   namespace?: string;
-  /** `auto` and `shared`: a SharedWorker over IndexedDB. `memory`: a SharedWorker that keeps nothing. */
-  host?: "auto" | "shared" | "memory";
   /**
-   * Makes the SharedWorker, where a bundler or a Content-Security-Policy needs it done in a special way. `name` is the
-   * one to give it: a worker that hangs is replaced by one of another name.
+   * What runs the broker. `shared`: a SharedWorker. `dedicated`: a worker of one tab; another tab takes over when that
+   * one goes. `memory`: nothing is stored. `auto`, the default: the first of these that this browser can certainly do;
+   * `diagnostics().host` says which and why.
    */
-  worker?: (name: string) => SharedWorker;
+  host?: "auto" | "shared" | "dedicated" | "memory";
+  /**
+   * Makes the worker, where a bundler or a Content-Security-Policy needs it done in a special way: a SharedWorker when
+   * `kind` is "shared", else a Worker. `name` is the one to give it: a worker that hangs is replaced by one of another name.
+   */
+  worker?: CreateWorker;
   /** Settings for the broker. The first client's are taken; `configIgnored` tells a later one what it did not get. */
   broker?: Partial<BrokerSettings>;
   /**
@@ -42,8 +48,8 @@ export interface ConnectOptions {
 
 const optionsCheck = record({
   namespace: optional(named(checkNamespace)),
-  host: optional(oneOf("auto", "shared", "memory")),
-  worker: optional(callable<(name: string) => SharedWorker>),
+  host: optional(oneOf("auto", "shared", "dedicated", "memory")),
+  worker: optional(callable<CreateWorker>),
   broker: optional(brokerSettings),
   encryptionKey: optional(encryptionKey),
   clientId: optional(named(checkClientId)),
@@ -60,23 +66,34 @@ export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
   return open(browserEnvironment, options, () => import("./clients.ts"));
 }
 
-export type EnvironmentFor = (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment;
+export type EnvironmentFor = (namespace: string, storage: StorageKind, worker?: CreateWorker, host?: HostKind) => ClientEnvironment;
 
 /** `connect` with everything outside injected. */
 export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode): Promise<TabMQ> {
   const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId: given, telemetry, signal } = optionsCheck(options, "connect");
-  const storage = host === "memory" ? "memory" : "indexeddb";
-  const environment = environmentFor(namespace, storage, worker);
-  const clientId = given ?? randomName(environment.random);
-  const connection = await Connection.open(environment, {
-    namespace,
-    clientId,
-    isNamed: given !== undefined,
-    storage,
-    settings: broker as Partial<BrokerSettings>,
-    ...(key === undefined ? {} : { encryptionKey: key }),
-    ...(telemetry === undefined ? {} : { telemetry: new (await codeOf(loadCode)).Telemetry(telemetry, { namespace, clientId, version: LIBRARY_VERSION }) }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return new TabMQ(connection, loadCode);
+  const openWith = async (storage: StorageKind): Promise<Connection> => {
+    const environment = environmentFor(namespace, storage, worker, host === "memory" ? "auto" : host);
+    const clientId = given ?? randomName(environment.random);
+    return Connection.open(environment, {
+      namespace,
+      clientId,
+      isNamed: given !== undefined,
+      storage,
+      settings: broker as Partial<BrokerSettings>,
+      ...(key === undefined ? {} : { encryptionKey: key }),
+      ...(telemetry === undefined ? {} : { telemetry: new (await codeOf(loadCode)).Telemetry(telemetry, { namespace, clientId, version: LIBRARY_VERSION }) }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  };
+  if (host === "memory") return new TabMQ(await openWith("memory"), loadCode, { code: "ASKED_FOR", reason: "The application asked for a broker that stores nothing." });
+  try {
+    return new TabMQ(await openWith("indexeddb"), loadCode);
+  } catch (error) {
+    if (host !== "auto" || !isStoreRefused(error)) throw error;
+    const reason = `${error.message} Messages are kept in memory only, and are lost with the last tab, or sooner.`;
+    // Whoever relies on what is stored must not learn of this from a loss.
+    // oxlint-disable-next-line no-console -- nobody listens yet
+    console.warn(`TabMQ, namespace "${namespace}": ${reason}`);
+    return new TabMQ(await openWith("memory"), loadCode, { code: "INDEXEDDB_UNAVAILABLE", reason });
+  }
 }

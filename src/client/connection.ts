@@ -1,4 +1,4 @@
-import { asMQError, type ErrorCode, isDestroyed, MQError, namespaceDestroyed } from "../model/errors.ts";
+import { asMQError, type ErrorCode, isDestroyed, isStoreRefused, MQError, namespaceDestroyed } from "../model/errors.ts";
 import { CALL_TIMEOUT, CONNECT_TIMEOUT, SUCCESSION_TIMEOUT } from "../model/limits.ts";
 import type { Deferred } from "../platform/deferred.ts";
 import { deferred } from "../platform/deferred.ts";
@@ -99,6 +99,11 @@ export class Connection {
     return this.#ended.promise;
   }
 
+  /** Where the present broker was found; null = there is none. */
+  get at(): Life["at"] | null {
+    return this.#life?.at ?? null;
+  }
+
   get isOpen(): boolean {
     return this.#life !== null;
   }
@@ -193,8 +198,9 @@ export class Connection {
     if (generation !== undefined) this.#stopListening.push(generation.onChange(() => this.#followOthers()));
     void this.#keepConnected((error) => {
       onFailure(error);
-      // A worker that cannot start, a broker that speaks another language, or a key that does not fit, will not change its mind.
-      if (DEFINITE.has(error.code)) done.reject(error);
+      // A worker that cannot start, a broker that speaks another language, a key that does not fit, or a browser that
+      // allows no database, will not change its mind.
+      if (DEFINITE.has(error.code) || isStoreRefused(error)) done.reject(error);
     });
     try {
       await done.promise;
@@ -217,7 +223,9 @@ export class Connection {
         await this.#live(life);
       } catch (error) {
         if (isDestroyed(error)) return this.#destroyed(error);
-        onFailure(asMQError(error));
+        const failure = asMQError(error);
+        onFailure(failure);
+        if (failure.code === "UPGRADE_REQUIRED") this.#refuseWaiting(failure);
         await sleep(timers, delay);
         delay = Math.min(delay * 2, RETRY_DELAY_MAX);
       }
@@ -270,6 +278,13 @@ export class Connection {
     if (life !== this.#life) return successor.channel.fail(new BrokerGone());
     this.#successor = successor;
     this.#lose(life, "the broker hung");
+  }
+
+  /** A later version has taken over, and does not speak our language any more: whoever waits for a broker shall know. */
+  #refuseWaiting(reason: MQError): void {
+    this.#opened.reject(reason);
+    this.#opened = deferred();
+    this.#opened.promise.catch(() => {});
   }
 
   #followOthers(): void {
@@ -332,6 +347,7 @@ export class Connection {
     this.#life?.ended.resolve("closed");
     this.#shown?.resolve();
     this.#lifeSign.end();
+    this.environment.release?.();
   }
 }
 

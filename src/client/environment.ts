@@ -5,6 +5,15 @@ import type { Random } from "../platform/random.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
 
+/** Why a connection has the host that it has. */
+export type HostCode = "SHARED_WORKER" | "ASKED_FOR" | "NO_SHARED_WORKER" | "SHARED_WORKER_FAILED" | "INDEXEDDB_UNAVAILABLE" | "ANOTHER_SERVES";
+
+export interface HostChoice {
+  code: HostCode;
+  /** For people: whole sentences. */
+  reason: string;
+}
+
 /** Everything from outside that a client needs; a browser's is in browser-environment.ts. */
 export interface ClientEnvironment {
   locks: Locks;
@@ -15,7 +24,16 @@ export interface ClientEnvironment {
    * Opens a new port to the namespace's worker of this generation, starting it if need be. Throws where that cannot
    * work. 0 is the first; a worker that hangs is followed by one of the next.
    */
-  openBroker(generation: number): BrokerPort;
+  openBroker(generation: number): BrokerPort | Promise<BrokerPort>;
+  /**
+   * Opens a port to whoever serves the namespace, of whatever kind and build it is, when that lets us in. Without it a
+   * client whose own worker has to wait for another waits too. `except`: the worker of this name does not count.
+   */
+  openDoor?(except: string): BrokerPort | Promise<BrokerPort>;
+  /** What was chosen to run the broker, and why. */
+  choice?(): HostChoice;
+  /** The connection has ended: nothing is kept for it. */
+  release?(): void;
   page: PageLife;
   /** A note that outlives the broker's database; null = there is no place for one. */
   memo: Memo | null;
@@ -47,6 +65,8 @@ export interface SharedMemo extends Memo {
 
 export interface BrokerPort {
   port: PortLike;
+  /** It leads to a worker that hangs on this tab. */
+  isHere?: boolean;
   /** The worker cannot be started: definite, not a matter of waiting. */
   onError: (error: MQError) => void;
 }

@@ -4,6 +4,7 @@ import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
 import type { Clients } from "./clients.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
+import type { HostChoice, HostCode } from "./environment.ts";
 import { listen } from "./listen.ts";
 import type { OutboxDatabase } from "./outbox-rows.ts";
 import type { Producer, ProducerOptions } from "./producer.ts";
@@ -29,6 +30,8 @@ export async function codeOf(load: LoadCode): Promise<Code> {
 export interface Diagnostics {
   namespace: string;
   clientId: string;
+  /** What runs the broker. */
+  host: HostDiagnostics;
   /** What an acknowledged message survives: `"strict"` = a power cut, `"relaxed"` = a crash of the browser, `"memory"` = nothing. */
   durability: Durability;
   /** Whether the browser has promised not to evict this origin's data; undefined = it does not say. */
@@ -47,6 +50,16 @@ export interface Diagnostics {
   trace: TraceCounts;
 }
 
+export interface HostDiagnostics {
+  /** As in `connect`'s option: `"memory"` stores nothing, whatever it runs in. */
+  kind: "shared" | "dedicated" | "memory";
+  /** The broker's worker hangs on this tab: when this connection, or the tab, ends, another tab takes over. */
+  isHere: boolean;
+  code: HostCode;
+  /** Why this kind; a sentence for people. */
+  reason: string;
+}
+
 /** A connection to the namespace's broker, and what is made of it. */
 export class TabMQ {
   readonly clientId: string;
@@ -58,8 +71,11 @@ export class TabMQ {
   #loading: Promise<Clients> | null = null;
   #destroyed: MQError | null = null;
   #closing: Promise<void> | null = null;
+  /** Why nothing is stored; null = everything is. */
+  readonly #inMemory: HostChoice | null;
 
-  constructor(connection: Connection, loadCode: LoadCode) {
+  constructor(connection: Connection, loadCode: LoadCode, inMemory: HostChoice | null = null) {
+    this.#inMemory = inMemory;
     this.clientId = connection.options.clientId;
     this.namespace = connection.options.namespace;
     this.#connection = connection;
@@ -123,6 +139,7 @@ export class TabMQ {
     return {
       namespace: this.namespace,
       clientId: this.clientId,
+      host: this.#host(broker),
       durability: broker.durability,
       ...(persisted === undefined ? {} : { persisted }),
       ...(estimate?.usage === undefined ? {} : { usage: estimate.usage }),
@@ -133,6 +150,14 @@ export class TabMQ {
       broker,
       trace: this.#clients === null ? { written: 0, dropped: 0 } : { ...this.#clients.tracer.counts },
     };
+  }
+
+  #host({ storage, worker }: BrokerDiagnostics): HostDiagnostics {
+    const { at, environment } = this.#connection;
+    const place = { kind: storage === "memory" ? storage : worker, isHere: at === "here" } as const;
+    if (this.#inMemory !== null) return { ...place, ...this.#inMemory };
+    if (at === "door") return { ...place, code: "ANOTHER_SERVES", reason: "A worker of another build or kind serves this namespace, and this tab." };
+    return { ...place, ...(environment.choice?.() ?? { code: "ASKED_FOR", reason: "" }) };
   }
 
   /** Resolves when every send accepted so far is answered and committed, those with `waitStoreMsgOK: false` included. */

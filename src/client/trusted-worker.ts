@@ -22,11 +22,11 @@ function createScriptURL(url: string): string {
 }
 
 /**
- * Runs `start`, which makes the worker by a literal `new SharedWorker(new URL(…))`, where the page requires Trusted
- * Types too. The expression has to stay literal, or bundlers do not see the worker; so for the length of this call,
- * and nobody else runs in it, `SharedWorker` is one that turns the URL into a trusted one.
+ * Runs `start`, which makes the worker by a literal `new SharedWorker(new URL(…))`, or `new Worker(…)`, where the page
+ * requires Trusted Types too. The expression has to stay literal, or bundlers do not see the worker; so for the length
+ * of this call, and nobody else runs in it, that constructor is one that turns the URL into a trusted one.
  */
-export function startTrusted(start: () => SharedWorker): SharedWorker {
+export function startTrusted<Kind extends SharedWorker | Worker>(constructorName: "SharedWorker" | "Worker", start: () => Kind): Kind {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
   if (trustedTypes === undefined) return start();
   try {
@@ -35,21 +35,21 @@ export function startTrusted(start: () => SharedWorker): SharedWorker {
     return startUntrusted(start);
   }
   const trusted = policy;
-  const native = globalThis.SharedWorker;
-  const makesTrusted = function (url: string | URL, options?: string | WorkerOptions) {
+  const native = globalThis[constructorName];
+  const makesTrusted = function (url: string | URL, options?: WorkerOptions) {
     return new native(trusted.createScriptURL(String(url)), options);
   };
   // False where the page has frozen its globals.
-  if (!Reflect.set(globalThis, "SharedWorker", makesTrusted)) return startUntrusted(start);
+  if (!Reflect.set(globalThis, constructorName, makesTrusted)) return startUntrusted(start);
   try {
     return start();
   } finally {
-    globalThis.SharedWorker = native;
+    Reflect.set(globalThis, constructorName, native);
   }
 }
 
 /** Not allowed to have a policy. That need not matter: the page may restrict names and require nothing, or have a default policy. */
-function startUntrusted(start: () => SharedWorker): SharedWorker {
+function startUntrusted<Kind>(start: () => Kind): Kind {
   try {
     return start();
   } catch (cause) {

@@ -135,6 +135,17 @@ export function isDestroyed(error: unknown): error is MQError {
 
 const DESTROYED_FIELD = "namespace";
 
+/** The browser lets nobody have a database here: not a matter of waiting, as a database that fails is. */
+export function storeRefused(why: string, cause?: unknown): MQError {
+  return new MQError("STORAGE_UNAVAILABLE", `IndexedDB cannot be used here: ${why}.`, { field: REFUSED_FIELD, cause });
+}
+
+export function isStoreRefused(error: unknown): error is MQError {
+  return error instanceof MQError && error.code === "STORAGE_UNAVAILABLE" && error.field === REFUSED_FIELD;
+}
+
+const REFUSED_FIELD = "indexedDB";
+
 /** The same refusal, of a message that was tried before with an outcome that nobody knows. */
 export function inDoubt(error: MQError): MQError {
   if (error.outcome === "unknown") return error;

@@ -48,6 +48,11 @@ export class MemoryLocks implements Locks {
     return this.#hold(name, false);
   }
 
+  /** Of locks that are held or wanted. */
+  names(): string[] {
+    return [...new Set([...this.#holders.keys(), ...this.#queues.keys()])];
+  }
+
   isHeld(name: string): boolean {
     return this.#holders.has(name);
   }

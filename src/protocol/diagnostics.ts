@@ -1,6 +1,6 @@
 import type { PendingTransactions } from "./transaction-calls.ts";
 import type { BrokerSettings } from "./broker-settings.ts";
-import type { DamagedRange, RecoveryReport, StorageKind } from "./session-calls.ts";
+import type { DamagedRange, RecoveryReport, StorageKind, WorkerKind } from "./session-calls.ts";
 
 /* How a broker is. */
 
@@ -14,6 +14,8 @@ export interface BrokerDiagnostics {
   lib: string;
   incarnation: string;
   epoch: number;
+  /** What it runs in. */
+  worker: WorkerKind;
   storage: StorageKind;
   durability: Durability;
   /** Whether messages are encrypted where they rest. */

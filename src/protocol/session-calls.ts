@@ -29,9 +29,12 @@ export interface WitnessMark {
 
 export type StorageKind = "indexeddb" | "memory";
 
+/** What a broker runs in: a worker of all tabs, or one that hangs on a tab. */
+export type WorkerKind = "shared" | "dedicated";
+
 export type HelloReply =
-  /** Not the host yet: `waiting` for the writer lock, or `recovering` the log. Ask again. */
-  | { status: "waiting" | "recovering" }
+  /** Not the host yet: `waiting` for the writer lock, or `recovering` the log. Ask again. `worker`: a name that no other worker has. */
+  | { status: "waiting" | "recovering"; worker: string }
   | {
       status: "serving";
       protocol: number;

@@ -1,6 +1,6 @@
 import type { DBSchema, IDBPDatabase } from "idb";
 import { openDB, unwrap } from "idb";
-import { MQError } from "../model/errors.ts";
+import { MQError, storeRefused, textOf } from "../model/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import { systemTimers } from "../platform/timers.ts";
 import type { BlockStore, CommitBatch, CommitOutcome, IndexRange, LogRow, PageKey } from "./block-store.ts";
@@ -258,7 +258,17 @@ export class IdbStore implements BlockStore {
     return this.#connection();
   }
 
-  #connect(): Promise<IDBPDatabase<Schema>> {
+  async #connect(): Promise<IDBPDatabase<Schema>> {
+    // Null where the user, or an application that shows web pages, has switched databases off.
+    if ((globalThis.indexedDB ?? null) === null) throw storeRefused("there is none");
+    try {
+      return await this.#openDatabase();
+    } catch (error) {
+      throw isRefusal(error) ? storeRefused(textOf(error), error) : error;
+    }
+  }
+
+  #openDatabase(): Promise<IDBPDatabase<Schema>> {
     return openDB<Schema>(this.#name, SCHEMA_VERSION, {
       upgrade(db) {
         for (const store of ["log", "queue", "index", "state"] as const) db.createObjectStore(store);
@@ -273,6 +283,11 @@ export class IdbStore implements BlockStore {
     this.close();
     this.onLost(reason);
   }
+}
+
+/** Private windows of older Firefoxes say the first, pages without rights to any storage the second. Everything else may pass. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DOMException && (error.name === "InvalidStateError" || error.name === "SecurityError");
 }
 
 /**

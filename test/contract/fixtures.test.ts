@@ -3,8 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { TabMQ } from "../../src/index.ts";
+import { STORE_FORMAT } from "../../src/protocol/api.ts";
 import type { MemoryDisk } from "../../src/storage/memory-store.ts";
 import { diskOf, type Fixture, fixtureFile, type FixtureMessage, told } from "../fixtures/store.ts";
+import { copyOf } from "../support/memory-disk.ts";
 import { NodeOrigin } from "../support/node-broker.ts";
 import { asDamaged } from "../support/sound-stores.ts";
 
@@ -80,6 +82,19 @@ describe.each(files)("%s", (name) => {
       });
     });
     expect(got.slice().sort()).toEqual(expect.arrayContaining(waiting.map(({ msgId }) => msgId).sort()));
+  });
+
+  test.each([STORE_FORMAT + 1, "2.1", { next: true }])("control: marked as of format %j, which is later, it is refused and not a byte of it is changed", async (format) => {
+    const disk = diskOf(read(name));
+    disk.state.set("format", format);
+    const before = copyOf(disk);
+    await expect(open(disk)).rejects.toMatchObject({ code: "UPGRADE_REQUIRED", outcome: "rejected", message: expect.stringContaining("Nothing was changed") as string });
+    expect(disk).toEqual(before);
+    // Whoever can read it does.
+    disk.state.set("format", STORE_FORMAT);
+    await origin.close();
+    expect(await readAll(await open(disk))).toEqual(byPlace(read(name).messages));
+    expect(disk).not.toEqual(before);
   });
 
   test("control: a bit of its log, or a row less, and it is not what it was", async () => {

@@ -365,7 +365,7 @@ describe("bad input is refused with a typed error that names the field", () => {
   const connects: [options: unknown, field: string][] = [
     [{ namespace: "a b" }, "connect.namespace"],
     [{ namespace: "" }, "connect.namespace"],
-    [{ host: "dedicated" }, "connect.host"],
+    [{ host: "tab" }, "connect.host"],
     [{ nmespace: "a" }, "connect.nmespace"],
     [{ broker: { flushDisk: true } }, "connect.broker.flushDisk"],
     [{ broker: { defaultTopicQueueNums: 0 } }, "connect.broker.defaultTopicQueueNums"],

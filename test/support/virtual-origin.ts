@@ -16,7 +16,7 @@ import type { BlockStore } from "../../src/storage/block-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 
 /** Time that passes only when nobody has anything to do, so that waiting costs nothing and a run repeats exactly. */
-class VirtualTime implements Clock, Timers {
+export class VirtualTime implements Clock, Timers {
   #now = Date.UTC(2026, 0, 1);
   #next = 0;
   readonly #timers = new Map<number, { at: number; run: () => void }>();
@@ -72,8 +72,10 @@ class VirtualTime implements Clock, Timers {
 }
 
 /** A tab or a worker: what it holds and has asked for ends with it, and nobody is told. */
-class Agent {
+export class Agent {
   isAlive = true;
+  /** Nothing runs in it until then; null = it is not frozen. */
+  frozen: Promise<unknown> | null = null;
   readonly #held = new Set<HeldLock>();
   readonly #death = new AbortController();
   readonly #time: VirtualTime;
@@ -90,14 +92,21 @@ class Agent {
     for (const lock of this.#held) lock.release();
   }
 
+  /** Runs one of its tasks, when it can. */
+  run(task: () => void): void {
+    if (this.frozen !== null) void this.frozen.then(() => this.run(task));
+    else if (this.isAlive) task();
+  }
+
   readonly timers: Timers = {
-    after: (delay, run) => this.#time.after(delay, () => this.isAlive && run()),
+    after: (delay, run) => this.#time.after(delay, () => this.run(run)),
   };
 
   readonly locks: Locks = {
     acquire: async (name, options = {}) => {
       const signal = options.signal === undefined ? this.#death.signal : AbortSignal.any([options.signal, this.#death.signal]);
       const lock = await this.#locks.acquire(name, { ...options, signal });
+      await this.frozen;
       if (!this.isAlive) {
         lock?.release();
         return new Promise(() => {});
@@ -116,12 +125,13 @@ class Agent {
 }
 
 /** One end of a channel. What was posted before a close or a death still arrives, as in browsers. */
-class VirtualPort implements PortLike {
+export class VirtualPort implements PortLike {
   peer: VirtualPort | null = null;
   readonly #agent: Agent;
   readonly #time: VirtualTime;
   readonly #listeners = new Set<(event: MessageEvent) => void>();
   #isClosed = false;
+  #held: Promise<unknown> | null = null;
 
   static pair(time: VirtualTime, a: Agent, b: Agent): [VirtualPort, VirtualPort] {
     const [left, right] = [new VirtualPort(time, a), new VirtualPort(time, b)];
@@ -155,7 +165,18 @@ class VirtualPort implements PortLike {
     this.#isClosed = true;
   }
 
+  /** What arrives waits until then. */
+  hold(until: Promise<unknown>): void {
+    this.#held = until;
+  }
+
   #receive(data: unknown): void {
+    const hear = (): void => this.#agent.run(() => this.#hear(data));
+    if (this.#held === null) hear();
+    else void this.#held.then(hear);
+  }
+
+  #hear(data: unknown): void {
     if (this.#isClosed || !this.#agent.isAlive) return;
     for (const listener of this.#listeners) listener({ data } as MessageEvent);
   }
@@ -248,7 +269,7 @@ export class VirtualOrigin {
 }
 
 /** The same bytes in every run. */
-function pseudoRandom(seed: number): Random {
+export function pseudoRandom(seed: number): Random {
   let state = seed;
   return {
     bytes: (count) =>

@@ -49,6 +49,25 @@ describe("back-forward cache", () => {
     expect(deliveredTwice(house.history.delivered)).toEqual([]);
   });
 
+  test("the page whose worker is the host, where there is no SharedWorker: another takes over, and it is kept and comes back", async () => {
+    house = await House.open(options("no-cache"));
+    const [host, other] = [await house.tab(), await house.tab()];
+    await host.connect({ namespace: "bfhost", host: "dedicated" });
+    await other.connect({ namespace: "bfhost", host: "dedicated" });
+    await other.consume("g", "bfhost", "other");
+    await watchShows(host);
+    const acked = await host.send("bfhost", ["before"]);
+    await host.page.goto(`${house.origin}/elsewhere`);
+    acked.push(...(await other.send("bfhost", ["meanwhile"])));
+    const isHere = (tab: Tab): Promise<boolean> => tab.run(async ({ mq }) => (await mq.diagnostics()).host.isHere);
+    expect(await isHere(other)).toBe(true);
+    await goBack(host);
+    expect(await host.run(({ box }) => box.shown)).toEqual([true]);
+    acked.push(...(await host.send("bfhost", ["after"])));
+    expect(await isHere(host)).toBe(false);
+    await until(() => undelivered(acked, house.history.delivered).length === 0);
+  });
+
   test("control: a page with no-store that keeps a lock is not kept", async () => {
     house = await House.open(options("no-store"));
     const tab = await house.tab();

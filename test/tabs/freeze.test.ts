@@ -134,6 +134,30 @@ describe("a consumer's tab", () => {
   });
 });
 
+describe("the host's tab, where there is no SharedWorker", () => {
+  test("freezes: it has let its worker go, another takes over, and it is a client when it thaws", async () => {
+    const [host, other] = [await house.tab(), await house.tab()];
+    for (const tab of [host, other]) await tab.connect({ namespace: "frozen-host", host: "dedicated" });
+    const acked = await host.send("frozen-host", bodies(20, "before "));
+    // The debugger stops the page and not its worker, and fires no event: that is what the browser does before it freezes one.
+    await host.run(() => void document.dispatchEvent(new Event("freeze")));
+    const thaw = await freeze(host);
+    acked.push(...(await other.send("frozen-host", bodies(20, "meanwhile "))));
+    const told = (tab: Tab): Promise<{ isHere: boolean; epoch: number }> =>
+      tab.run(async ({ mq }) => {
+        const { host: { isHere }, broker: { epoch } } = await mq.diagnostics();
+        return { isHere, epoch };
+      });
+    expect((await told(other)).epoch).toBeGreaterThan(1);
+    expect((await told(other)).isHere).toBe(true);
+    await thaw();
+    await host.run(() => void document.dispatchEvent(new Event("resume")));
+    acked.push(...(await host.send("frozen-host", bodies(20, "after "))));
+    expect(new Set((await Promise.all([host, other].map(told))).map(({ epoch }) => epoch)).size).toBe(1);
+    expect(lost(acked, await other.readAll("frozen-host"))).toEqual([]);
+  });
+});
+
 function twicePlaces(delivered: readonly Delivered[]): Delivered[] {
   const seen = new Set<string>();
   return delivered.filter(({ msgId }) => seen.has(msgId) || !seen.add(msgId));

@@ -16,9 +16,9 @@ const GIB = 2 ** 30;
 function wellReport(): Diagnostics {
   const settings = { ...DEFAULT_BROKER_SETTINGS };
   return {
-    namespace: "n", clientId: "c", durability: "strict", persisted: true, usage: GIB, quota: 10 * GIB, settings, ignored: [], protocol: 1, trace: { written: 5, dropped: 0 },
+    namespace: "n", clientId: "c", host: { kind: "shared", isHere: false, code: "SHARED_WORKER", reason: "" }, durability: "strict", persisted: true, usage: GIB, quota: 10 * GIB, settings, ignored: [], protocol: 1, trace: { written: 5, dropped: 0 },
     broker: {
-      lib: "0", incarnation: "i", epoch: 2, storage: "indexeddb", durability: "strict", encrypted: true, settings, indexer: "wasm", sessions: 1, calls: 1, position: 1000,
+      lib: "0", incarnation: "i", epoch: 2, worker: "shared", storage: "indexeddb", durability: "strict", encrypted: true, settings, indexer: "wasm", sessions: 1, calls: 1, position: 1000,
       durablePosition: 1000, commits: 10, cacheBytes: 0, lostSends: 0, damaged: [], violations: 0,
       recovery: { loss: "none", lastKnownPosition: 900, replayed: 1, rebuilt: 0, position: 900, damaged: [], moreDamaged: 0, tookMs: 5 },
       transactions: { pending: 0, oldestAge: 0 },

@@ -18,9 +18,11 @@ export function serveWithout(changed: Partial<HostEnvironment>): void {
     loadIndexer: () => Promise.resolve(new TsIndexer()),
     ...changed,
   });
-  (self as unknown as SharedWorkerGlobalScope).onconnect = ({ ports: [port] }) => {
+  const accept = ({ ports: [port] }: MessageEvent): void => {
     if (port !== undefined) host.accept(port);
   };
+  // A SharedWorker's, or a dedicated worker's.
+  Object.assign(self, "onconnect" in self ? { onconnect: accept } : { onmessage: accept });
 }
 
 /** Everybody gets the writer lock at once. */

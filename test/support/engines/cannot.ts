@@ -18,6 +18,7 @@ const CRASHES = {
     "a tab crashes control: a call on a port of the dead worker",
   ],
   "test/tabs/consumers-under-load.test.ts": ["consumers under load a tab crashes", "consumers under load control: a worker that does not watch", "consumers under load control: a worker to which"],
+  "test/tabs/tab-host.test.ts": ["tabs without a SharedWorker the host's tab crashes"],
   "test/tabs/pop.test.ts": [""],
   "test/tabs/broadcasting.test.ts": [""],
   "test/tabs/request.test.ts": [""],
@@ -90,7 +91,7 @@ export const CANNOT: Limit[] = [
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = {
   ...Object.fromEntries(
-    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query"].map((name) => [`test/${name}.test.ts`, [""]]),
+    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host"].map((name) => [`test/${name}.test.ts`, [""]]),
   ),
   "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
 };

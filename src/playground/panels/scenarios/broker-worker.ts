@@ -1,7 +1,2 @@
-/// <reference lib="webworker" />
+/* The broker's own script in a Worker: each port that the page posts to it is a client. */
 import "../../../broker/worker.ts";
-
-/* The broker's own script in a Worker: each port that the page posts is a client, as in a SharedWorker. */
-addEventListener("message", ({ ports }) => {
-  (self as unknown as SharedWorkerGlobalScope).onconnect?.(new MessageEvent("connect", { ports: [...ports] }));
-});

@@ -1,0 +1,113 @@
+import { MQError } from "../model/errors.ts";
+import { BroadcastPort } from "../platform/broadcast-port.ts";
+import { webLocks } from "../platform/locks.ts";
+import { systemRandom } from "../platform/random.ts";
+import { systemTimers } from "../platform/timers.ts";
+import { RETIRE } from "../protocol/door.ts";
+import type { WorkerWish } from "./browser-workers.ts";
+import type { BrokerPort } from "./environment.ts";
+import { DedicatedHosting, type Doorstep, type HostWorker, visit } from "./hosting.ts";
+import { lateBroker } from "./late-port.ts";
+import { startTrusted } from "./trusted-worker.ts";
+
+/* Hosting on a tab, with everything real. Loaded by those who need it: who has a SharedWorker mostly does not. */
+
+interface TabWish extends WorkerWish {
+  /** A worker could not be started. */
+  onFailure(): void;
+}
+
+/** One connection's part in hosting, and its way in where another tab hosts. */
+export class TabHost {
+  readonly #doorstep: Doorstep;
+  readonly #hosting: DedicatedHosting;
+
+  constructor(wish: TabWish) {
+    const { namespace, storage } = wish;
+    this.#doorstep = { namespace, storage, locks: webLocks(navigator.locks), random: systemRandom, openChannel: (name) => new BroadcastPort(name) };
+    this.#hosting = new DedicatedHosting({
+      ...this.#doorstep,
+      timers: systemTimers,
+      onLeave,
+      onReturn,
+      startWorker: (generation, onError) => {
+        try {
+          return hostWorker(createWorker(wish, wish.nameOf(generation)), (error) => {
+            wish.onFailure();
+            onError(error);
+          });
+        } catch (cause) {
+          wish.onFailure();
+          if (cause instanceof MQError) throw cause;
+          throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
+        }
+      },
+    });
+  }
+
+  open(generation: number): BrokerPort {
+    return lateBroker((broker) => this.#hosting.enter(generation, broker));
+  }
+
+  openDoor(except: string): BrokerPort {
+    return lateBroker((broker) => visit(this.#doorstep, broker, except));
+  }
+
+  end(): void {
+    this.#hosting.end();
+  }
+}
+
+function createWorker({ createWorker: create }: TabWish, name: string): Worker {
+  return create === undefined ? startTrusted("Worker", () => startWorker(name)) : checked(create(name, "dedicated"));
+}
+
+/** Literal, as its sister in browser-environment.ts. */
+function startWorker(name: string): Worker {
+  return new Worker(new URL("../broker/worker.ts", import.meta.url), {
+    type: "module",
+    name,
+  });
+}
+
+function hostWorker(worker: Worker, onError: (error: MQError) => void): HostWorker {
+  let runs = false;
+  worker.addEventListener("error", (event) => {
+    // Of a script that runs, the error of one task is no reason to end it.
+    if (runs) return;
+    const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
+    onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's worker failed to start${detail}`));
+  });
+  return {
+    connect() {
+      const { port1, port2 } = new MessageChannel();
+      port1.addEventListener("message", () => (runs = true), { once: true });
+      worker.postMessage(null, [port2]);
+      return port1;
+    },
+    retire: () => worker.postMessage(RETIRE, []),
+    terminate: () => worker.terminate(),
+  };
+}
+
+/** By its shape: it may come from another window. */
+function checked(made: unknown): Worker {
+  const { postMessage, terminate } = (made ?? {}) as Partial<Worker>;
+  if (typeof postMessage === "function" && typeof terminate === "function") return made as Worker;
+  throw new MQError("INVALID_PARAMETER", `connect.worker must return a Worker when it is asked for a dedicated one.`, { field: "connect.worker" });
+}
+
+/** A frozen page's workers are frozen with it and keep their locks; a page that is put aside must have none. */
+const onLeave = listener("pagehide", "freeze");
+const onReturn = listener("pageshow", "resume");
+
+function listener(ofPage: string, ofDocument: string): (run: () => void) => () => void {
+  return (run) => {
+    globalThis.addEventListener(ofPage, run);
+    document.addEventListener(ofDocument, run);
+    return () => {
+      globalThis.removeEventListener(ofPage, run);
+      document.removeEventListener(ofDocument, run);
+    };
+  };
+}

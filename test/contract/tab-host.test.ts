@@ -1,0 +1,280 @@
+/** No SharedWorker: the broker runs in a worker of one tab, the others come in at its door, and when that tab goes another takes over. */
+import { describe, expect, test } from "vitest";
+import type { Locks } from "../../src/platform/locks.ts";
+import type { Producer, TabMQ } from "../../src/index.ts";
+import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { TabOrigin } from "../support/tab-origin.ts";
+
+/** Runs in virtual time. Every broker of it opens the same disk. */
+function live<T>(work: (origin: TabOrigin) => Promise<T>, disk = new MemoryDisk()): Promise<T> {
+  const origin = new TabOrigin(() => new MemoryStore(disk));
+  return origin.time.run(work(origin));
+}
+
+const hostOf = async (mq: TabMQ): Promise<{ isHere: boolean; code: string; worker: string; epoch: number; sessions: number }> => {
+  const { host: { isHere, code }, broker: { worker, epoch, sessions } } = await mq.diagnostics();
+  return { isHere, code, worker, epoch, sessions };
+};
+
+const producerOf = (mq: TabMQ): Promise<Producer> => mq.createProducer({ producerGroup: "p", sendMsgTimeout: 60_000, retryTimesWhenSendFailed: 20 });
+
+async function stored(mq: TabMQ, topic: string): Promise<string[]> {
+  const pull = await mq.createPullConsumer({ consumerGroup: "reader" });
+  const all: string[] = [];
+  for (const queue of await pull.fetchQueues(topic)) {
+    for (let offset = 0; ; ) {
+      const { status, messages, nextBeginOffset } = await pull.pull(queue, "*", offset, 1024);
+      all.push(...messages.map((message) => message.text()));
+      if (status === "NO_NEW_MSG") break;
+      offset = nextBeginOffset;
+    }
+  }
+  return all;
+}
+
+describe("tabs without a SharedWorker", () => {
+  test("share one broker: one tab runs it, and what one sends another consumes", async () => {
+    await live(async (origin) => {
+      const tabs = [await origin.connect(), await origin.connect(), await origin.connect()];
+      const told = await Promise.all(tabs.map(hostOf));
+      expect(told.map(({ isHere }) => isHere)).toEqual([true, false, false]);
+      expect(told[2]).toMatchObject({ worker: "dedicated", epoch: 1, sessions: 3 });
+      expect(origin.workers).toHaveLength(1);
+      const got: string[] = [];
+      await tabs[2]!.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: (message) => void got.push(message.text()) });
+      const producer = await producerOf(tabs[1]!);
+      const large = "x".repeat(300_000);
+      for (const body of ["one", "two", large]) await producer.send({ topic: "t", body });
+      await origin.time.sleep(1000);
+      expect(got.toSorted()).toEqual(["one", "two", large].toSorted());
+    });
+  });
+
+  test("that come at the same moment get one worker", async () => {
+    await live(async (origin) => {
+      const tabs = await Promise.all(Array.from({ length: 8 }, () => origin.connect()));
+      expect(origin.workers).toHaveLength(1);
+      expect(await hostOf(tabs[7]!)).toMatchObject({ epoch: 1, sessions: 8 });
+    });
+  });
+
+  test("the host's tab dies: another takes over within a second, calls settle, nothing acknowledged is lost or stored twice", async () => {
+    await live(async (origin) => {
+      const [host, sender, reader] = [await origin.connect(), await origin.connect(), await origin.connect()];
+      const got = new Map<string, number>();
+      await reader.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, messageListener: ({ msgId }) => void got.set(msgId, (got.get(msgId) ?? 0) + 1) });
+      const producer = await producerOf(sender);
+      const acked: string[] = [];
+      for (let round = 0; round < 3; round++) {
+        const sends = Array.from({ length: 50 }, async (_, at) => {
+          await origin.time.sleep(at * 5);
+          const { msgId } = await producer.send({ topic: "t", body: `${round} ${at}` });
+          acked.push(msgId);
+        });
+        await origin.time.sleep(100);
+        if (round === 1) origin.killTab(host);
+        const died = origin.time.monotonic();
+        if (round === 1) await reader.admin.topics();
+        expect(origin.time.monotonic() - died).toBeLessThan(1000);
+        await Promise.all(sends);
+      }
+      await origin.time.sleep(5000);
+      expect(acked).toHaveLength(150);
+      expect([...got.keys()].toSorted()).toEqual(acked.toSorted());
+      expect(await stored(reader, "t")).toHaveLength(150);
+      expect(origin.workers).toHaveLength(2);
+      expect(origin.serving).toHaveLength(1);
+      expect((await hostOf(sender)).epoch).toBe(2);
+      expect([(await hostOf(sender)).isHere, (await hostOf(reader)).isHere].filter(Boolean)).toHaveLength(1);
+    });
+  });
+
+  test("one host after the other dies, until one tab is left", async () => {
+    await live(async (origin) => {
+      const tabs = await Promise.all(Array.from({ length: 5 }, () => origin.connect()));
+      const acked: string[] = [];
+      while (tabs.length > 1) {
+        const told = await Promise.all(tabs.map(hostOf));
+        const at = told.findIndex(({ isHere }) => isHere);
+        const [host] = tabs.splice(at, 1);
+        origin.killTab(host!);
+        const producer = await producerOf(tabs[0]!);
+        const body = `${tabs.length} left`;
+        await producer.send({ topic: "t", body });
+        acked.push(body);
+        expect(origin.serving).toHaveLength(1);
+      }
+      expect((await stored(tabs[0]!, "t")).toSorted()).toEqual(acked.toSorted());
+      expect((await hostOf(tabs[0]!)).epoch).toBe(5);
+    });
+  });
+
+  test("the host's tab closes its connection: what was accepted is written, and another takes over", async () => {
+    await live(async (origin) => {
+      const [host, other] = [await origin.connect({ broker: { flushDiskType: "async" } }), await origin.connect()];
+      const producer = await producerOf(other);
+      await producer.send({ topic: "t", body: "first" });
+      for (let at = 0; at < 100; at++) producer.sendOneway({ topic: "t", body: `${at}` });
+      // They are at the broker, and nobody waits for their commit.
+      await origin.time.sleep(1);
+      await host.close();
+      expect((await stored(other, "t")).length).toBe(101);
+      expect(await hostOf(other)).toMatchObject({ isHere: true, epoch: 2, sessions: 1 });
+      await origin.time.sleep(10_000);
+      expect(origin.workers.map(({ hasRetired }) => hasRetired)).toEqual([true, false]);
+    });
+  });
+
+  /** How long another tab waits for an answer when the host's page has been frozen, ms. */
+  async function freezing(tellsOfFreezing: boolean): Promise<number> {
+    return live(async (origin) => {
+      origin.tellsOfFreezing = tellsOfFreezing;
+      const [host, other] = [await origin.connect(), await origin.connect()];
+      const [producer, sender] = [await producerOf(host), await producerOf(other)];
+      await producer.send({ topic: "t", body: "before" });
+      await sender.send({ topic: "t", body: "it knows the way" });
+      const thaw = origin.freeze(host);
+      const began = origin.time.monotonic();
+      await sender.send({ topic: "t", body: "meanwhile" }, { timeout: 60_000 });
+      const tookMs = origin.time.monotonic() - began;
+      expect(await hostOf(other)).toMatchObject({ isHere: true, epoch: 2 });
+      thaw();
+      await producer.send({ topic: "t", body: "back" });
+      expect((await stored(host, "t")).toSorted()).toEqual(["back", "before", "it knows the way", "meanwhile"]);
+      await origin.time.sleep(30_000);
+      // It is a client like others now, and its own worker has gone.
+      expect(await hostOf(host)).toMatchObject({ isHere: false, epoch: 2, sessions: 2 });
+      expect(origin.living).toHaveLength(1);
+      return tookMs;
+    });
+  }
+
+  test("the host's page is frozen: it lets its worker go, and another takes over at once", async () => {
+    expect(await freezing(true)).toBeLessThan(1000);
+  });
+
+  test("frozen without a word, as by a debugger, it is replaced all the same, as one that hangs", async () => {
+    const tookMs = await freezing(false);
+    expect(tookMs).toBeGreaterThan(5000);
+    expect(tookMs).toBeLessThan(30_000);
+  });
+
+  test("a script that takes long to come is waited for, and loaded once", async () => {
+    await live(async (origin) => {
+      origin.loading = 8000;
+      const tabs = await Promise.all([origin.connect(), origin.connect()]);
+      expect(origin.workers).toHaveLength(1);
+      expect(await hostOf(tabs[1]!)).toMatchObject({ epoch: 1, sessions: 2 });
+    });
+  });
+
+  test("a worker that cannot be started is told as such, and holds nobody up", async () => {
+    await live(async (origin) => {
+      origin.loading = null;
+      await expect(origin.connect()).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: "The script is not there." });
+      expect(origin.locks.names()).toEqual([]);
+      origin.loading = 50;
+      expect((await hostOf(await origin.connect())).sessions).toBe(1);
+    });
+  });
+
+  test("connections that come and go leave no lock, channel or worker", async () => {
+    await live(async (origin) => {
+      for (let at = 0; at < 30; at++) {
+        const tabs = await Promise.all([origin.connect(), origin.connect()]);
+        await Promise.all(tabs.map((tab) => tab.close()));
+      }
+      await origin.time.sleep(20_000);
+      expect(origin.living).toEqual([]);
+      expect([...origin.channels.open].map(({ name }) => name)).toEqual([]);
+      expect(origin.locks.names()).toEqual([]);
+    });
+  });
+});
+
+describe("tabs of both kinds", () => {
+  test("a SharedWorker serves: a tab without one comes in at its door, and the other way round", async () => {
+    await live(async (origin) => {
+      const shared = await origin.connectShared();
+      const tab = await origin.connect();
+      expect(await hostOf(tab)).toMatchObject({ isHere: false, code: "ANOTHER_SERVES", worker: "shared", epoch: 1, sessions: 2 });
+      const producer = await producerOf(tab);
+      await producer.send({ topic: "t", body: "from outside" });
+      expect(await stored(shared, "t")).toEqual(["from outside"]);
+      origin.killShared();
+      await producer.send({ topic: "t", body: "after" });
+      const told = await Promise.all([hostOf(shared), hostOf(tab)]);
+      // Whichever of the two workers was first in line; both tabs are at it.
+      expect(new Set(told.map(({ worker }) => worker)).size).toBe(1);
+      expect(told[0]).toMatchObject({ epoch: 2, sessions: 2 });
+      expect((await stored(shared, "t")).toSorted()).toEqual(["after", "from outside"]);
+    });
+  });
+});
+
+describe("a worker whose turn comes while its own tab knocks at the door", () => {
+  /** How often the tab loses its broker again. */
+  async function losses(kind: "tab" | "shared"): Promise<number> {
+    return live(async (origin) => {
+      const held = (await origin.locks.acquire("tabmq/default/writer"))!;
+      const connecting = kind === "tab" ? origin.connect() : origin.connectShared();
+      await origin.time.sleep(2500);
+      held.release();
+      const mq = await connecting;
+      let lost = 0;
+      mq.on("disconnected", () => lost++);
+      await origin.time.sleep(5000);
+      expect(await hostOf(mq)).toMatchObject({ epoch: 1, sessions: 1, isHere: kind === "tab" });
+      return lost;
+    });
+  }
+
+  test.each(["tab", "shared"] as const)("is asked in one place only: %s", async (kind) => {
+    expect(await losses(kind)).toBe(0);
+  });
+
+  test("takes nobody for its client who has gone through the door meanwhile", async () => {
+    await live(async (origin) => {
+      const host = await origin.connect();
+      // Its own worker has the question still, and answers it when its turn comes.
+      const visitor = await origin.connectShared({ clientId: "visitor" });
+      expect((await hostOf(visitor)).code).toBe("ANOTHER_SERVES");
+      origin.killTab(host);
+      void visitor.close();
+      const again = await origin.connectShared({ clientId: "visitor" });
+      expect(await hostOf(again)).toMatchObject({ worker: "shared", sessions: 1 });
+    });
+  });
+});
+
+describe("who may write", () => {
+  /** Everybody gets the writer lock at once, and every tab its seat. */
+  const lawless = (locks: Locks): Locks => ({
+    acquire: (name, options) => (/\/(writer|seat\/\d+\/\d+)$/.test(name) ? Promise.resolve({ release() {}, lost: new Promise<void>(() => {}) }) : locks.acquire(name, options)),
+  });
+
+  async function owners(isLawless: boolean): Promise<number> {
+    return live(async (origin) => {
+      if (isLawless) {
+        const { acquire } = origin.locks;
+        const real: Locks = { acquire: (name, options) => acquire.call(origin.locks, name, options) };
+        origin.locks.acquire = lawless(real).acquire;
+      }
+      let most = 0;
+      const tabs = await Promise.all(Array.from({ length: 4 }, () => origin.connect()));
+      most = Math.max(most, origin.serving.length);
+      origin.killTab(tabs[0]!);
+      await origin.time.sleep(3000);
+      most = Math.max(most, origin.serving.length);
+      return most;
+    });
+  }
+
+  test("one worker at a time has a broker", async () => {
+    expect(await owners(false)).toBe(1);
+  });
+
+  test("control: without seat and writer lock several have", async () => {
+    expect(await owners(true)).toBeGreaterThan(1);
+  });
+});

@@ -13,11 +13,11 @@ const root = join(docs, "..");
 
 /** Vitepress brings Vite 5, which refuses a worker whose options are no constants (the name is made at run time). So that it leaves the worker alone, and takes its script along as any file. */
 function workerAsItIs() {
-  const options = /(new SharedWorker\(new URL\("\.\/worker\.js", import\.meta\.url\), )\{/;
+  const expression = /(new (?:Shared)?Worker\(new URL\("\.\/worker\.js", import\.meta\.url\), )\{/g;
   return {
     name: "worker-as-it-is",
     enforce: "pre" as const,
-    transform: (code: string, id: string) => (id.startsWith(join(root, "dist")) && options.test(code) ? code.replace(options, "$1/* @vite-ignore */ {") : undefined),
+    transform: (code: string, id: string) => (id.startsWith(join(root, "dist")) ? code.replaceAll(expression, "$1/* @vite-ignore */ {") : undefined),
   };
 }
 
@@ -38,7 +38,9 @@ function titles(folder: string): { text: string; link: string }[] {
     .sort()
     .map((name) => {
       const heading = /^# (.+)$/m.exec(readFileSync(join(docs, folder, name), "utf8"))?.[1] ?? name;
-      return { text: heading.replaceAll(/[\\`]/g, ""), link: `/${folder}/${name.slice(0, -3)}` };
+      // Numbers as they are said; long names may be broken where a word begins.
+      const text = heading.replaceAll(/[\\`]/g, "").replace(/^0*(\d+)\.? /, "$1. ").replaceAll(/([a-z])([A-Z])/g, "$1<wbr>$2");
+      return { text, link: `/${folder}/${name.slice(0, -3)}` };
     });
 }
 

@@ -50,10 +50,11 @@ export async function play(name: string, example: Example, log: (line: string) =
         await Promise.race([running, stopped]);
         return { stopped: false };
       } finally {
-        await destroy(namespace, example.encryptionKey);
+        // What cannot be destroyed now, or never was there, is left to the next run.
+        const isGone = await destroy(namespace, example.encryptionKey).then(() => true, () => false);
         // Its calls end with CLOSED now.
-        await running.catch(() => {});
-        note(namespace, false);
+        if (isGone) await running.catch(() => {});
+        note(namespace, !isGone);
       }
     });
   } catch (error) {

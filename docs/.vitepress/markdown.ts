@@ -10,6 +10,8 @@ const root = join(docs, "..");
 /** Pages that lie elsewhere in the repository. */
 const PAGES: Record<string, string> = { "README.md": "/readme.md", "SECURITY.md": "/security.md", "CHANGELOG.md": "/changes.md", "docs/decisions": "/decisions/" };
 
+const SOURCES = /^(?:\.\.\/)*(?:assembly|bin|src|test)\//;
+
 export function houseMarkdown(md: MarkdownRenderer): void {
   md.core.ruler.before("normalize", "house-blocks", (state) => {
     state.src = state.src
@@ -18,7 +20,15 @@ export function houseMarkdown(md: MarkdownRenderer): void {
   });
   md.core.ruler.push("house-links", (state) => {
     const { path } = state.env as MarkdownEnv;
+    let isSource = false;
     for (const token of state.tokens.flatMap(({ children }) => children ?? [])) {
+      // A file of the repository that is no page is named here, and cannot be shown.
+      if (token.type === "link_open") isSource = SOURCES.test(token.attrGet("href") ?? "");
+      if (isSource && token.type.startsWith("link_")) {
+        token.tag = "span";
+        token.attrs = null;
+        continue;
+      }
       const name = token.type === "link_open" ? "href" : token.type === "image" ? "src" : undefined;
       const target = name && token.attrGet(name);
       if (name && target) token.attrSet(name, linkHere(target, path));

@@ -31,14 +31,14 @@ export { ImportError } from "./client/import-error.ts";
 export type { ImportResult } from "./client/log-import.ts";
 export type {
   BrokerData, BrokerDiagnostics, BrokerStats, ClientConnection, ClusterInfo, ConsumeFromWhere, ConsumerConnection, ConsumerConnections, ConsumeStats, ConsumeType, DamagedRange, Deleted, Durability,
-  GroupConfig, GroupInfo, GroupSpec,
-  MessageType, OffsetBoundary, OpenTransaction, PendingTimer, PullStatus,
-  MessageTrack, QueueConsumeStats, QueueStats, RecoveryReport, TopicConfig, TopicRoute, TopicSpec, TopicStats, TrackType, WaitingMessage,
+  GroupConfig, GroupInfo, GroupSpec, LossKind,
+  MessageType, OffsetBoundary, OpenTransaction, PendingTimer, PendingTransactions, PullStatus,
+  MessageTrack, QueueConsumeStats, QueueStats, RecallReply, RecoveryReport, RetentionReport, StorageKind, TimersReport, TopicConfig, TopicRoute, TopicSpec, TopicStats, TrackType, WaitingMessage,
 } from "./protocol/api.ts";
 export { type BrokerSettings, DEFAULT_BROKER_SETTINGS, type FlushDiskType, type MutableSettings } from "./protocol/broker-settings.ts";
 export type { BodyKind, JsonValue, Message, MessageExt } from "./model/message.ts";
 export type { MessageModel } from "./model/consume-result.ts";
-export { MQError, type ErrorCode, type Outcome } from "./model/errors.ts";
+export { MQError, type ErrorCode, type MQErrorOptions, type Outcome } from "./model/errors.ts";
 export {
   RoundRobin, SelectMessageQueueByConsistentHash, SelectMessageQueueByHash, SelectMessageQueueByRandom, type MessageQueue, type MessageQueueSelector,
 } from "./model/queue.ts";
@@ -53,3 +53,4 @@ export { createReplyMessage, type ReplyMessage } from "./model/request-reply.ts"
 export { tagHash } from "./model/hash.ts";
 export { DEFAULT_DELAY_LEVELS, parseDelayLevels } from "./model/delay-level.ts";
 export { retryDelay } from "./model/retry.ts";
+export type { TransactionState } from "./model/transaction.ts";

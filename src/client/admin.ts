@@ -22,8 +22,11 @@ const boundaryCheck = oneOf("LOWER", "UPPER");
 
 export interface QueryOptions {
   topic: string;
+  /** One of a message's keys, or its msgId. */
   key: string;
+  /** Default 32; never more than 64. */
   max?: number;
+  /** Store times, ms since 1970, inclusive. */
   begin?: number;
   end?: number;
 }
@@ -72,6 +75,7 @@ export class Admin {
     return this.#connection.call("cluster", []);
   }
 
+  /** What the broker holds, and what it has done since it began. */
   brokerStats(): Promise<BrokerStats> {
     return this.#connection.call("brokerStats", []);
   }
@@ -114,6 +118,10 @@ export class Admin {
     return this.#connection.call("topics", []);
   }
 
+  /**
+   * Each queue's offsets and its newest message's time.
+   * @throws MQError TOPIC_NOT_EXIST
+   */
   async topicStats(topic: string): Promise<TopicStats> {
     return this.#connection.call("topicStats", [topicName(topic, "topic")]);
   }

@@ -53,6 +53,7 @@ export interface SendOptions {
 /** The last two are of brokers with slaves: this one never answers them. */
 export type SendStatus = "SEND_OK" | "FLUSH_DISK_TIMEOUT" | "FLUSH_SLAVE_TIMEOUT" | "SLAVE_NOT_AVAILABLE";
 
+/** Where a message is, and how safe. */
 export interface SendResult {
   /**
    * `SEND_OK`: durable, committed with a flush to the device (or as `flushDiskType` says); of messages with
@@ -62,6 +63,7 @@ export interface SendResult {
   sendStatus: SendStatus;
   /** Of a batch: all ids, joined by commas. */
   msgId: string;
+  /** Where this copy stands in the log. Of a batch: all of them, joined by commas. */
   offsetMsgId: string;
   messageQueue: MessageQueue;
   /** Of a batch: the first one's; the others follow without a gap. Of a message that waits for its time: where it waits. */
@@ -253,6 +255,7 @@ export class Producer {
     this.#onShutdown(this);
   }
 
+  /** As `shutdown`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

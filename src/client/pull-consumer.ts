@@ -39,8 +39,11 @@ export interface PollOptions {
   max?: number;
 }
 
+/** What RocketMQ's PullResult says. Offsets are of the queue. */
 export interface PullResult {
+  /** FOUND; NO_NEW_MSG: the end; NO_MATCHED_MSG: go on at `nextBeginOffset`; OFFSET_ILLEGAL: outside the queue. */
   status: PullStatus;
+  /** Where to go on. */
   nextBeginOffset: number;
   minOffset: number;
   maxOffset: number;
@@ -164,10 +167,12 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#member!.seek(checkedQueue, checkedOffset);
   }
 
+  /** Goes on at the oldest offset that can be read. */
   async seekToBegin(queue: MessageQueue): Promise<void> {
     return this.seek(queue, (await this.#limits(queue)).minOffset);
   }
 
+  /** Goes on with the next message that is stored. */
   async seekToEnd(queue: MessageQueue): Promise<void> {
     return this.seek(queue, (await this.#limits(queue)).maxOffset);
   }
@@ -197,11 +202,13 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#buffer!.sortAgain();
   }
 
+  /** Goes on with these queues. */
   resume(queues: MessageQueue[]): void {
     for (const queue of this.#queueRefs(queues, "resume")) this.#member?.resume(queue);
     this.#buffer?.sortAgain();
   }
 
+  /** The queues this consumer reads at present. */
   assignment(): MessageQueue[] {
     return this.#member?.assignment() ?? [];
   }
@@ -225,6 +232,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     return { ...rest, status, messages };
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
@@ -244,6 +252,7 @@ export class PullConsumer implements AsyncIterable<MessageExt> {
     this.#onShutdown(this);
   }
 
+  /** As `shutdown`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

@@ -46,11 +46,13 @@ export interface PushConsumerOptions extends StandingOptions {
   orderly?: boolean;
   /** Orderly: how long, ms. Default 1000, at least 10 and at most 30000. */
   suspendCurrentQueueTime?: number;
+  /** Where a new group begins. Default CONSUME_FROM_LAST_OFFSET: with the first message that is sent after it has joined. */
   consumeFromWhere?: ConsumeFromWhere;
   /** Store time with which a new group begins, ms, with CONSUME_FROM_TIMESTAMP. Default half an hour ago. */
   consumeTimestamp?: number;
   /** Listeners running at once. Default 20. */
   consumeConcurrency?: number;
+  /** Messages that a `batchListener` is given at once, at most. Default 1. */
   consumeMessageBatchMaxSize?: number;
   /** Messages of one queue that are fetched at once. Default 32. */
   pullBatchSize?: number;
@@ -205,6 +207,7 @@ export class PushConsumer {
     events.on("error", onError);
   }
 
+  /** Joins the group. @internal */
   start(): Promise<void> {
     return this.#member.start();
   }
@@ -220,6 +223,7 @@ export class PushConsumer {
     this.#consumption.suspend();
   }
 
+  /** Begins messages again. */
   resume(): void {
     this.#consumption.resume();
   }
@@ -247,6 +251,7 @@ export class PushConsumer {
     await this.#member.subscribe(checkSubscribed(withoutTopic(this.#member.wishedSubscriptions, topic)));
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, CONSUMER_EVENTS, name, listener);
   }
@@ -270,6 +275,7 @@ export class PushConsumer {
     this.#onShutdown(this);
   }
 
+  /** As `shutdown`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

@@ -115,7 +115,7 @@ export class SimpleConsumer {
     ];
   }
 
-  /** Joins the group; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. */
+  /** Joins the group; rejects when the broker refuses. Later joins, after a broker's death, happen by themselves. @internal */
   async start(): Promise<void> {
     await this.#asking("join", CALL_TIMEOUT, (deadline) => deadline.race(this.#member.joined()));
   }
@@ -182,6 +182,7 @@ export class SimpleConsumer {
     await this.#member.subscribe(checkSubscribed(withoutTopic(this.#member.wishedSubscriptions, topic)));
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof SimpleConsumerEvents>(name: Name, listener: (event: SimpleConsumerEvents[Name]) => void): () => void {
     return listen(this.#events, EVENTS, name, listener);
   }
@@ -202,6 +203,7 @@ export class SimpleConsumer {
     this.#onShutdown(this);
   }
 
+  /** As `shutdown`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

@@ -37,8 +37,10 @@ export interface TransactionProducerOptions extends ProducerOptions {
   checkLocalTransaction: (message: MessageExt) => Answer;
 }
 
+/** Offset and offsetMsgId are the half message's. */
 export interface TransactionSendResult extends SendResult {
   transactionId: string;
+  /** What `executeLocalTransaction` has answered; UNKNOWN also when it has thrown. */
   localTransactionState: LocalTransactionState;
 }
 
@@ -94,7 +96,7 @@ export class TransactionProducer extends Producer {
     this.#check = callable<TransactionProducerOptions["checkLocalTransaction"]>(options.checkLocalTransaction, "transactionProducer.checkLocalTransaction");
   }
 
-  /** Resolves when the broker knows whom to ask. */
+  /** Resolves when the broker knows whom to ask. @internal */
   async start(): Promise<void> {
     const unsubscribe = this.#inbox.subscribe("check", (notice) => this.#take(notice));
     this.#stopListening = unsubscribe;
@@ -105,6 +107,7 @@ export class TransactionProducer extends Producer {
     };
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof TransactionProducerEvents>(name: Name, listener: (event: TransactionProducerEvents[Name]) => void): () => void {
     return listen(this.#events, EVENTS, name, listener);
   }

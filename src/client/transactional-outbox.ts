@@ -121,6 +121,7 @@ export class TransactionalOutbox {
     return chosen.length;
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof TransactionalOutboxEvents>(name: Name, listener: (event: TransactionalOutboxEvents[Name]) => void): () => void {
     return listen(this.#events, OUTBOX_EVENTS, name, listener);
   }
@@ -131,6 +132,7 @@ export class TransactionalOutbox {
     return this.#closing;
   }
 
+  /** As `shutdown`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }

@@ -57,15 +57,21 @@ export interface MQErrorOptions {
   field?: string;
   /** Where in an expression the fault is: an index of UTF-16 units, 0 is its start. */
   position?: number;
+  /** Default `rejected`. */
   outcome?: Outcome;
   cause?: unknown;
 }
 
+/** Every failure that TabMQ tells is one. */
 export class MQError extends Error {
   readonly code: ErrorCode;
+  /** The same call may succeed later without the caller changing anything. */
   readonly retriable: boolean;
+  /** Whether it may have happened all the same. */
   readonly outcome: Outcome;
+  /** The offending field, as a path: `"message.topic"`; undefined = it is none. */
   readonly field: string | undefined;
+  /** Of an expression: where the fault is, in UTF-16 units from its start. */
   readonly position: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: MQErrorOptions = {}) {

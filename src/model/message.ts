@@ -13,6 +13,7 @@ type JsonObject = object;
 
 /** What an application sends. */
 export interface Message {
+  /** `[%|a-zA-Z0-9_-]`, up to 127 characters. */
   topic: string;
   /** Stored as bytes; what it was is remembered: bytes, text (a string, UTF-8) or JSON (everything else). Never empty. */
   body: Uint8Array | ArrayBuffer | string | JsonValue | JsonObject;
@@ -22,6 +23,7 @@ export interface Message {
   keys?: string | string[];
   /** A 32-bit integer for the application; the broker does not look at it. */
   flag?: number;
+  /** The application's own, for SQL92 filters and for consumers. Names and values are not blank; tags, keys and properties take at most 30,719 bytes together. */
   properties?: Record<string, string>;
   /** Messages of one group go to one queue and so stay in order. */
   messageGroup?: string;
@@ -66,14 +68,22 @@ export interface MessageExt {
   readonly brokerName: string;
   readonly queueId: number;
   readonly queueOffset: number;
+  /** Its position in the log, bytes. */
   readonly commitLogOffset: number;
+  /** Of its record, bytes. */
   readonly storeSize: number;
+  /** RocketMQ's bits: 4 a half message, 8 one that was committed. */
   readonly sysFlag: number;
+  /** CRC32 of the body. */
   readonly bodyCRC: number;
+  /** When the producer made it, by its clock. */
   readonly bornTimestamp: number;
+  /** "host:port". RocketMQ's layout wants one; a tab has none, so it is the loopback's, as is `storeHost`. */
   readonly bornHost: string;
+  /** When the broker stored this copy. */
   readonly storeTimestamp: number;
   readonly storeHost: string;
+  /** How often it was tried in vain before. */
   readonly reconsumeTimes: number;
   readonly preparedTransactionOffset: number;
   /** Of a message that was sent in a transaction: its msgId. */

@@ -1,9 +1,11 @@
 import { MQError } from "./errors.ts";
 import { javaHash, jumpHash, sipHashMod } from "./hash.ts";
 
+/** One queue of a topic. */
 export interface MessageQueue {
   topic: string;
   brokerName: string;
+  /** From 0. */
   queueId: number;
 }
 

@@ -47,6 +47,7 @@ export interface LettersRequest {
 
 export interface QueueStats extends QueueRef {
   brokerName: string;
+  /** The oldest offset that can be read. */
   minOffset: number;
   /** The offset that the next message gets. */
   maxOffset: number;
@@ -61,7 +62,9 @@ export interface TopicStats {
 
 export interface QueueConsumeStats extends QueueRef {
   brokerName: string;
+  /** The offset that the next message gets. */
   brokerOffset: number;
+  /** All before it is finished. */
   consumerOffset: number;
   /** The backlog: brokerOffset - consumerOffset, less what a loss has left out in between. */
   diff: number;
@@ -76,6 +79,7 @@ export interface QueueConsumeStats extends QueueRef {
 export interface ConsumeStats {
   group: string;
   queues: QueueConsumeStats[];
+  /** The backlog over all queues. */
   diffTotal: number;
   /** Messages a second consumed over the last ten seconds. */
   consumeTps: number;
@@ -110,6 +114,7 @@ export interface Deleted {
 /** RocketMQ's TopicRouteData. */
 export interface TopicRoute {
   topic: string;
+  /** `perm`: 4 read, 2 write, 6 both, 0 neither. */
   queueDatas: { brokerName: string; readQueueNums: number; writeQueueNums: number; perm: number }[];
   brokerDatas: BrokerData[];
 }
@@ -132,6 +137,7 @@ export interface ClusterInfo {
 /** Since the broker began, unless it says otherwise. */
 export interface BrokerStats {
   brokerName: string;
+  /** The host's number: each that takes over has a higher one. */
   epoch: number;
   /** When it began, ms. */
   bootTimestamp: number;

@@ -6,10 +6,13 @@ import { boolean, integer, oneOf, optional, record, text } from "./validate.ts";
 
 /** Broker settings a client may bring along; the running broker's win. RocketMQ's names. */
 export interface BrokerSettings {
+  /** Of a topic that comes into being by a send, or that does not say. Default 4. */
   defaultTopicQueueNums: number;
+  /** Whether a topic comes into being at the first send to it. Default true. */
   autoCreateTopicEnable: boolean;
   /** Whether a group comes into being when its first consumer joins. */
   autoCreateSubscriptionGroup: boolean;
+  /** Of a body, and of a batch together, bytes. Default 4 MiB, and never more. */
   maxMessageSize: number;
   /**
    * `sync`: a commit is complete when the device has it. `async`: when the operating system has it, which a crash of

@@ -45,7 +45,7 @@ export interface BrokerDiagnostics {
 }
 
 /** Messages with a time of their own. */
-interface TimersReport {
+export interface TimersReport {
   /** How many wait. */
   pending: number;
   /** Memory that the index by due time takes. */
@@ -53,7 +53,7 @@ interface TimersReport {
 }
 
 /** What has been deleted because of its age, or for want of room. */
-interface RetentionReport {
+export interface RetentionReport {
   /** Where the log begins. */
   minPosition: number;
   /** Since the namespace exists. */

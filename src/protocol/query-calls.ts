@@ -54,7 +54,9 @@ export interface WaitingMessage {
   topic: string;
   tags?: string;
   keys: string[];
+  /** Bytes. */
   bodySize: number;
+  /** Times are ms since 1970. */
   bornTimestamp: number;
   storeTimestamp: number;
 }

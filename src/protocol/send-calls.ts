@@ -37,21 +37,28 @@ export interface FlushReply {
 }
 
 /** perm: 4 = read, 2 = write, 6 = both, 0 = neither. */
+/** A topic as it is. */
 export interface TopicConfig {
   topic: string;
   brokerName: string;
   readQueueNums: number;
   writeQueueNums: number;
+  /** 4 read, 2 write, 6 both, 0 neither. */
   perm: number;
   /** What it takes; MIXED = everything. */
   messageType: MessageType;
 }
 
+/** What `createTopic` makes of a topic; of one that is there, what is left out stays as it is. */
 export interface TopicSpec {
   topic: string;
+  /** 1 to 128. Default `defaultTopicQueueNums`. Fewer than before only when the queues that go are consumed. */
   readQueueNums?: number;
+  /** 1 to 128. Default `defaultTopicQueueNums`. */
   writeQueueNums?: number;
+  /** 4 read, 2 write, 6 both, 0 neither. Default 6. */
   perm?: number;
+  /** Default MIXED: everything. */
   messageType?: MessageType;
 }
 

@@ -77,6 +77,7 @@ export type LossKind = "none" | "tail" | "total";
 
 /** Bytes of the log that are not what was written. */
 export interface DamagedRange {
+  /** Where in the log. */
   position: number;
   bytes: number;
   reason: string;

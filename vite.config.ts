@@ -71,8 +71,8 @@ function library(): UserConfig {
       // Bundlers know the worker expression by its shape, so it is left as it was written; the user's build minifies it.
       minify: false,
       lib: { entry: path("src/index.ts"), formats: ["es"], fileName: () => "index.js" },
-      // What sends and consumes is loaded when a page has connected; both import what they share.
-      rolldownOptions: { output: { chunkFileNames: ({ isDynamicEntry }) => (isDynamicEntry ? "clients.js" : "shared.js") } },
+      // What sends and consumes is loaded when a page has connected, an HTTP outbox when somebody wants one; all import what they share.
+      rolldownOptions: { output: { chunkFileNames: "[name].js", codeSplitting: { groups: [{ name: "shared", minShareCount: 2 }] } } },
     },
   };
 }
@@ -266,7 +266,7 @@ function workerByUrl(): Plugin {
       const shared = count(`new SharedWorker(${built}`);
       const dedicated = count(`new Worker(${built}`);
       const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
-      if (names !== "clients.js, index.js, shared.js") this.error(`the library must be index.js, what it imports and what it loads later, not ${names}`);
+      if (names !== "clients.js, http-outbox.js, index.js, shared.js") this.error(`the library must be index.js, what it imports and what it loads later, not ${names}`);
       if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
         this.error(`dist/index.js must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
       if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");

@@ -7,7 +7,7 @@ import { callable, instance, named, oneOf, optional, record } from "../protocol/
 import { browserEnvironment } from "./browser-environment.ts";
 import { Connection } from "./connection.ts";
 import type { ClientEnvironment } from "./environment.ts";
-import { codeOf, type LoadCode, TabMQ } from "./tabmq.ts";
+import { codeOf, type LoadCode, type LoadHttpOutbox, TabMQ } from "./tabmq.ts";
 import type { TelemetryApi } from "./telemetry.ts";
 import { telemetryApi } from "./telemetry-api.ts";
 
@@ -63,7 +63,7 @@ export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
 export type EnvironmentFor = (namespace: string, storage: "indexeddb" | "memory", worker?: (name: string) => SharedWorker) => ClientEnvironment;
 
 /** `connect` with everything outside injected. */
-export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode): Promise<TabMQ> {
+export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode, loadHttpOutbox: LoadHttpOutbox = () => import("./http-outbox/http-outbox.ts")): Promise<TabMQ> {
   const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId: given, telemetry, signal } = optionsCheck(options, "connect");
   const storage = host === "memory" ? "memory" : "indexeddb";
   const environment = environmentFor(namespace, storage, worker);
@@ -78,5 +78,5 @@ export async function open(environmentFor: EnvironmentFor, options: ConnectOptio
     ...(telemetry === undefined ? {} : { telemetry: new (await codeOf(loadCode)).Telemetry(telemetry, { namespace, clientId, version: LIBRARY_VERSION }) }),
     ...(signal === undefined ? {} : { signal }),
   });
-  return new TabMQ(connection, loadCode);
+  return new TabMQ(connection, loadCode, loadHttpOutbox);
 }

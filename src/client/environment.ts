@@ -4,6 +4,7 @@ import type { Locks } from "../platform/locks.ts";
 import type { Random } from "../platform/random.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import type { Network } from "./http-outbox/network.ts";
 
 /** Everything from outside that a client needs; a browser's is in browser-environment.ts. */
 export interface ClientEnvironment {
@@ -27,6 +28,8 @@ export interface ClientEnvironment {
   openWakeChannel?: (name: string, onWake: () => void) => WakeChannel;
   /** The generation that serves, so that all tabs ask the same worker. Without it each finds out by itself. */
   generation?: SharedMemo;
+  /** What an HTTP outbox sends by. Without it: the page's own. */
+  network?: Network;
 }
 
 /** One piece of text, shared by all tabs of the origin. Neither method throws. */

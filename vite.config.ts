@@ -15,7 +15,7 @@ import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
-import { type Plugin, type UserConfig, defineConfig } from "vite";
+import { build, type Plugin, type Rolldown, type UserConfig, defineConfig } from "vite";
 import type { TestProjectInlineConfiguration } from "vitest/config";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -51,7 +51,7 @@ function playground(): UserConfig {
   return {
     root: path("src/playground"),
     publicDir: path("public"),
-    plugins: [assemblyscript(), serviceWorker()],
+    plugins: [assemblyscript(), pageOfItsOwn("order-pad"), serviceWorker()],
     base: "./",
     server: { host: "127.0.0.1", port: 9876, strictPort: false },
     optimizeDeps: { include: PAGE_DEPENDENCIES },
@@ -270,6 +270,37 @@ function workerByUrl(): Plugin {
       if (shared !== 1 || dedicated > 1 || count(built) !== shared + dedicated)
         this.error(`dist/index.js must start its worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
       if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("dist/index.js holds a worker expression that bundlers cannot follow");
+    },
+  };
+}
+
+/** A page that is built by itself, into the playground's folder: as a second entry it would cut the first one's code into more and smaller files. */
+function pageOfItsOwn(name: string): Plugin {
+  return {
+    name: "page-of-its-own",
+    apply: "build",
+    generateBundle: {
+      order: "post",
+      async handler(_options, bundle) {
+        const built = await build({
+          configFile: false,
+          logLevel: "warn",
+          root: path("src/playground"),
+          publicDir: path("public"),
+          plugins: [assemblyscript()],
+          worker: { format: "es", plugins: () => [assemblyscript()] },
+          base: "./",
+          build: {
+            target: TARGET,
+            write: false,
+            rolldownOptions: { input: path(`src/playground/${name}.html`), output: { entryFileNames: `assets/${name}-[hash].js`, chunkFileNames: `assets/${name}-[name]-[hash].js` } },
+          },
+        });
+        // The broker's script is there already, under the same name: both pages share one worker.
+        for (const { output } of [built].flat() as Rolldown.RolldownOutput[]) {
+          for (const file of output) if (bundle[file.fileName] === undefined) this.emitFile({ type: "asset", fileName: file.fileName, source: file.type === "chunk" ? file.code : file.source });
+        }
+      },
     },
   };
 }

@@ -16,7 +16,7 @@ import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
-import { type Plugin, type UserConfig, build, defineConfig } from "vite";
+import { build, type Plugin, type Rolldown, type UserConfig, defineConfig } from "vite";
 import type { TestProjectInlineConfiguration } from "vitest/config";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -53,7 +53,7 @@ function playground(): UserConfig {
   return {
     root: path("src/playground"),
     publicDir: path("public"),
-    plugins: [assemblyscript(), workerSource(), serviceWorker()],
+    plugins: [assemblyscript(), workerSource(), pageOfItsOwn("order-pad"), serviceWorker()],
     base: "./",
     server: { host: "127.0.0.1", port: 9876, strictPort: false },
     optimizeDeps: { include: PAGE_DEPENDENCIES },
@@ -82,9 +82,9 @@ function library(): UserConfig {
       },
       rolldownOptions: {
         output: {
-          // All that it imports goes with it; else what hosting on a tab needs of it would be one more file.
-          codeSplitting: { groups: [{ name: "core", test: (id) => id === CONNECT }] },
-          chunkFileNames: ({ isDynamicEntry, moduleIds }) => (isDynamicEntry ? "[name].js" : moduleIds.includes(CONNECT) ? "core.js" : "rules.js"),
+          // All that `connect` imports goes with it, and what else two files need lies in one; else each pair would have a file of its own.
+          codeSplitting: { groups: [{ name: "core", test: (id) => id === CONNECT, priority: 1 }, { name: "rules", minShareCount: 2 }] },
+          chunkFileNames: ({ isDynamicEntry, moduleIds }) => (isDynamicEntry ? "[name].js" : moduleIds.includes(CONNECT) ? "core.js" : "[name].js"),
         },
       },
     },
@@ -311,7 +311,7 @@ function workerByUrl(): Plugin {
       delete bundle["connect.js"];
       const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
       const names = chunks.map(({ fileName }) => fileName).sort().join(", ");
-      if (names !== "clients.js, core.js, index.js, rules.js, tab-host.js, worker-inline.js") this.error(`not the files that the library is made of: ${names}`);
+      if (names !== "clients.js, core.js, http-outbox.js, index.js, rules.js, tab-host.js, worker-inline.js") this.error(`not the files that the library is made of: ${names}`);
       if (chunks.some(({ imports }) => imports.includes("worker-inline.js"))) this.error("dist/worker-inline.js is twice as heavy as all of the library; it must be loaded by import() only");
       const code = chunks.filter(({ fileName }) => fileName !== "worker-inline.js").map((chunk) => chunk.code).join("\n");
       const count = (text: string) => code.split(text).length - 1;
@@ -320,6 +320,37 @@ function workerByUrl(): Plugin {
       if (shared !== 1 || dedicated !== 1 || count(built) !== shared + dedicated)
         this.error(`the library must start each kind of worker in one place: found ${shared} SharedWorker, ${dedicated} Worker, ${count(built)} URLs`);
       if (/@vite-ignore|["'`]data:|worker\.ts"/.test(code)) this.error("the library holds a worker expression that bundlers cannot follow");
+    },
+  };
+}
+
+/** A page that is built by itself, into the playground's folder: as a second entry it would cut the first one's code into more and smaller files. */
+function pageOfItsOwn(name: string): Plugin {
+  return {
+    name: "page-of-its-own",
+    apply: "build",
+    generateBundle: {
+      order: "post",
+      async handler(_options, bundle) {
+        const built = await build({
+          configFile: false,
+          logLevel: "warn",
+          root: path("src/playground"),
+          publicDir: path("public"),
+          plugins: [assemblyscript(), workerSource()],
+          worker: { format: "es", plugins: () => [assemblyscript()] },
+          base: "./",
+          build: {
+            target: TARGET,
+            write: false,
+            rolldownOptions: { input: path(`src/playground/${name}.html`), output: { entryFileNames: `assets/${name}-[hash].js`, chunkFileNames: `assets/${name}-[name]-[hash].js` } },
+          },
+        });
+        // The broker's script is there already, under the same name: both pages share one worker.
+        for (const { output } of [built].flat() as Rolldown.RolldownOutput[]) {
+          for (const file of output) if (bundle[file.fileName] === undefined) this.emitFile({ type: "asset", fileName: file.fileName, source: file.type === "chunk" ? file.code : file.source });
+        }
+      },
     },
   };
 }

@@ -6,6 +6,8 @@ export type { ClientEvents } from "./client/connection.ts";
 export type { Producer, ProducerOptions, SendOptions, SendResult, SendStatus } from "./client/producer.ts";
 export type { ParkedMessage, TransactionalOutbox, TransactionalOutboxEvents } from "./client/transactional-outbox.ts";
 export type { OutboxDatabase, OutboxTransaction } from "./client/outbox-rows.ts";
+export type { HttpOutbox, HttpOutboxEvents, HttpOutboxMessage, HttpOutboxProgress } from "./client/http-outbox/http-outbox.ts";
+export type { HttpOutboxOptions, HttpRequest } from "./client/http-outbox/options.ts";
 export type { ReplyOptions } from "./client/replier.ts";
 export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } from "./client/push-consumer.ts";
 export type {

@@ -1,5 +1,8 @@
 import { connectionClosed } from "../model/errors.ts";
+import type { Admin } from "./admin.ts";
 import type { Connection } from "./connection.ts";
+import type { HttpOutbox } from "./http-outbox/http-outbox.ts";
+import type { HttpOutboxOptions } from "./http-outbox/options.ts";
 import { Inbox } from "./inbox.ts";
 import { MessageAdmin } from "./message-admin.ts";
 import { Outbox } from "./outbox.ts";
@@ -105,6 +108,23 @@ export class Clients {
     return this.#keep(
       new TransactionalOutbox({ connection: this.#connection, outbox: this.#outbox, routes: this.#routes, tracer: this.tracer, onShutdown: (client) => this.#clients.delete(client) }, db, storeName),
     );
+  }
+
+  /** `code`: loaded by whoever wants one. */
+  async httpOutbox({ HttpOutbox }: typeof import("./http-outbox/http-outbox.ts"), options: HttpOutboxOptions, admin: Admin): Promise<HttpOutbox> {
+    this.#checkOpen();
+    // Its consumer and producer are its own to shut down.
+    const makeConsumer = (its: PushConsumerOptions): PushConsumer => new PushConsumer(this.#connection, its, () => {}, this.tracer, this.#routes);
+    const parts = { connection: this.#connection, admin, makeConsumer, makeProducer: (its: ProducerOptions) => this.createProducer(its) };
+    const outbox = this.#keep(new HttpOutbox({ ...parts, onShutdown: (client) => this.#clients.delete(client) }, options));
+    try {
+      await outbox.start();
+      this.#checkOpen();
+    } catch (error) {
+      await outbox.shutdown(0);
+      throw error;
+    }
+    return outbox;
   }
 
   async flush(): Promise<void> {

@@ -9,7 +9,7 @@ import { browserEnvironment } from "./browser-environment.ts";
 import type { CreateWorker, HostKind } from "./browser-workers.ts";
 import { Connection } from "./connection.ts";
 import type { ClientEnvironment } from "./environment.ts";
-import { codeOf, type LoadCode, TabMQ } from "./tabmq.ts";
+import { codeOf, type LoadCode, type LoadHttpOutbox, TabMQ } from "./tabmq.ts";
 import type { TelemetryApi } from "./telemetry.ts";
 import { telemetryApi } from "./telemetry-api.ts";
 
@@ -69,7 +69,7 @@ export async function connect(options: ConnectOptions = {}): Promise<TabMQ> {
 export type EnvironmentFor = (namespace: string, storage: StorageKind, worker?: CreateWorker, host?: HostKind) => ClientEnvironment;
 
 /** `connect` with everything outside injected. */
-export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode): Promise<TabMQ> {
+export async function open(environmentFor: EnvironmentFor, options: ConnectOptions, loadCode: LoadCode, loadHttpOutbox: LoadHttpOutbox = () => import("./http-outbox/http-outbox.ts")): Promise<TabMQ> {
   const { namespace = "default", host = "auto", worker, broker = {}, encryptionKey: key, clientId: given, telemetry, signal } = optionsCheck(options, "connect");
   const openWith = async (storage: StorageKind): Promise<Connection> => {
     const environment = environmentFor(namespace, storage, worker, host === "memory" ? "auto" : host);
@@ -85,15 +85,15 @@ export async function open(environmentFor: EnvironmentFor, options: ConnectOptio
       ...(signal === undefined ? {} : { signal }),
     });
   };
-  if (host === "memory") return new TabMQ(await openWith("memory"), loadCode, { code: "ASKED_FOR", reason: "The application asked for a broker that stores nothing." });
+  if (host === "memory") return new TabMQ(await openWith("memory"), loadCode, loadHttpOutbox, { code: "ASKED_FOR", reason: "The application asked for a broker that stores nothing." });
   try {
-    return new TabMQ(await openWith("indexeddb"), loadCode);
+    return new TabMQ(await openWith("indexeddb"), loadCode, loadHttpOutbox);
   } catch (error) {
     if (host !== "auto" || !isStoreRefused(error)) throw error;
     const reason = `${error.message} Messages are kept in memory only, and are lost with the last tab, or sooner.`;
     // Whoever relies on what is stored must not learn of this from a loss.
     // oxlint-disable-next-line no-console -- nobody listens yet
     console.warn(`TabMQ, namespace "${namespace}": ${reason}`);
-    return new TabMQ(await openWith("memory"), loadCode, { code: "INDEXEDDB_UNAVAILABLE", reason });
+    return new TabMQ(await openWith("memory"), loadCode, loadHttpOutbox, { code: "INDEXEDDB_UNAVAILABLE", reason });
   }
 }

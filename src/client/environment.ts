@@ -4,6 +4,7 @@ import type { Locks } from "../platform/locks.ts";
 import type { Random } from "../platform/random.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import type { Network } from "./http-outbox/network.ts";
 
 /** Why a connection has the host that it has. */
 export type HostCode = "SHARED_WORKER" | "ASKED_FOR" | "NO_SHARED_WORKER" | "SHARED_WORKER_FAILED" | "INDEXEDDB_UNAVAILABLE" | "ANOTHER_SERVES";
@@ -45,6 +46,8 @@ export interface ClientEnvironment {
   openWakeChannel?: (name: string, onWake: () => void) => WakeChannel;
   /** The generation that serves, so that all tabs ask the same worker. Without it each finds out by itself. */
   generation?: SharedMemo;
+  /** What an HTTP outbox sends by. Without it: the page's own. */
+  network?: Network;
 }
 
 /** One piece of text, shared by all tabs of the origin. Neither method throws. */

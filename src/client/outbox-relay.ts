@@ -101,6 +101,8 @@ export class OutboxRelay {
     const { connection, lockName, onError } = this.#parts;
     while (!this.#isOver) {
       if (this.#isHidden) {
+        // What has woken it is that the page goes away: nothing that it could do now.
+        this.#isAwake = false;
         await this.#rest(null);
         continue;
       }

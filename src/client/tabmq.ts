@@ -5,6 +5,8 @@ import { Admin } from "./admin.ts";
 import type { Clients } from "./clients.ts";
 import { CLIENT_EVENTS, type ClientEvents, type Connection } from "./connection.ts";
 import type { HostChoice, HostCode } from "./environment.ts";
+import type { HttpOutbox } from "./http-outbox/http-outbox.ts";
+import type { HttpOutboxOptions } from "./http-outbox/options.ts";
 import { listen } from "./listen.ts";
 import type { OutboxDatabase } from "./outbox-rows.ts";
 import type { Producer, ProducerOptions } from "./producer.ts";
@@ -18,12 +20,15 @@ import type { TransactionalOutbox } from "./transactional-outbox.ts";
 /** What sends and consumes: its code, there already or loaded. */
 type Code = typeof import("./clients.ts");
 export type LoadCode = () => Code | Promise<Code>;
+/** The HTTP outbox, which most do not want: loaded when somebody does. */
+type HttpOutboxCode = typeof import("./http-outbox/http-outbox.ts");
+export type LoadHttpOutbox = () => HttpOutboxCode | Promise<HttpOutboxCode>;
 
-export async function codeOf(load: LoadCode): Promise<Code> {
+export async function codeOf<Part = Code>(load: () => Part | Promise<Part>): Promise<Part> {
   try {
     return await load();
   } catch (cause) {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that sends and consumes could not be loaded: is there a network, and are the application's files still served?", { cause });
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "A part of TabMQ that is loaded later could not be loaded: is there a network, and are the application's files still served?", { cause });
   }
 }
 
@@ -67,6 +72,7 @@ export class TabMQ {
   readonly admin: Admin;
   readonly #connection: Connection;
   readonly #loadCode: LoadCode;
+  readonly #loadHttpOutbox: LoadHttpOutbox;
   #clients: Clients | null = null;
   #loading: Promise<Clients> | null = null;
   #destroyed: MQError | null = null;
@@ -74,12 +80,13 @@ export class TabMQ {
   /** Why nothing is stored; null = everything is. */
   readonly #inMemory: HostChoice | null;
 
-  constructor(connection: Connection, loadCode: LoadCode, inMemory: HostChoice | null = null) {
+  constructor(connection: Connection, loadCode: LoadCode, loadHttpOutbox: LoadHttpOutbox, inMemory: HostChoice | null = null) {
     this.#inMemory = inMemory;
     this.clientId = connection.options.clientId;
     this.namespace = connection.options.namespace;
     this.#connection = connection;
     this.#loadCode = loadCode;
+    this.#loadHttpOutbox = loadHttpOutbox;
     connection.lifecycle.on("ended", (error) => (this.#destroyed = error));
     // At once, and not when somebody asks: there may be no network then.
     const code = loadCode();
@@ -125,6 +132,17 @@ export class TabMQ {
   async outbox(db: OutboxDatabase, storeName: string): Promise<TransactionalOutbox> {
     this.#checkOpen();
     return (this.#clients ?? (await this.#loaded())).outbox(db, storeName);
+  }
+
+  /**
+   * Brings a topic's messages to an HTTP API: `request(message)` says how, the outbox tries until the server takes it, with back-off and
+   * `Retry-After`, under the same idempotency key; messages of one `messageGroup` in their order. What the server refuses for good is a
+   * dead letter. Every tab opens it with the same options; each queue is sent by one of them at a time. Resolves when it is at work.
+   */
+  async createHttpOutbox(options: HttpOutboxOptions): Promise<HttpOutbox> {
+    this.#checkOpen();
+    const [clients, code] = await Promise.all([this.#clients ?? this.#loaded(), codeOf(this.#loadHttpOutbox)]);
+    return clients.httpOutbox(code, options, this.admin);
   }
 
   /** What runs where, how durable it is, and what recovery found. */

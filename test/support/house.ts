@@ -3,6 +3,7 @@
  * The page holds the library and nothing else; what happens there is told to a History in this process at once,
  * so that it outlives the page.
  */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { BrowserContext, Page } from "playwright-core";
 import type { ConnectOptions, ConsumeFromWhere, Producer, PushConsumer, TabMQ } from "../../src/index.ts";
@@ -39,6 +40,8 @@ export interface HouseOptions {
   headers?: Record<string, Record<string, string>>;
   /** More that pages may post to, by path. */
   posts?: Record<string, (body: unknown) => unknown>;
+  /** Who answers what pages ask at a path, as it likes. */
+  routes?: Record<string, (request: IncomingMessage, response: ServerResponse) => void>;
   bfcache?: boolean;
 }
 
@@ -52,11 +55,12 @@ export class House {
 
   static async open(options: HouseOptions = {}): Promise<House> {
     const house = new House(options);
-    const { pages = {}, headers = {}, posts = {} } = options;
+    const { pages = {}, headers = {}, posts = {}, routes = {} } = options;
     house.#server = await serve({
       pages: { "/": PAGE, "/page.js": PAGE_SCRIPT, "/blank": "<!doctype html>", ...pages },
       headers,
       dist: DIST,
+      routes,
       posts: { "/report": (report) => house.history.add(report as Report), ...posts },
     });
     await house.start();

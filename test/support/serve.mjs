@@ -33,12 +33,14 @@ const TYPES = {
  * @param {Record<string, string>} [options.pages] pages given as text, by path: `{ "/": "<!doctype html>…" }`; they go before files
  * @param {Record<string, Record<string, string>>} [options.headers] extra headers by path; a path that ends in / counts for all below it
  * @param {Record<string, (body: unknown) => unknown>} [options.posts] who gets what a page posts as JSON, by path; the page waits for a promise
+ * @param {Record<string, (request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => void>} [options.routes] who answers whatever is asked at a path, as it likes
  * @param {number} [options.port] 0 = any free one; a fixed one keeps the origin, and so its data, across servers
  * @returns {Promise<{ origin: string, port: number, close(): Promise<void> }>}
  */
-export async function serve({ folder, dist = DIST, pages = {}, headers = {}, posts = {}, port = 0 } = {}) {
+export async function serve({ folder, dist = DIST, pages = {}, headers = {}, posts = {}, routes = {}, port = 0 } = {}) {
   const server = createServer(async (request, response) => {
     const path = pathOf(request.url);
+    if (path !== undefined && Object.hasOwn(routes, path)) return routes[path]?.(request, response);
     if (request.method === "POST" && path !== undefined && posts[path]) {
       // A page that dies while it posts has told nothing.
       const body = await text(request).catch(() => undefined);

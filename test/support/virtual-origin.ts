@@ -4,7 +4,7 @@ import { BrokerHost } from "../../src/broker/host.ts";
 import type { EstimateRoom } from "../../src/broker/retention.ts";
 import type { ConnectOptions } from "../../src/client/connect.ts";
 import { connectWith } from "../../src/client/connect-with.ts";
-import type { Memo } from "../../src/client/environment.ts";
+import type { ClientEnvironment, Memo } from "../../src/client/environment.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { HeldLock, Locks } from "../../src/platform/locks.ts";
@@ -208,11 +208,11 @@ export class VirtualOrigin {
     return this.#worker?.host;
   }
 
-  async connect(options: ConnectOptions = {}): Promise<TabMQ> {
+  async connect(options: ConnectOptions = {}, overrides: Partial<ClientEnvironment> = {}): Promise<TabMQ> {
     const { time } = this;
     const agent = this.#agent();
     const page = { onHide: () => () => {}, onShow: () => () => {} };
-    const environment = { locks: agent.locks, timers: this.#tabTimers ?? agent.timers, clock: time, random: this.#random, page, memo: this.#memo };
+    const environment = { locks: agent.locks, timers: this.#tabTimers ?? agent.timers, clock: time, random: this.#random, page, memo: this.#memo, ...overrides };
     this.#tabs.add(agent);
     const mq = await connectWith(() => ({ ...environment, openBroker: () => ({ port: this.#open(agent), onError: () => {} }) }), untraced(options));
     this.#agents.set(mq, agent);

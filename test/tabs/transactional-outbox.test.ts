@@ -60,3 +60,15 @@ test("the tab that relays is killed between send and delete: the next one goes o
   await until(async () => (await pending(other)) === 0);
   expect((await other.readAll("orders")).map(({ msgId, content }) => [msgId, content.split(" ")[1]])).toEqual([...first, ...second].map((msgId, at) => [msgId, `${at + 1}`]));
 });
+
+test("a page with an outbox can be left, and what it has not sent goes out when it is there again", async () => {
+  const tab = await open();
+  await order(tab, ["6"]);
+  await until(async () => (await pending(tab)) === 0);
+  // It hung at pagehide, and the navigation with it.
+  await tab.page.goto(`${house.origin}/blank`);
+  const again = await open();
+  await order(again, ["7"]);
+  await until(async () => (await pending(again)) === 0);
+  expect((await again.readAll("orders")).map(({ content }) => content.split(" ")[1])).toEqual(expect.arrayContaining(["6", "7"]));
+});

@@ -977,6 +977,8 @@ export const zh: Catalogue = {
 
   // Playground: scenarios
   "scenarios.nav": "场景",
+  "scenarios.orderPad": "一个完整的应用：订单簿。",
+  "scenarios.orderPad.line": "离线优先：服务器会失败又恢复，死信可以修改，支持多个标签页。",
   "scenarios.intro": "每个场景都在真实的 Broker 上运行，使用独立的命名空间，标签页也都是真实的客户端。代码就在下方，结果由 Broker 给出。",
   "scenarios.unknown": "没有这个场景。",
   "scenarios.all": "全部场景",

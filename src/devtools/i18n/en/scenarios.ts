@@ -1,6 +1,8 @@
 import type { Entry } from "../translate.ts";
 
 export const scenarios = {
+  "scenarios.orderPad": "An application: the order pad.",
+  "scenarios.orderPad.line": "Offline-first, with a server that fails and comes back, dead letters to edit, and several tabs.",
   "scenarios.intro": "Each story plays on a real broker, in a namespace of its own, with real clients as its tabs. Its code is below it, and what has come of it is asked of the broker.",
   "scenarios.unknown": "There is no story with this name.",
   "scenarios.all": "All stories",

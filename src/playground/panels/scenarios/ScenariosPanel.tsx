@@ -45,6 +45,7 @@ function Gallery() {
           </li>
         ))}
       </ul>
+      <p class="quiet scenarios-more"><a href="./order-pad.html">{t("scenarios.orderPad")}</a> {t("scenarios.orderPad.line")}</p>
     </Panel>
   );
 }

@@ -5,6 +5,7 @@
  *     vite build                dist/playground
  *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets, and dist/worker-inline.js
  *     vite build --mode worker  dist/worker.js, the broker
+ *     vite build --mode service-worker  dist/service-worker.js, for an application's service worker, and its classic twin
  *     vite build --mode bench   store-read.js, what a bench needs of the broker's insides
  *     vite build --mode app     an application that only connects, to be weighed
  *     vitest                    the test projects
@@ -44,6 +45,7 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   if (mode === "lib") return { ...shared, ...library() };
   if (mode === "devtools") return { ...shared, ...devtools() };
   if (mode === "worker") return { ...shared, ...worker() };
+  if (mode === "service-worker") return { ...shared, ...serviceWorkerEntry() };
   if (mode === "bench") return { ...shared, ...benchInsides() };
   if (mode === "app") return application();
   return { ...shared, ...playground() };
@@ -118,6 +120,27 @@ function worker(): UserConfig {
       outDir: path("dist"),
       emptyOutDir: false,
       lib: { entry: path("src/broker/worker.ts"), formats: ["iife"], name: "tabmqBroker", fileName: () => "worker.js" },
+    },
+  };
+}
+
+/** Client and broker in one script: a module, and the same for `importScripts`, which makes `tabmq` global. */
+function serviceWorkerEntry(): UserConfig {
+  return {
+    publicDir: false,
+    plugins: [assemblyscript(), ownScript()],
+    build: {
+      target: TARGET,
+      minify: true,
+      outDir: path("dist"),
+      emptyOutDir: false,
+      lib: {
+        entry: path("src/service-worker.ts"),
+        formats: ["es", "iife"],
+        name: "tabmq",
+        fileName: (format) => (format === "es" ? "service-worker.js" : "service-worker-classic.js"),
+      },
+      rolldownOptions: { output: { codeSplitting: false } },
     },
   };
 }
@@ -351,6 +374,23 @@ function pageOfItsOwn(name: string): Plugin {
           for (const file of output) if (bundle[file.fileName] === undefined) this.emitFile({ type: "asset", fileName: file.fileName, source: file.type === "chunk" ? file.code : file.source });
         }
       },
+    },
+  };
+}
+
+/** A service worker loads nothing later and starts no worker, so nothing of the page's ways to do so may be left in its script. */
+function ownScript(): Plugin {
+  return {
+    name: "own-script",
+    enforce: "pre",
+    // Vite would bundle a worker that nobody starts here.
+    transform: (code, id) => (/\/client\/(browser-environment|tab-host)\.ts$/.test(id) ? { code: code.replace(/new URL\(\s*"[./]*\/broker\/worker\.ts"\s*,\s*import\.meta\.url\s*\)/g, '""'), map: null } : undefined),
+    generateBundle(_options, bundle) {
+      const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
+      const [chunk] = chunks;
+      if (!chunk || chunks.length !== 1 || chunk.imports.length + chunk.dynamicImports.length > 0) return this.error("a service worker's script must be one file that imports nothing");
+      const found = /new SharedWorker|new Worker|[^.\w]import\(|import\.meta/.exec(chunk.code);
+      if (found) this.error(`${chunk.fileName} holds "${found[0]}"`);
     },
   };
 }

@@ -123,7 +123,7 @@ export class BrokerHost {
   /** Writes what is left and gives the namespace up, for good. */
   async retire(): Promise<void> {
     this.#isRetired = true;
-    this.#retiring.resolve(new MQError("FENCED", "The tab with the broker goes."));
+    this.#retiring.resolve(new MQError("FENCED", "Whom the broker hangs on goes."));
     await this.#tenure;
   }
 
@@ -223,6 +223,11 @@ export class BrokerHost {
     return this.#admit(hello);
   }
 
+  /** A service worker may be ended at any moment: it hosts while nobody else can, and pushes nobody out. */
+  get #isPassing(): boolean {
+    return this.#environment.worker === "service";
+  }
+
   /** The running broker, if it may be used with this key. */
   async #admit({ namespace, encryptionKey: key }: Hello): Promise<Broker | null> {
     const broker = this.#broker;
@@ -299,7 +304,7 @@ export class BrokerHost {
   }
 
   #isWanted(): boolean {
-    return this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
+    return !this.#isRetired && this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
   }
 
   /** From the wish for the writer lock to its release. */
@@ -314,9 +319,10 @@ export class BrokerHost {
     let lease: Lease | null = null;
     if (storage !== "memory") {
       const acquired = Lease.acquire({ locks, timers, namespace, isWanted: () => this.#isWanted() });
-      const stopStanding = doorway === null ? () => {} : standInLine(doorway, VERSION);
+      const stopStanding = doorway === null || this.#isPassing ? () => {} : standInLine(doorway, VERSION);
       lease = await acquired.finally(stopStanding);
-      if (lease === null) return;
+      if (this.#isRetired) lease?.release();
+      if (lease === null || this.#isRetired) return;
     }
     this.#status = "recovering";
     const yielding = deferred<MQError>();
@@ -325,7 +331,10 @@ export class BrokerHost {
         ? null
         : new Door(doorway, {
             onGuest: (port) => this.accept(port, true),
-            onStander: (version) => isLater(version) && yielding.resolve(new MQError("FENCED", "A later version of TabMQ takes over.")),
+            onStander: (version) => {
+              if (isLater(version)) yielding.resolve(new MQError("FENCED", "A later version of TabMQ takes over."));
+              else if (this.#isPassing && !isEarlier(version)) yielding.resolve(new MQError("FENCED", "A tab takes over from the service worker."));
+            },
           });
     const tenure = this.#keepBroker(hello, lease, Promise.race([yielding.promise, this.#retiring.promise]), onServing).finally(() => {
       door?.close();
@@ -396,6 +405,11 @@ const VERSION: Version = { protocol: PROTOCOL_VERSION, format: STORE_FORMAT };
 
 function isLater({ protocol, format }: Version): boolean {
   return protocol > VERSION.protocol || (protocol === VERSION.protocol && format > VERSION.format);
+}
+
+/** It may not be able to read what we have written. */
+function isEarlier({ protocol, format }: Version): boolean {
+  return protocol < VERSION.protocol || format < VERSION.format;
 }
 
 const nobodyKnows: EstimateRoom = () => Promise.resolve(null);

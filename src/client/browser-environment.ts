@@ -7,6 +7,7 @@ import { PROTOCOL_VERSION } from "../protocol/api.ts";
 import { BrowserWorkers, type CreateWorker, type HostKind } from "./browser-workers.ts";
 import type { ClientEnvironment, Memo, SharedMemo } from "./environment.ts";
 import { startTrusted } from "./trusted-worker.ts";
+import { openWakeChannel } from "./wake-channel.ts";
 
 /** `extendedLifetime` lets the worker outlive a reload of the only tab (Chromium 148); the DOM types do not know it yet. */
 interface SharedWorkerOptions extends WorkerOptions {
@@ -22,6 +23,7 @@ function missing(host: HostKind): string[] {
 }
 
 export function browserEnvironment(namespace: string, storage: string, createWorker?: CreateWorker, host: HostKind = "auto"): ClientEnvironment {
+  if ("ServiceWorkerGlobalScope" in globalThis) throw new MQError("UNSUPPORTED_ENVIRONMENT", `A service worker can start no worker: import "tabmq/service-worker" here, which needs none.`);
   const names = missing(host);
   if (names.length > 0) {
     throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with workers, IndexedDB and Web Locks; missing here: ${names.join(", ")}.`);
@@ -48,12 +50,7 @@ export function browserEnvironment(namespace: string, storage: string, createWor
     // Local storage, because no browser keeps it in the same files as IndexedDB, and Chromium does not evict it with the rest.
     memo: storage === "memory" ? null : localMemo(`tabmq/${namespace}/witness`),
     ...(storage === "memory" ? {} : { memoOf: (name: string) => localMemo(`tabmq/${namespace}/${name}`) }),
-    openWakeChannel: (name, onWake) => {
-      const channel = new BroadcastChannel(name);
-      channel.addEventListener("message", onWake);
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
-      return { post: () => channel.postMessage(null), close: () => channel.close() };
-    },
+    openWakeChannel,
     ...(storage === "memory" ? {} : { forgetNotes: () => removeNotes(`tabmq/${namespace}/`) }),
     generation: sharedMemo(`tabmq/${namespace}/generation`),
   };

@@ -62,6 +62,7 @@ export class Connection {
   readonly #finder: BrokerFinder;
   #closed: MQError | null = null;
   readonly #ended = deferred<void>();
+  #released: void | Promise<void> = undefined;
   #shown: Deferred<void> | null = null;
   /** The broker after the one that does not answer. */
   #successor: Life | null = null;
@@ -168,6 +169,7 @@ export class Connection {
     if (this.#closed !== null) return;
     if (this.#life !== null) await this.callOnce("leave", [], { timeout: 1000 }).catch(() => {});
     this.#end(new MQError("CLOSED", "The connection is closed."));
+    await this.#released;
   }
 
   #current(): Promise<Life> {
@@ -347,7 +349,7 @@ export class Connection {
     this.#life?.ended.resolve("closed");
     this.#shown?.resolve();
     this.#lifeSign.end();
-    this.environment.release?.();
+    this.#released = this.environment.release?.();
   }
 }
 

@@ -7,7 +7,7 @@ import type { PortLike } from "../protocol/guarded-endpoint.ts";
 import type { Network } from "./http-outbox/network.ts";
 
 /** Why a connection has the host that it has. */
-export type HostCode = "SHARED_WORKER" | "ASKED_FOR" | "NO_SHARED_WORKER" | "SHARED_WORKER_FAILED" | "INDEXEDDB_UNAVAILABLE" | "ANOTHER_SERVES";
+export type HostCode = "SHARED_WORKER" | "ASKED_FOR" | "NO_SHARED_WORKER" | "SHARED_WORKER_FAILED" | "INDEXEDDB_UNAVAILABLE" | "SERVICE_WORKER" | "ANOTHER_SERVES";
 
 export interface HostChoice {
   code: HostCode;
@@ -33,8 +33,8 @@ export interface ClientEnvironment {
   openDoor?(except: string): BrokerPort | Promise<BrokerPort>;
   /** What was chosen to run the broker, and why. */
   choice?(): HostChoice;
-  /** The connection has ended: nothing is kept for it. */
-  release?(): void;
+  /** The connection has ended: nothing is kept for it. Its `close` waits for what this returns. */
+  release?(): void | Promise<void>;
   page: PageLife;
   /** A note that outlives the broker's database; null = there is no place for one. */
   memo: Memo | null;

@@ -57,8 +57,8 @@ export interface Diagnostics {
 
 export interface HostDiagnostics {
   /** As in `connect`'s option: `"memory"` stores nothing, whatever it runs in. */
-  kind: "shared" | "dedicated" | "memory";
-  /** The broker's worker hangs on this tab: when this connection, or the tab, ends, another tab takes over. */
+  kind: "shared" | "dedicated" | "service" | "memory";
+  /** The broker's worker hangs on this tab, or the broker runs in this service worker: when this connection, or the tab, ends, another tab takes over. */
   isHere: boolean;
   code: HostCode;
   /** Why this kind; a sentence for people. */

@@ -101,6 +101,17 @@ export class TransactionalOutbox {
     return this.#rows.count();
   }
 
+  /** Rows that wait to be sent: those that are parked are not among them. */
+  async waiting(): Promise<number> {
+    let count = 0;
+    for (let after: unknown; ; ) {
+      const { rows, last } = await this.#rows.read(after, MAX_RELAYED_ROWS);
+      if (last === undefined) return count;
+      count += rows.filter(({ row }) => row.parked === undefined).length;
+      after = last;
+    }
+  }
+
   /** Messages that the broker does not take; the first 1000. */
   async parked(): Promise<ParkedMessage[]> {
     return (await this.#parked()).map(({ row: { msgId, topic, parked } }) => ({ msgId, topic, code: parked!.code, reason: parked!.message, parkedAt: parked!.at }));

@@ -29,8 +29,8 @@ export interface WitnessMark {
 
 export type StorageKind = "indexeddb" | "memory";
 
-/** What a broker runs in: a worker of all tabs, or one that hangs on a tab. */
-export type WorkerKind = "shared" | "dedicated";
+/** What a broker runs in: a worker of all tabs, one that hangs on a tab, or the application's service worker, for the length of an event. */
+export type WorkerKind = "shared" | "dedicated" | "service";
 
 export type HelloReply =
   /** Not the host yet: `waiting` for the writer lock, or `recovering` the log. Ask again. `worker`: a name that no other worker has. */

@@ -4,6 +4,7 @@ import { connectWith } from "../../src/client/connect-with.ts";
 import type { ClientEnvironment } from "../../src/client/environment.ts";
 import { DedicatedHosting, type Doorstep, type HostWorker, visit } from "../../src/client/hosting.ts";
 import { lateBroker } from "../../src/client/late-port.ts";
+import { ScopeHosting } from "../../src/client/scope-hosting.ts";
 import type { TabMQ } from "../../src/client/tabmq.ts";
 import { MQError } from "../../src/model/errors.ts";
 import type { OpenChannel } from "../../src/platform/broadcast-port.ts";
@@ -136,11 +137,41 @@ export class TabOrigin {
     return mq;
   }
 
-  /** Closed, crashed or reloaded: nobody is told. */
+  /** The application's service worker: it can start no worker, so the broker runs in itself if it has to. */
+  async connectServiceWorker(options: ConnectOptions = {}, { host = {} }: { host?: Partial<HostEnvironment> } = {}): Promise<TabMQ> {
+    const agent = new Agent(this.time, this.locks);
+    const workers: TabWorker[] = [];
+    const doorstep = this.#doorstep(agent, options.namespace ?? "default");
+    const hosting = new ScopeHosting({
+      ...doorstep,
+      startHost: () => {
+        const worker = this.#newWorker({ worker: "service", ...host }, agent);
+        workers.push(worker);
+        return {
+          accept: (port) => worker.host.accept(port),
+          retire: async () => {
+            await worker.host.retire();
+            worker.hasRetired = true;
+          },
+        };
+      },
+      openChannelPair: () => VirtualPort.pair(this.time, agent, agent),
+    });
+    const mq = await connectWith(() => ({
+      ...this.#environment(agent, doorstep),
+      memo: null,
+      openBroker: (generation) => lateBroker((broker) => hosting.enter(generation, broker)),
+      choice: () => ({ code: "SERVICE_WORKER", reason: "It is one." }),
+      release: () => hosting.end(),
+    }), untraced({ ...options, host: "dedicated" }));
+    this.#tabs.set(mq, { agent, workers, leave: new Set() });
+    return mq;
+  }
+
+  /** Closed, crashed or reloaded, or a service worker that is ended: nobody is told. */
   killTab(mq: TabMQ): void {
     const { agent, workers } = this.#tabs.get(mq)!;
-    agent.die();
-    for (const worker of workers) worker.agent.die();
+    for (const { agent: one } of [{ agent }, ...workers]) this.#end(one);
   }
 
   killShared(): void {
@@ -184,8 +215,12 @@ export class TabOrigin {
     };
   }
 
-  #newWorker(overrides: Partial<HostEnvironment>): TabWorker {
-    const agent = new Agent(this.time, this.locks);
+  #end(agent: Agent): void {
+    agent.die();
+    for (const channel of this.channels.open) if (channel.agent === agent) this.channels.open.delete(channel);
+  }
+
+  #newWorker(overrides: Partial<HostEnvironment>, agent = new Agent(this.time, this.locks)): TabWorker {
     const host = new BrokerHost({
       locks: agent.locks, timers: agent.timers, clock: this.time, random: this.random,
       openStore: this.#openStore,
@@ -206,10 +241,7 @@ export class TabOrigin {
     const { loading } = this;
     if (loading === null) this.time.after(50, () => onError(new MQError("UNSUPPORTED_ENVIRONMENT", "The script is not there.")));
     const loaded = loading === null ? new Promise(() => {}) : this.time.sleep(loading);
-    const end = (): void => {
-      worker.agent.die();
-      for (const channel of this.channels.open) if (channel.agent === worker.agent) this.channels.open.delete(channel);
-    };
+    const end = (): void => this.#end(worker.agent);
     return {
       connect: (): PortLike => {
         const [ours, theirs] = VirtualPort.pair(this.time, tab.agent, worker.agent);

@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   client: ["model", "filter", "protocol", "platform", "worker-inline"],
   "worker-inline": [],
   index: ["model", "filter", "protocol", "client"],
+  "service-worker": ["model", "filter", "protocol", "platform", "storage", "broker", "client", "index"],
   devtools: ["index"],
   playground: ["index", "devtools", "worker"],
 };
@@ -71,9 +72,9 @@ describe("the import rule", () => {
     expect(violations(importsOf("src/playground/x.ts", `import "../broker/host.ts";`))).toHaveLength(1);
   });
 
-  test("only the WASM binding knows the module, and only the worker loads it", () => {
+  test("only the WASM binding knows the module, and only a browser's host loads it", () => {
     const users = imports.filter(({ target }) => target === "virtual:indexer-wasm" || target.endsWith("/wasm-indexer.ts"));
-    expect(users.map(({ file }) => file)).toEqual(["src/broker/worker.ts", "src/broker/worker.ts"]);
+    expect(users.map(({ file }) => file)).toEqual(["src/broker/browser-host.ts", "src/broker/browser-host.ts"]);
   });
 
   test("the worker's text is in one module, which nothing imports but by import()", () => {

@@ -388,7 +388,9 @@ function ownScript(): Plugin {
     generateBundle(_options, bundle) {
       const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
       const [chunk] = chunks;
-      if (!chunk || chunks.length !== 1 || chunk.imports.length + chunk.dynamicImports.length > 0) return this.error("a service worker's script must be one file that imports nothing");
+      // What was to be loaded later stands in the same file: it imports itself.
+      const wanted = [...(chunk?.imports ?? []), ...(chunk?.dynamicImports ?? [])].filter((name) => name !== chunk?.fileName);
+      if (!chunk || chunks.length !== 1 || wanted.length > 0) return this.error(`a service worker's script must be one file that imports nothing: ${[...chunks.map(({ fileName }) => fileName), ...wanted].join(", ")}`);
       const found = /new SharedWorker|new Worker|[^.\w]import\(|import\.meta/.exec(chunk.code);
       if (found) this.error(`${chunk.fileName} holds "${found[0]}"`);
     },

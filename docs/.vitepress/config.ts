@@ -114,6 +114,8 @@ const guide: DefaultTheme.SidebarItem[] = [
     items: [
       { text: "Limits and guarantees", link: "/guarantees" },
       { text: "Messages", link: "/messages" },
+      { text: "HTTP outbox", link: "/http-outbox" },
+      { text: "Service worker", link: "/service-worker" },
       { text: "Administration", link: "/administration" },
       { text: "Playground and devtools", link: "/devtools" },
       { text: "Differences from RocketMQ", link: "/differences" },

@@ -2,8 +2,12 @@ import { MAX_SESSIONS } from "../model/limits.ts";
 import type { OpenChannel } from "../platform/broadcast-port.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
+import type { Timers } from "../platform/timers.ts";
 import { doorName, type DoorWord, pipeName, readWord, type Version, visitorLock } from "../protocol/door.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+
+/** From a client's lock being free to its end, ms: a lock is faster than a message, and its last words may still be on their way. */
+export const LAST_WORDS = 50;
 
 interface Doorway {
   namespace: string;
@@ -11,6 +15,7 @@ interface Doorway {
   /** The name of this worker, which no other has. */
   worker: string;
   locks: Locks;
+  timers: Timers;
   random: Random;
   openChannel: OpenChannel;
 }
@@ -52,7 +57,7 @@ export class Door {
   }
 
   #letIn(from: string): void {
-    const { namespace, worker, locks, random, openChannel } = this.#doorway;
+    const { namespace, worker, locks, timers, random, openChannel } = this.#doorway;
     // Locks are named by us alone: a visitor must not make the broker wait for any other.
     if (!from.startsWith(visitorLock(namespace, ""))) return;
     let pipe = this.#pipes.get(from);
@@ -65,8 +70,10 @@ export class Door {
       this.#keeper.onGuest(port);
       void locks.acquire(from).then((lock) => {
         lock?.release();
-        this.#pipes.delete(from);
-        port.close();
+        timers.after(LAST_WORDS, () => {
+          this.#pipes.delete(from);
+          port.close();
+        });
       });
     }
     this.#say({ type: "welcome", to: from, pipe, worker });

@@ -22,7 +22,7 @@ import { keyMissing, keyUnwanted, keyWrong } from "../storage/key-check.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
 import { serve } from "./gateway.ts";
-import { Door, standInLine } from "./door.ts";
+import { Door, LAST_WORDS, standInLine } from "./door.ts";
 import type { EstimateRoom } from "./retention.ts";
 import { Lease } from "./lease.ts";
 import { Session } from "./session.ts";
@@ -45,8 +45,6 @@ export interface HostEnvironment {
 
 /** How long a hello waits for the broker before it is answered "not yet". */
 const HELLO_PATIENCE = 1000;
-/** From a client's lock being free to the end of its session. */
-const LAST_WORDS = 50;
 const RESTART_DELAY_MIN = 100;
 const RESTART_DELAY_MAX = 5000;
 /** A client without a broker asks at least this often; a worker that nobody asks stands in nobody's way. */
@@ -314,7 +312,7 @@ export class BrokerHost {
     this.#status = "waiting";
     // Why the broker before has ended is no answer to whoever asks now.
     if (this.#lastError?.code === "FENCED") this.#lastError = null;
-    const doorway = openChannel === undefined ? null : { locks, random: this.#environment.random, openChannel, namespace, storage, worker: this.#name };
+    const doorway = openChannel === undefined ? null : { locks, timers, random: this.#environment.random, openChannel, namespace, storage, worker: this.#name };
     // Nothing outlives a memory store, so there is nothing that two of them could fight over.
     let lease: Lease | null = null;
     if (storage !== "memory") {

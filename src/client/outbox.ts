@@ -1,5 +1,5 @@
 import { asMQError, errorFromData, inDoubt, MQError } from "../model/errors.ts";
-import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
+import { BATCH_MAX_RECORDS, BATCH_TARGET_BYTES, MAX_HANDED_OVER_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_FRAMES, MAX_UNSENT_BYTES } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
 import { recordBytes } from "../model/record-codec.ts";
 import { maySendAgain } from "../model/send-retry.ts";
@@ -94,6 +94,7 @@ export class Outbox {
     this.#unflushed = new Unflushed(connection);
     connection.lifecycle.on("lost", () => this.#takeBack());
     connection.lifecycle.on("open", () => this.#pump());
+    connection.lifecycle.on("hide", () => this.#handOver());
     connection.lifecycle.on("ended", (error) => this.#refuseAll(error));
   }
 
@@ -173,12 +174,18 @@ export class Outbox {
     this.#pump();
   }
 
-  #pump(): void {
-    while (this.#connection.isOpen && this.#inFlight.length < MAX_IN_FLIGHT_FRAMES) {
+  /** The page goes, and the broker may outlive it: what waits for its turn would be lost with the page. If that comes back, it is sent again, and found. */
+  #handOver(): void {
+    this.#close();
+    this.#pump(MAX_HANDED_OVER_FRAMES, MAX_UNSENT_BYTES);
+  }
+
+  #pump(maxFrames = MAX_IN_FLIGHT_FRAMES, maxBytes = MAX_IN_FLIGHT_BYTES): void {
+    while (this.#connection.isOpen && this.#inFlight.length < maxFrames) {
       const next = this.#waiting[0];
       if (next === undefined) break;
       const size = next.frame.byteLength;
-      if (this.#inFlightBytes > 0 && this.#inFlightBytes + size > MAX_IN_FLIGHT_BYTES) break;
+      if (this.#inFlightBytes > 0 && this.#inFlightBytes + size > maxBytes) break;
       this.#waiting.shift();
       this.#inFlight.push(next);
       this.#inFlightBytes += size;

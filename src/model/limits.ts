@@ -49,6 +49,8 @@ export const MAX_FRAME_RECORDS = 32_768;
 export const MAX_IN_FLIGHT_BYTES = 48 * 1024 * 1024;
 /** Unanswered frames, likewise; well below MAX_CALLS_PER_SESSION, which other calls need too. */
 export const MAX_IN_FLIGHT_FRAMES = 256;
+/** The same when the page goes: below MAX_CALLS_PER_SESSION, because other calls are on their way too. */
+export const MAX_HANDED_OVER_FRAMES = 960;
 /** Accepted but unanswered bytes a tab may hold before `send` is refused with FLOW_CONTROL. */
 export const MAX_UNSENT_BYTES = 256 * 1024 * 1024;
 /** Bytes the broker holds that are not yet committed, over all clients. */

@@ -181,10 +181,10 @@ describe("a service worker beside tabs", () => {
     await live(async (origin) => {
       const worker = await origin.connectServiceWorker();
       const says = origin.channels.of(new Agent(origin.time, origin.locks))("tabmq/default/indexeddb/door");
-      says.postMessage({ type: "stand", protocol: 1, format: 0 });
+      says.postMessage({ type: "stand", protocol: 1, format: 0 }, []);
       await origin.time.sleep(1000);
       expect(await hostOf(worker)).toMatchObject({ isHere: true, epoch: 1 });
-      says.postMessage({ type: "stand", protocol: 1000, format: 1 });
+      says.postMessage({ type: "stand", protocol: 1000, format: 1 }, []);
       await origin.time.sleep(1000);
       expect((await hostOf(worker)).epoch).toBe(2);
     });

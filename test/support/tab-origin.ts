@@ -164,7 +164,7 @@ export class TabOrigin {
       choice: () => ({ code: "SERVICE_WORKER", reason: "It is one." }),
       release: () => hosting.end(),
     }), untraced({ ...options, host: "dedicated" }));
-    this.#tabs.set(mq, { agent, workers, leave: new Set() });
+    this.#tabs.set(mq, { agent, workers, leave: new Set(), comeBack: new Set() });
     return mq;
   }
 

@@ -156,7 +156,7 @@ class Wakened {
 
   /** Asks it to end what it does. */
   async stop(): Promise<void> {
-    await this.#page.evaluate(async () => (await navigator.serviceWorker.ready).active!.postMessage("stop"));
+    await this.#page.evaluate(async () => (await navigator.serviceWorker.ready).active!.postMessage("stop", []));
   }
 }
 

@@ -43,6 +43,7 @@ const PROTOCOL = {
   "test/tabs/privacy.test.ts": [""],
 };
 const WORKERS = { "test/tabs/package.test.ts": ["the worker's text runs a broker"] };
+const SERVICE_WORKER = { "test/tabs/service-worker.test.ts": [""] };
 const FROZEN = { "test/fault/hung.test.ts": ["a hung worker is not what a slow disk"] };
 
 const PANELS = readdirSync(join(import.meta.dirname, "../../tabs/panels")).map((file) => `panels/${file}`);
@@ -55,6 +56,7 @@ export const CANNOT: Limit[] = [
     { engine, reason: "the test closes, freezes, limits or allows things by Chromium's protocol", tests: PROTOCOL },
     { engine, reason: "the test looks into a dedicated worker by Playwright, which does not drive this engine", tests: WORKERS },
     { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
+    { engine, reason: "a service worker's sync and push events are sent by Chromium's protocol", tests: SERVICE_WORKER },
   ]),
   {
     engine: "firefox",
@@ -91,7 +93,7 @@ export const CANNOT: Limit[] = [
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = {
   ...Object.fromEntries(
-    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
+    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/last-tab", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
   ),
   "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
 };

@@ -6,6 +6,8 @@
  *     vite build --mode lib     dist/index.js, what `import "tabmq"` gets, and dist/worker-inline.js
  *     vite build --mode worker  dist/worker.js, the broker
  *     vite build --mode service-worker  dist/service-worker.js, for an application's service worker, and its classic twin
+ *     vite build --mode react   dist/react.js
+ *     vite build --mode testing dist/testing.js, a whole broker for an application's tests
  *     vite build --mode bench   store-read.js, what a bench needs of the broker's insides
  *     vite build --mode app     an application that only connects, to be weighed
  *     vitest                    the test projects
@@ -44,6 +46,8 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   if (process.env.VITEST) return { ...shared, ...(await tests()) };
   if (mode === "lib") return { ...shared, ...library() };
   if (mode === "devtools") return { ...shared, ...devtools() };
+  if (mode === "react") return { ...shared, ...react() };
+  if (mode === "testing") return { ...shared, ...testing() };
   if (mode === "worker") return { ...shared, ...worker() };
   if (mode === "service-worker") return { ...shared, ...serviceWorkerEntry() };
   if (mode === "bench") return { ...shared, ...benchInsides() };
@@ -106,6 +110,44 @@ function devtools(): UserConfig {
       emptyOutDir: false,
       lib: { entry: path("src/devtools/index.ts"), formats: ["es"], fileName: () => "devtools.js", cssFileName: "devtools" },
       rolldownOptions: { external: index, output: { codeSplitting: false, paths: { [index]: "./index.js" } } },
+    },
+  };
+}
+
+/** Hooks, beside the library and the React that the application has. */
+function react(): UserConfig {
+  const index = path("src/index.ts");
+  return {
+    publicDir: false,
+    build: {
+      target: TARGET,
+      outDir: path("dist"),
+      emptyOutDir: false,
+      minify: false,
+      lib: { entry: path("src/react/index.ts"), formats: ["es"], fileName: () => "react.js" },
+      rolldownOptions: { external: [index, "react"], output: { banner: `"use client";`, paths: { [index]: "./index.js" } } },
+    },
+  };
+}
+
+/** One file that needs no other: client, broker, store. Of a browser it has nothing. */
+function testing(): UserConfig {
+  const noBrowser: Plugin = {
+    name: "no-browser",
+    enforce: "pre",
+    // What it holds is a worker, and Vite would build one.
+    load: (id) => (id === path("src/client/browser-environment.ts") ? "export const browserEnvironment = null;" : undefined),
+  };
+  return {
+    publicDir: false,
+    plugins: [noBrowser],
+    build: {
+      target: TARGET,
+      outDir: path("dist"),
+      emptyOutDir: false,
+      minify: false,
+      lib: { entry: path("src/testing/index.ts"), formats: ["es"], fileName: () => "testing.js" },
+      rolldownOptions: { output: { codeSplitting: false } },
     },
   };
 }

@@ -8,6 +8,7 @@ export type { ParkedMessage, TransactionalOutbox, TransactionalOutboxEvents } fr
 export type { OutboxDatabase, OutboxTransaction } from "./client/outbox-rows.ts";
 export type { HttpOutbox, HttpOutboxEvents, HttpOutboxMessage, HttpOutboxProgress } from "./client/http-outbox/http-outbox.ts";
 export type { HttpOutboxOptions, HttpRequest } from "./client/http-outbox/options.ts";
+export { defineTopic, type MessageFields, type StandardResult, type StandardSchema, type TopicDefinition, type TopicDefinitionOptions, type TypedConsumerOptions, type TypedListener } from "./client/topic-definition.ts";
 export type { ReplyOptions } from "./client/replier.ts";
 export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } from "./client/push-consumer.ts";
 export type {

@@ -1,3 +1,4 @@
+import { isBranded } from "../model/brand.ts";
 import { MQError } from "../model/errors.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { type SqlExpression, parseSqlExpression } from "./sql-expression.ts";
@@ -13,6 +14,8 @@ export interface Selectable {
 
 export type SelectorType = "TAG" | "SQL92" | "WASM";
 
+const BRAND = Symbol.for("tabmq.MessageSelector");
+
 /** A subscription's filter. It is checked when it is made, so that a wrong one fails where it is written. */
 export class MessageSelector {
   readonly type: SelectorType;
@@ -22,11 +25,19 @@ export class MessageSelector {
   readonly module: Uint8Array<ArrayBuffer> | null;
   readonly #matches: (message: Selectable) => boolean;
 
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, BRAND);
+  }
+
   private constructor(type: SelectorType, expression: string, matches: (message: Selectable) => boolean, module: Uint8Array<ArrayBuffer> | null = null) {
     this.type = type;
     this.expression = expression;
     this.module = module;
     this.#matches = matches;
+  }
+
+  get [BRAND](): true {
+    return true;
   }
 
   /** `"*"`, or tags joined by `||`. @throws MQError SUBSCRIPTION_PARSE_FAILED with `position` */

@@ -1,3 +1,5 @@
+import { isBranded } from "./brand.ts";
+
 /**
  * The one error type that leaves TabMQ. `code` says what, `field` says where, `outcome` says whether it may have happened.
  *
@@ -62,8 +64,14 @@ export interface MQErrorOptions {
   cause?: unknown;
 }
 
+const BRAND = Symbol.for("tabmq.MQError");
+
 /** Every failure that TabMQ tells is one. */
 export class MQError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === MQError ? isBranded(value, BRAND) : Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+
   readonly code: ErrorCode;
   /** The same call may succeed later without the caller changing anything. */
   readonly retriable: boolean;
@@ -82,6 +90,10 @@ export class MQError extends Error {
     this.outcome = options.outcome ?? "rejected";
     this.field = options.field;
     this.position = options.position;
+  }
+
+  get [BRAND](): true {
+    return true;
   }
 }
 

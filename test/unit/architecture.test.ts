@@ -16,6 +16,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "service-worker": ["model", "filter", "protocol", "platform", "storage", "broker", "client", "index"],
   devtools: ["index"],
   playground: ["index", "devtools", "worker"],
+  react: ["index"],
+  // Client and broker in one process: for tests, and for nothing that an application ships.
+  testing: ["index", "model", "protocol", "platform", "storage", "broker", "client"],
 };
 
 interface Import {

@@ -1,0 +1,64 @@
+import { createContext, createElement, type ReactElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { connect, type ConnectOptions, MQError, type TabMQ } from "../index.ts";
+
+export interface TabMQState {
+  /** Null until it is connected, and when that has failed. */
+  mq: TabMQ | null;
+  status: "connecting" | "connected" | "failed";
+  /** Why it has failed. */
+  error: MQError | null;
+  /** Tries to connect once more. */
+  reconnect: () => void;
+}
+
+export interface TabMQProviderProps {
+  /** A connection that the application has already: it is used and left open. */
+  client?: TabMQ;
+  /** Otherwise: what to connect with, as it is at the first render. Closed at unmount. */
+  options?: Omit<ConnectOptions, "signal">;
+  children?: ReactNode;
+}
+
+const Context = createContext<TabMQState | null>(null);
+
+/** One connection for everything inside. */
+export function TabMQProvider({ client, options, children }: TabMQProviderProps): ReactElement {
+  const [given] = useState(options);
+  const [turn, setTurn] = useState(0);
+  const [state, setState] = useState<Omit<TabMQState, "reconnect">>(CONNECTING);
+  const reconnect = useCallback(() => setTurn((before) => before + 1), []);
+  useEffect(() => {
+    if (client !== undefined) return undefined;
+    const abort = new AbortController();
+    const opening = connect({ ...given, signal: abort.signal });
+    opening.then(
+      (mq) => {
+        if (!abort.signal.aborted) setState({ mq, status: "connected", error: null });
+      },
+      (error: unknown) => {
+        if (!abort.signal.aborted) setState({ mq: null, status: "failed", error: asError(error) });
+      },
+    );
+    return () => {
+      abort.abort();
+      setState(CONNECTING);
+      // Also one that comes too late: in StrictMode each effect runs twice.
+      opening.then((mq) => mq.close()).catch(() => {});
+    };
+  }, [client, given, turn]);
+  const value = useMemo((): TabMQState => ({ ...(client === undefined ? state : { mq: client, status: "connected", error: null }), reconnect }), [client, state, reconnect]);
+  return createElement(Context.Provider, { value }, children);
+}
+
+/** The connection, and how it stands. */
+export function useTabMQ(): TabMQState {
+  const state = useContext(Context);
+  if (state === null) throw new Error("useTabMQ is used outside of a TabMQProvider.");
+  return state;
+}
+
+const CONNECTING: Omit<TabMQState, "reconnect"> = { mq: null, status: "connecting", error: null };
+
+export function asError(error: unknown): MQError {
+  return error instanceof MQError ? error : new MQError("INTERNAL_ERROR", error instanceof Error ? error.message : String(error), { cause: error });
+}

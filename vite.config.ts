@@ -32,7 +32,7 @@ const ASC_FLAGS = ["-O3", "--runtime", "stub"];
 
 /** What a page loads besides our own source. Named, so that the dev server never finds one later and reloads the page under a running test. */
 const PAGE_DEPENDENCIES = [
-  "comlink", "idb", "preact", "preact/hooks", "preact/jsx-runtime", "preact/jsx-dev-runtime", "@preact/signals", "@tanstack/virtual-core", "uplot",
+  "comlink", "idb", "preact", "preact/hooks", "preact/jsx-runtime", "preact/jsx-dev-runtime", "@preact/signals", "@tanstack/virtual-core", "uplot", "react", "react-dom/client",
 ];
 
 export default defineConfig(async ({ mode }): Promise<UserConfig> => {

@@ -9,6 +9,7 @@ import { tagHash } from "../../src/model/hash.ts";
 import { MAX_TRACE_MESSAGES } from "../../src/model/limits.ts";
 import type { MessageExt } from "../../src/model/message.ts";
 import { TRACE_TOPIC } from "../../src/model/system-names.ts";
+import { STORE_FORMAT } from "../../src/protocol/api.ts";
 import { decodeRecords } from "../../src/model/record-codec.ts";
 import { RECORD, readInt64 } from "../../src/model/record.ts";
 import { readStored } from "../../src/model/record-copy.ts";
@@ -320,6 +321,8 @@ class StoreCheck {
     }
     for (const [key, value] of state) {
       if (["epoch", "trim", "loss", "swept", "merge", "config", "import", "encryption"].includes(key)) continue;
+      // None, or one that this version can read.
+      if (key === "format" && isCount(value) && value <= STORE_FORMAT) continue;
       if (key === "checkpoint") this.#checkCheckpoint(value);
       else if (key.startsWith("topic/")) this.#checkTopic(key, value);
       else if (key.startsWith("offset/")) this.#checkOffsets(key, value);

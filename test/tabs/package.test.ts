@@ -24,7 +24,7 @@ describe("in Node", () => {
     const refused = await inNode("commonjs", `
       const tabmq = require(${JSON.stringify(INDEX)});
       tabmq.connect().catch(({ code, message }) => console.log(JSON.stringify({ code, message })));`);
-    expect(refused).toEqual({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("SharedWorker") as string });
+    expect(refused).toEqual({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("missing here: Worker") as string });
   });
 
   test("the worker's text too can be imported", async () => {

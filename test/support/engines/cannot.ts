@@ -23,6 +23,7 @@ const CRASHES = {
   "test/tabs/broadcasting.test.ts": [""],
   "test/tabs/request.test.ts": [""],
   "test/tabs/transactional-outbox.test.ts": [""],
+  "test/tabs/http-outbox.test.ts": [""],
 };
 
 /** Whole files: a beginning that every test has. */
@@ -47,7 +48,7 @@ const SERVICE_WORKER = { "test/tabs/service-worker.test.ts": [""] };
 const FROZEN = { "test/fault/hung.test.ts": ["a hung worker is not what a slow disk"] };
 
 const PANELS = readdirSync(join(import.meta.dirname, "../../tabs/panels")).map((file) => `panels/${file}`);
-const PLAYGROUND = Object.fromEntries(["playground.test.ts", "offline.test.ts", ...PANELS].map((file) => [`test/tabs/${file}`, [""]]));
+const PLAYGROUND = Object.fromEntries(["playground.test.ts", "offline.test.ts", "order-pad.test.ts", ...PANELS].map((file) => [`test/tabs/${file}`, [""]]));
 
 export const CANNOT: Limit[] = [
   ...(["firefox", "webkit"] as const).flatMap((engine): Limit[] => [

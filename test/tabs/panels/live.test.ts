@@ -190,17 +190,22 @@ describe("the live map", () => {
   });
 
   test("while there is no connection yet nothing is said to have failed; one that is over takes its consumers with it", async () => {
-    const application = await context.newPage();
-    await application.goto(`${server.origin}/embedding`);
-    await expect.poll(() => shares(application)).toEqual([3]);
-    // The application's build holds its namespace: the page's own has to wait.
+    // Somebody holds the namespace who lets nobody in.
+    const holder = await context.newPage();
+    await holder.goto(`${server.origin}/embedding`);
+    await holder.evaluate(
+      () => new Promise<void>((resolve) => {
+        // In the end it is taken away from it, as from a host that hangs.
+        navigator.locks.request("tabmq/held/writer", () => (resolve(), new Promise(() => {}))).catch(() => {});
+      }),
+    );
     const waiting = await context.newPage();
-    await waiting.goto(`${server.origin}/?namespace=embedding`);
+    await waiting.goto(`${server.origin}/?namespace=held`);
     // First what it may be, then what the client has found out; and it goes on by itself when the way is free.
     await waiting.getByText("There is no broker yet").waitFor();
     await waiting.getByRole("alert").getByText("another TabMQ worker holds its writer lock").waitFor();
     await waiting.getByText("It is tried again and again").waitFor();
-    await application.close();
+    await holder.close();
     await waiting.locator(".phase.connected").waitFor({ timeout: 60_000 });
     await waiting.getByRole("heading", { name: "Received" }).waitFor();
     expect(await waiting.getByRole("alert").count()).toBe(0);

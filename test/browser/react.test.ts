@@ -1,0 +1,88 @@
+/** `tabmq/react` in StrictMode, which runs each effect twice, over a real SharedWorker. */
+import { createElement, type ReactElement, StrictMode, useState } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { connect, defineTopic, MQError, type TabMQ } from "../../src/index.ts";
+import { TabMQProvider, type TabMQProviderProps, useConsumer, useConsumerLag, useTabMQ, useTopic } from "../../src/react/index.ts";
+
+const orders = defineTopic<{ id: number }>("orders");
+let root: Root;
+let place: HTMLElement;
+let namespace: string;
+
+beforeEach(() => {
+  namespace = `react-${crypto.randomUUID()}`;
+  place = document.body.appendChild(document.createElement("div"));
+  root = createRoot(place);
+});
+
+afterEach(() => {
+  root.unmount();
+  place.remove();
+});
+
+function render(component: () => ReactElement, props: Omit<TabMQProviderProps, "children">): void {
+  root.render(createElement(StrictMode, null, createElement(TabMQProvider, props, createElement(component))));
+}
+
+const text = (): string => place.textContent ?? "";
+const held = async (): Promise<string[]> => (await navigator.locks.query()).held!.map(({ name }) => name!).filter((name) => name.startsWith(`tabmq/${namespace}/client/`));
+
+let sendMany: (count: number) => Promise<unknown>;
+
+function Shop(): ReactElement {
+  const { status } = useTabMQ();
+  const { send, pending } = useTopic(orders);
+  const [got, setGot] = useState<number[]>([]);
+  const consumer = useConsumer({ consumerGroup: "shop", topic: orders, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", listener: ({ id }) => setGot((before) => [...before, id].sort((a, b) => a - b)) });
+  const { lag } = useConsumerLag("shop", { every: 50 });
+  sendMany = (count) => Promise.all(Array.from({ length: count }, (_, id) => send({ id })));
+  return createElement("p", null, `${status} ${consumer.status} queues:${consumer.assignment.length} got:${got.join(",")} lag:${lag} pending:${pending}`);
+}
+
+test("sends, consumes each message once, and tells the lag; all is closed with the component", async () => {
+  render(Shop, { options: { namespace, host: "memory" } });
+  await expect.poll(text).toContain("connected running");
+  await sendMany(5);
+  await expect.poll(text).toBe("connected running queues:4 got:0,1,2,3,4 lag:0 pending:0");
+  // StrictMode has connected twice, and closed one of them.
+  await expect.poll(held).toHaveLength(1);
+  root.render(null);
+  await expect.poll(held).toEqual([]);
+});
+
+test("a send before the connection is there waits for it", async () => {
+  let sent: Promise<unknown> | undefined;
+  render(() => {
+    const { send } = useTopic("orders");
+    const { mq } = useTabMQ();
+    sent ??= mq === null ? send({ id: 1 }) : undefined;
+    return createElement("p", null, mq === null ? "waits" : "there");
+  }, { options: { namespace, host: "memory" } });
+  await expect.poll(text).toBe("there");
+  expect(await sent).toMatchObject({ sendStatus: "SEND_OK" });
+});
+
+test("a connection that is given is used and left open", async () => {
+  const mq: TabMQ = await connect({ namespace, host: "memory" });
+  render(Shop, { client: mq });
+  await expect.poll(text).toContain("connected running");
+  await sendMany(1);
+  await expect.poll(text).toContain("got:0 lag:0");
+  root.render(null);
+  await expect.poll(async () => (await mq.admin.consumerConnections("shop")).connections).toEqual([]);
+  expect(await mq.admin.topics()).toEqual(expect.arrayContaining([expect.objectContaining({ topic: "orders" })]));
+  await mq.close();
+});
+
+test("why it cannot connect, or consume, is told", async () => {
+  const seen: { status: string; code: string | undefined }[] = [];
+  render(() => {
+    const { status, error } = useTabMQ();
+    const consumer = useConsumer({ consumerGroup: "g", topic: "t", listener: () => {} });
+    seen.push({ status: consumer.status, code: error instanceof MQError ? error.code : undefined });
+    return createElement("p", null, status);
+  }, { options: { namespace: "no such name!" } });
+  await expect.poll(text).toBe("failed");
+  expect(seen.at(-1)).toEqual({ status: "failed", code: "INVALID_PARAMETER" });
+});

@@ -116,6 +116,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Messages", link: "/messages" },
       { text: "HTTP outbox", link: "/http-outbox" },
       { text: "Service worker", link: "/service-worker" },
+      { text: "Typed topics and React", link: "/react" },
       { text: "Administration", link: "/administration" },
       { text: "Playground and devtools", link: "/devtools" },
       { text: "Differences from RocketMQ", link: "/differences" },

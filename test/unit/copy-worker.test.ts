@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-const SCRIPT = fileURLToPath(new URL("../../bin/copy-worker.js", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("../../src/bin/copy-worker.js", import.meta.url));
 
 let home: string;
 /** As an application has it in node_modules. */
@@ -14,9 +14,9 @@ let installed: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "tabmq-copy-"));
   installed = join(home, "node_modules/tabmq");
-  mkdirSync(join(installed, "bin"), { recursive: true });
+  mkdirSync(join(installed, "src/bin"), { recursive: true });
   mkdirSync(join(installed, "dist"));
-  copyFileSync(SCRIPT, join(installed, "bin/copy-worker.js"));
+  copyFileSync(SCRIPT, join(installed, "src/bin/copy-worker.js"));
   writeFileSync(join(installed, "package.json"), JSON.stringify({ type: "module", version: "7.8.9" }));
   writeFileSync(join(installed, "dist/worker.js"), "(function(){})();\n//# sourceMappingURL=worker.js.map\n");
   mkdirSync(join(home, "public"));
@@ -25,7 +25,7 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 function run(...args: string[]): { code: number | null; said: string; complained: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(installed, "bin/copy-worker.js"), ...args], { cwd: home, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(installed, "src/bin/copy-worker.js"), ...args], { cwd: home, encoding: "utf8" });
   return { code: status, said: stdout, complained: stderr };
 }
 

@@ -26,9 +26,9 @@ async function copy(folder) {
   const target = join(folder, FILE);
   let script;
   try {
-    script = await readFile(new URL("../dist/worker.js", import.meta.url), "utf8");
+    script = await readFile(new URL("../../dist/worker.js", import.meta.url), "utf8");
   } catch {
-    return fail(`The package has no ${fileURLToPath(new URL("../dist/worker.js", import.meta.url))}. Install tabmq again; in its own repository, run npm run build first.`);
+    return fail(`The package has no ${fileURLToPath(new URL("../../dist/worker.js", import.meta.url))}. Install tabmq again; in its own repository, run npm run build first.`);
   }
   try {
     // Its source map stays in the package.
@@ -36,7 +36,7 @@ async function copy(folder) {
   } catch (error) {
     return fail(`${target} cannot be written: ${error instanceof Error ? error.message : error}`);
   }
-  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
   console.log(`${target} is TabMQ ${version}'s worker. Copy it again after every update of tabmq, best in your build script.
 In your application, if the folder is served at /:
   connect({ worker: (name) => new SharedWorker("/${FILE}", { name, extendedLifetime: true }) })`);

@@ -8,6 +8,9 @@ export type { ParkedMessage, TransactionalOutbox, TransactionalOutboxEvents } fr
 export type { OutboxDatabase, OutboxTransaction } from "./client/outbox-rows.ts";
 export type { HttpOutbox, HttpOutboxEvents, HttpOutboxMessage, HttpOutboxProgress } from "./client/http-outbox/http-outbox.ts";
 export type { HttpOutboxOptions, HttpRequest } from "./client/http-outbox/options.ts";
+export type { HttpVerdict } from "./client/http-outbox/answer.ts";
+export type { CreateWorker } from "./client/browser-workers.ts";
+export type { WorkerKind } from "./protocol/session-calls.ts";
 export { defineTopic, type MessageFields, type StandardResult, type StandardSchema, type TopicDefinition, type TopicDefinitionOptions, type TypedConsumerOptions, type TypedListener } from "./client/topic-definition.ts";
 export type { ReplyOptions } from "./client/replier.ts";
 export type { ConsumerEvents, OffsetMoved, PushConsumer, PushConsumerOptions } from "./client/push-consumer.ts";

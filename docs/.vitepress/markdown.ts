@@ -45,7 +45,9 @@ function section(file: string, heading: string): string {
   const isEnd = (line: string): boolean => /^#+ /.test(line) && line.indexOf(" ") <= level;
   const length = lines.slice(begin + 1).findIndex(isEnd);
   const text = lines.slice(begin + 1, length === -1 ? undefined : begin + 1 + length);
-  return text.map((line) => (/^#+ /.test(line) ? line.slice(level - 1) : line)).join("\n");
+  const risen = text.map((line) => (/^#+ /.test(line) ? line.slice(level - 1) : line)).join("\n");
+  // Its links are meant from where the file lies; `linkHere` takes them from the root.
+  return risen.replaceAll(/\]\((?![a-z]+:|#|\.\.\/|\/)([^)]+)\)/g, (_, target: string) => `](${[...dirname(file).split("/").filter((part) => part !== "."), target].join("/")})`);
 }
 
 /** Links of the repository's files begin at its root, or go up to it. */

@@ -1,7 +1,7 @@
 /** What an HTTP answer means for the message it answers. Pure; RFC 9110, RFC 6585, RFC 8470. */
 
 /** `done`: it is where it belongs. `retry`: the same request may be taken later. `dead`: the same request will be refused again. */
-export type Verdict = "done" | "retry" | "dead";
+export type HttpVerdict = "done" | "retry" | "dead";
 
 /** Refusals that are about the moment and not about the request: Request Timeout, Too Early, Too Many Requests. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
@@ -9,7 +9,7 @@ const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 /** A header that asks for more than this is not believed, ms: a misconfigured server must not silence an outbox for a year. */
 export const MAX_RETRY_AFTER = 24 * 3_600_000;
 
-export function verdictOf(status: number): Verdict {
+export function verdictOf(status: number): HttpVerdict {
   if (status >= 200 && status < 300) return "done";
   return status >= 500 || PASSING.has(status) ? "retry" : "dead";
 }

@@ -3,7 +3,7 @@ import type { MessageExt } from "../../model/message.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { type Random, randomUint32 } from "../../platform/random.ts";
 import type { Timers } from "../../platform/timers.ts";
-import { type Backoff, backoff, retryAfter, type Verdict, verdictOf } from "./answer.ts";
+import { type Backoff, backoff, retryAfter, type HttpVerdict, verdictOf } from "./answer.ts";
 import { unlessAborted } from "./entity-lines.ts";
 import { fetchArguments } from "./http-request.ts";
 import type { Network } from "./network.ts";
@@ -40,7 +40,7 @@ export interface DeliveryOptions {
 }
 
 interface Outcome extends Omit<Try, "attempt"> {
-  verdict: Verdict;
+  verdict: HttpVerdict;
   /** ms that the server asks for. */
   wait?: number | null;
   /** The server has spoken, so it counts. */
@@ -132,7 +132,7 @@ export class Delivery {
     const { options: { onResponse }, clock, onError } = this.#parts;
     const { status } = response;
     const line = `HTTP ${status} ${response.statusText}`.trim();
-    let verdict: Verdict | void = undefined;
+    let verdict: HttpVerdict | void = undefined;
     try {
       verdict = await onResponse?.(response.clone(), message);
     } catch (cause) {

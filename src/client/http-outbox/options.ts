@@ -1,7 +1,7 @@
 import type { MessageExt } from "../../model/message.ts";
 import { checkClientTopic, checkGroup } from "../../model/names.ts";
 import { callable, integer, named, oneOf, optional, record } from "../../protocol/validate.ts";
-import type { Verdict } from "./answer.ts";
+import type { HttpVerdict } from "./answer.ts";
 
 /**
  * A request as `fetch` takes it, and its address. Missing `method`: POST. Missing `body` (where the method has one): the message's own,
@@ -26,7 +26,7 @@ export interface HttpOutboxOptions {
    * down before that (an id that the server has given), and for what this server means: `409` as "done", `401` as "retry" after a login.
    * It may read the body. When it throws, the message is tried again.
    */
-  onResponse?: (response: Response, message: MessageExt) => Verdict | void | Promise<Verdict | void>;
+  onResponse?: (response: Response, message: MessageExt) => HttpVerdict | void | Promise<HttpVerdict | void>;
   /** The value of the header `Idempotency-Key`, as it is sent. Default the `msgId` in quotes, as the IETF's draft has it. */
   idempotencyKey?: (message: MessageExt) => string;
   /** When a message of an entity (`messageGroup`) is a dead letter, those behind it go on, or wait until it is sent again, replaced or discarded. Default `continue`. */

@@ -28,7 +28,7 @@ export async function codeOf<Part = Code>(load: () => Part | Promise<Part>): Pro
   try {
     return await load();
   } catch (cause) {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", "A part of TabMQ that is loaded later could not be loaded: is there a network, and are the application's files still served?", { cause });
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "A part of TabMQ could not be loaded: is there a network, and are its files still served?", { cause });
   }
 }
 
@@ -141,8 +141,7 @@ export class TabMQ {
    */
   async createHttpOutbox(options: HttpOutboxOptions): Promise<HttpOutbox> {
     this.#checkOpen();
-    const [clients, code] = await Promise.all([this.#clients ?? this.#loaded(), codeOf(this.#loadHttpOutbox)]);
-    return clients.httpOutbox(code, options, this.admin);
+    return (this.#clients ?? (await this.#loaded())).httpOutbox(await codeOf(this.#loadHttpOutbox), options, this.admin);
   }
 
   /** What runs where, how durable it is, and what recovery found. */

@@ -1,4 +1,3 @@
-import { isBranded } from "../model/brand.ts";
 import { MQError } from "../model/errors.ts";
 import { PROPERTY } from "../model/properties.ts";
 import { type SqlExpression, parseSqlExpression } from "./sql-expression.ts";
@@ -14,8 +13,6 @@ export interface Selectable {
 
 export type SelectorType = "TAG" | "SQL92" | "WASM";
 
-const BRAND = Symbol.for("tabmq.MessageSelector");
-
 /** A subscription's filter. It is checked when it is made, so that a wrong one fails where it is written. */
 export class MessageSelector {
   readonly type: SelectorType;
@@ -25,8 +22,9 @@ export class MessageSelector {
   readonly module: Uint8Array<ArrayBuffer> | null;
   readonly #matches: (message: Selectable) => boolean;
 
+  /** As with MQError: of whichever copy of the package. */
   static [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, BRAND);
+    return "isMessageSelector" in Object(value);
   }
 
   private constructor(type: SelectorType, expression: string, matches: (message: Selectable) => boolean, module: Uint8Array<ArrayBuffer> | null = null) {
@@ -36,7 +34,8 @@ export class MessageSelector {
     this.#matches = matches;
   }
 
-  get [BRAND](): true {
+  /** Whichever copy of the package has made it. */
+  get isMessageSelector(): true {
     return true;
   }
 

@@ -1,5 +1,3 @@
-import { isBranded } from "./brand.ts";
-
 /**
  * The one error type that leaves TabMQ. `code` says what, `field` says where, `outcome` says whether it may have happened.
  *
@@ -64,12 +62,11 @@ export interface MQErrorOptions {
   cause?: unknown;
 }
 
-const BRAND = Symbol.for("tabmq.MQError");
-
 /** Every failure that TabMQ tells is one. */
 export class MQError extends Error {
+  /** An application may have the package twice (`tabmq/testing` holds a whole one), and an error of one copy is to be an MQError to the other. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return this === MQError ? isBranded(value, BRAND) : Function.prototype[Symbol.hasInstance].call(this, value);
+    return this === MQError ? "isMQError" in Object(value) : super[Symbol.hasInstance](value);
   }
 
   readonly code: ErrorCode;
@@ -92,7 +89,8 @@ export class MQError extends Error {
     this.position = options.position;
   }
 
-  get [BRAND](): true {
+  /** Whichever copy of the package has made it. */
+  get isMQError(): true {
     return true;
   }
 }

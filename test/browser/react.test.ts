@@ -86,3 +86,70 @@ test("why it cannot connect, or consume, is told", async () => {
   await expect.poll(text).toBe("failed");
   expect(seen.at(-1)).toEqual({ status: "failed", code: "INVALID_PARAMETER" });
 });
+
+test("it tries to connect again when it is told to", async () => {
+  let isBroken = true;
+  const worker = (name: string): SharedWorker => {
+    if (isBroken) throw new Error("no worker today");
+    return new SharedWorker(new URL("../../src/broker/worker.ts", import.meta.url), { type: "module", name, extendedLifetime: true } as WorkerOptions);
+  };
+  render(() => {
+    const { status, error, reconnect } = useTabMQ();
+    return createElement("button", { onClick: reconnect }, `${status} ${error?.code ?? ""}`);
+  }, { options: { namespace, host: "shared", worker } });
+  await expect.poll(text).toBe("failed UNSUPPORTED_ENVIRONMENT");
+  isBroken = false;
+  place.querySelector("button")!.click();
+  await expect.poll(text).toBe("connected ");
+});
+
+test("a send that is refused rejects, and its reason is shown until one succeeds", async () => {
+  let send: ReturnType<typeof useTopic<{ id: number }>>["send"] | undefined;
+  render(() => {
+    const topic = useTopic(orders);
+    send = topic.send;
+    return createElement("p", null, topic.error?.code ?? "fine");
+  }, { options: { namespace, host: "memory" } });
+  await expect.poll(() => send !== undefined).toBe(true);
+  await expect(send!({ id: 2 }, { delayTimeLevel: 1, deliverAfter: 5 })).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL" });
+  await expect.poll(text).toBe("MESSAGE_ILLEGAL");
+  await send!({ id: 2 });
+  await expect.poll(text).toBe("fine");
+});
+
+test("the newest listener is called, and what it throws is shown", async () => {
+  const mq = await connect({ namespace, host: "memory" });
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  const got: string[] = [];
+  const Billing = ({ word }: { word: string }): ReactElement => {
+    const { status, error } = useConsumer({
+      consumerGroup: "billing", topic: "orders", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+      listener: (message) => {
+        if (message.text() === "bad") throw new Error("unlucky");
+        got.push(`${word} ${message.text()}`);
+      },
+    });
+    return createElement("p", null, `${word} ${status} ${error?.message.includes("unlucky") === true ? "unlucky" : ""}`);
+  };
+  const show = (word: string): void => root.render(createElement(StrictMode, null, createElement(TabMQProvider, { client: mq }, createElement(Billing, { word }))));
+  show("one");
+  await expect.poll(text).toBe("one running ");
+  await producer.send({ topic: "orders", body: "1" });
+  await expect.poll(() => got).toEqual(["one 1"]);
+  show("two");
+  await expect.poll(text).toBe("two running ");
+  await producer.send({ topic: "orders", body: "2" });
+  await expect.poll(() => got).toEqual(["one 1", "two 2"]);
+  await producer.send({ topic: "orders", body: "bad" });
+  await expect.poll(text).toBe("two running unlucky");
+  root.render(null);
+  await mq.close();
+});
+
+test("outside of a provider a hook says so", async () => {
+  const thrown: unknown[] = [];
+  const lonely = createRoot(place.appendChild(document.createElement("div")), { onUncaughtError: (error) => thrown.push(error) });
+  lonely.render(createElement(() => createElement("p", null, useTabMQ().status)));
+  await expect.poll(() => String(thrown[0])).toContain("outside of a TabMQProvider");
+  lonely.unmount();
+});

@@ -204,6 +204,27 @@ describe("a service worker beside tabs", () => {
   });
 });
 
+test("of a database that was deleted a service worker knows nothing: the next tab reports the loss", async () => {
+  let disk = new MemoryDisk();
+  const origin = new TabOrigin(() => new MemoryStore(disk));
+  await origin.time.run((async () => {
+    const tab = await origin.connect();
+    const producer = await producerOf(tab);
+    for (let at = 0; at < 50; at++) await producer.send({ topic: "t", body: `${at}` });
+    await tab.close();
+    disk = new MemoryDisk();
+    const worker = await origin.connectServiceWorker();
+    expect((await worker.diagnostics()).broker.recovery.loss).toBe("none");
+    const { queueOffset } = await (await producerOf(worker)).send({ topic: "t", body: "anew" });
+    expect(queueOffset).toBe(0);
+    await worker.close();
+    const next = await origin.connect();
+    expect((await next.diagnostics()).broker.recovery.loss).not.toBe("none");
+    // From here on above everything that the tabs remember.
+    expect((await (await producerOf(next)).send({ topic: "t", body: "above" })).queueOffset).toBeGreaterThan(50);
+  })());
+});
+
 describe("work in the background", () => {
   const run = <T>(origin: TabOrigin, options: BackgroundOptions, work: Parameters<typeof inBackground<T>>[3]): Promise<T> =>
     inBackground((connect) => origin.connectServiceWorker(connect), origin.time, options, work);

@@ -43,6 +43,12 @@ const WORK = `
       await drained(consumer);
       db.close();
     },
+    // What a page has sent goes to the server by the outbox for that.
+    async http(mq, _, { drained }) {
+      const outbox = await mq.createHttpOutbox({ consumerGroup: "sync", topic: "orders", request: () => ({ url: "/api/orders" }) });
+      outbox.on("error", (error) => told({ namespace: mq.namespace, failed: String(error) }));
+      await drained(outbox);
+    },
   };
 
   async function work(text) {
@@ -227,6 +233,27 @@ describe("no tab is open", () => {
     const next = await tabOf("drain");
     expect(await next.run(async ({ mq }) => (await mq.admin.consumeStats("to-server")).diffTotal)).toBe(0);
     expect(await next.readAll("orders")).toHaveLength(30);
+  });
+
+  test("an HTTP outbox sends what was stored, each order once", async () => {
+    const tab = await tabOf("http");
+    await tab.run(async ({ producer }) => {
+      for (let id = 0; id < 30; id++) await producer.send({ topic: "orders", body: { id }, messageGroup: `customer ${id % 3}` });
+    });
+    await house.closeTabs();
+    await house.restart();
+    const worker = await Wakened.register();
+    await worker.push("http http");
+    expect(await ended("http")).toMatchObject({ done: "http", host: { isHere: true, wasHere: true } });
+    expect(orders.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, id) => id));
+    for (const customer of [0, 1, 2]) {
+      const ids = orders.map(({ id }) => id).filter((id) => id % 3 === customer);
+      expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+    }
+    told = [];
+    await worker.sync("http http");
+    await ended("http");
+    expect(orders).toHaveLength(30);
   });
 
   test("it is ended in the middle: nothing acknowledged is lost, and the next event goes on", async () => {

@@ -330,8 +330,7 @@ export class BrokerHost {
         : new Door(doorway, {
             onGuest: (port) => this.accept(port, true),
             onStander: (version) => {
-              if (isLater(version)) yielding.resolve(new MQError("FENCED", "A later version of TabMQ takes over."));
-              else if (this.#isPassing && !isEarlier(version)) yielding.resolve(new MQError("FENCED", "A tab takes over from the service worker."));
+              if (isLater(version) || (this.#isPassing && !isEarlier(version))) yielding.resolve(new MQError("FENCED", "Another host takes over."));
             },
           });
     const tenure = this.#keepBroker(hello, lease, Promise.race([yielding.promise, this.#retiring.promise]), onServing).finally(() => {

@@ -23,10 +23,9 @@ function missing(host: HostKind): string[] {
 }
 
 export function browserEnvironment(namespace: string, storage: string, createWorker?: CreateWorker, host: HostKind = "auto"): ClientEnvironment {
-  if ("ServiceWorkerGlobalScope" in globalThis) throw new MQError("UNSUPPORTED_ENVIRONMENT", `A service worker can start no worker: import "tabmq/service-worker" here, which needs none.`);
   const names = missing(host);
   if (names.length > 0) {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with workers, IndexedDB and Web Locks; missing here: ${names.join(", ")}.`);
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", `TabMQ needs a browser with workers, IndexedDB and Web Locks; missing here: ${names.join(", ")}. In a service worker: tabmq/service-worker.`);
   }
   // Null where the user, or an application that shows web pages, has switched databases off.
   if (storage !== "memory" && (globalThis.indexedDB ?? null) === null) throw storeRefused("this page has none");

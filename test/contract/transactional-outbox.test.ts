@@ -168,6 +168,7 @@ describe("what the broker does not take", () => {
     expect(await texts()).toEqual(["2"]);
     expect(told).toMatchObject([{ msgId: first.msgId, topic: "closed", code: "NO_PERMISSION" }, { msgId: third.msgId }]);
     expect((await outbox.parked()).map(({ msgId, code }) => [msgId, code])).toEqual([[first.msgId, "NO_PERMISSION"], [third.msgId, "NO_PERMISSION"]]);
+    expect([await outbox.pending(), await outbox.waiting()]).toEqual([2, 0]);
     // Not by itself, also not in the next life.
     await outbox.shutdown();
     const next = await mq.outbox(db, "outbox");

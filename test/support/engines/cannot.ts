@@ -88,7 +88,11 @@ export const CANNOT: Limit[] = [
     reason: "a tab that is opened beside busy ones is not ready within two minutes there, in two runs of three; whether by WebKit, its driver or us is not known",
     tests: { "test/tabs/consumers-under-load.test.ts": ["consumers under load a tab is closed"] },
   },
-  { engine: "firefox", reason: "Firefox does not know extendedLifetime: a SharedWorker ends with its last page", tests: { "test/tabs/last-tab.test.ts": ["on a slow disk the worker outlives"] } },
+  {
+    engine: "firefox",
+    reason: "Firefox does not know extendedLifetime: a SharedWorker ends with its last page, quick or slow",
+    tests: { "test/tabs/last-tab.test.ts": ["the last tab goes in the task", "on a slow disk the worker outlives"] },
+  },
   {
     engine: "webkit",
     reason: "when a page is left in the task in which it sends, its worker stays, or the next one cannot read the store for ten seconds; whether by WebKit, its driver or us is not known",

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Launched, launch } from "../support/chromium.mjs";
+import { onComplaint } from "../support/complaints.ts";
 import { accessibilityViolations } from "../support/devtools-house.ts";
 import { serve } from "../support/serve.mjs";
 
@@ -20,10 +21,7 @@ beforeEach(async () => {
   browser = await launch();
   context = browser.context;
   complaints = [];
-  context.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
+  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Launched, launch } from "../support/chromium.mjs";
+import { onComplaint } from "../support/complaints.ts";
 import { serve } from "../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../dist/playground", import.meta.url));
@@ -21,14 +22,7 @@ beforeEach(async () => {
   browser = await launch();
   context = browser.context;
   complaints = [];
-  context.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
-  context.on("dialog", (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
+  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {

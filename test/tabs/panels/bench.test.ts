@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Launched, launch } from "../../support/chromium.mjs";
+import { onComplaint } from "../../support/complaints.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
@@ -18,10 +19,7 @@ beforeEach(async () => {
   browser = await launch();
   await browser.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.origin });
   complaints = [];
-  browser.context.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  browser.context.on("weberror", (error) => complaints.push(String(error.error())));
+  onComplaint(browser.context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {

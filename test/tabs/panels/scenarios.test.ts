@@ -5,6 +5,7 @@ import type { BrowserContext, Page } from "playwright-core";
 import { transformWithOxc } from "vite";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Launched, launch } from "../../support/chromium.mjs";
+import { onComplaint } from "../../support/complaints.ts";
 import { SHORT } from "../../support/effort.ts";
 import { serve } from "../../support/serve.mjs";
 
@@ -45,10 +46,7 @@ beforeAll(async () => {
   server = await serve({ folder: FOLDER, headers: { "/": { "content-security-policy": POLICY } }, pages: SURVEY });
   browser = await launch();
   context = browser.context;
-  context.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
+  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterAll(async () => {

@@ -5,6 +5,7 @@ import type { Translate } from "../../i18n/translate.ts";
 import { pathTo } from "../../router.ts";
 import { Link } from "../../ui/Link.tsx";
 import { TabName } from "../../ui/TabName.tsx";
+import { SCHEDULE_TOPIC } from "../map/names.ts";
 
 interface LifeEventProps {
   event: TraceEvent;
@@ -67,7 +68,7 @@ function told(event: TraceEvent, t: Translate): { name: string; tone: Tone; text
 
 /** For what a message waits in the broker's own topics. */
 function waits(topic: string): "time" | "transaction" | undefined {
-  if (topic === "SCHEDULE_TOPIC_XXXX" || topic === "rmq_sys_wheel_timer") return "time";
+  if (topic === SCHEDULE_TOPIC || topic === "rmq_sys_wheel_timer") return "time";
   return topic === "RMQ_SYS_TRANS_HALF_TOPIC" ? "transaction" : undefined;
 }
 

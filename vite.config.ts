@@ -38,7 +38,7 @@ const PAGE_DEPENDENCIES = [
 export default defineConfig(async ({ mode }): Promise<UserConfig> => {
   const shared: UserConfig = {
     plugins: [assemblyscript(), workerSource()],
-    worker: { format: "es", plugins: () => [assemblyscript()] },
+    worker: { format: "es", plugins: () => [assemblyscript(), workerSource()] },
   };
   // As TABMQ_LONG=1 in the environment, which is not written alike on every system.
   if (mode === "long") process.env.TABMQ_LONG = "1";
@@ -403,7 +403,7 @@ function pageOfItsOwn(name: string): Plugin {
           root: path("src/playground"),
           publicDir: path("public"),
           plugins: [assemblyscript(), workerSource()],
-          worker: { format: "es", plugins: () => [assemblyscript()] },
+          worker: { format: "es", plugins: () => [assemblyscript(), workerSource()] },
           base: "./",
           build: {
             target: TARGET,
@@ -425,6 +425,7 @@ function ownScript(): Plugin {
   return {
     name: "own-script",
     enforce: "pre",
+    load: (id) => (id === path("src/worker-inline.ts") ? "export const startInlineWorker = null;" : undefined),
     // Vite would bundle a worker that nobody starts here.
     transform: (code, id) => (/\/client\/(browser-environment|tab-host)\.ts$/.test(id) ? { code: code.replace(/new URL\(\s*"[./]*\/broker\/worker\.ts"\s*,\s*import\.meta\.url\s*\)/g, '""'), map: null } : undefined),
     generateBundle(_options, bundle) {
@@ -454,7 +455,8 @@ function serviceWorker(): Plugin {
       async handler(_options, bundle) {
         const chunk = bundle[fileName];
         if (chunk?.type !== "chunk" || chunk.imports.length + chunk.dynamicImports.length > 0) return this.error(`${fileName} must be one script that imports nothing`);
-        const built = Object.values(bundle).filter((output) => output !== chunk);
+        // The worker's text is for where its file cannot be had.
+        const built = Object.values(bundle).filter((output) => output !== chunk && !output.fileName.includes("worker-inline"));
         const contents = new Map<string, string | Uint8Array>(built.map((output) => [output.fileName === "index.html" ? "./" : output.fileName, output.type === "chunk" ? output.code : output.source]));
         for (const file of await readdir(path("public"))) contents.set(file, await readFile(path("public", file)));
         if (!contents.has("./")) this.error("the page is not there when its service worker is made");

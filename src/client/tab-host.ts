@@ -5,6 +5,7 @@ import { systemRandom } from "../platform/random.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { RETIRE } from "../protocol/door.ts";
 import type { WorkerWish } from "./browser-workers.ts";
+import { BrokerGone } from "./channel.ts";
 import type { BrokerPort } from "./environment.ts";
 import { DedicatedHosting, type Doorstep, type HostWorker, visit } from "./hosting.ts";
 import { lateBroker } from "./late-port.ts";
@@ -17,13 +18,21 @@ interface TabWish extends WorkerWish {
   onFailure(): void;
 }
 
+/** Starts the worker from its text. */
+type StartInline = typeof import("../worker-inline.ts").startInlineWorker;
+
 /** One connection's part in hosting, and its way in where another tab hosts. */
 export class TabHost {
+  readonly #wish: TabWish;
   readonly #doorstep: Doorstep;
   readonly #hosting: DedicatedHosting;
+  /** Why the worker's file cannot be had; its text is tried then. */
+  #fileError: MQError | null = null;
+  #startInline: StartInline | null = null;
 
   constructor(wish: TabWish) {
     const { namespace, storage } = wish;
+    this.#wish = wish;
     this.#doorstep = { namespace, storage, locks: webLocks(navigator.locks), random: systemRandom, openChannel: (name) => new BroadcastPort(name) };
     this.#hosting = new DedicatedHosting({
       ...this.#doorstep,
@@ -31,22 +40,22 @@ export class TabHost {
       onLeave,
       onReturn,
       startWorker: (generation, onError) => {
+        const isInline = this.#startInline !== null;
         try {
-          return hostWorker(createWorker(wish, wish.nameOf(generation)), (error) => {
-            wish.onFailure();
-            onError(error);
-          });
+          return hostWorker(this.#createWorker(wish.nameOf(generation)), (error) => onError(this.#hasFailed(error, isInline)));
         } catch (cause) {
-          wish.onFailure();
-          if (cause instanceof MQError) throw cause;
-          throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
+          const error = cause instanceof MQError ? cause : new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
+          throw this.#hasFailed(error, isInline);
         }
       },
     });
   }
 
   open(generation: number): BrokerPort {
-    return lateBroker((broker) => this.#hosting.enter(generation, broker));
+    return lateBroker(async (broker) => {
+      if (this.#fileError !== null) this.#startInline ??= await this.#loadText(this.#fileError);
+      await this.#hosting.enter(generation, broker);
+    });
   }
 
   openDoor(except: string): BrokerPort {
@@ -56,10 +65,34 @@ export class TabHost {
   end(): void {
     this.#hosting.end();
   }
-}
 
-function createWorker({ createWorker: create }: TabWish, name: string): Worker {
-  return create === undefined ? startTrusted("Worker", () => startWorker(name)) : checked(create(name, "dedicated"));
+  #createWorker(name: string): Worker {
+    const { createWorker } = this.#wish;
+    if (createWorker !== undefined) return checked(createWorker(name, "dedicated"));
+    return this.#startInline?.(name) ?? startTrusted("Worker", () => startWorker(name));
+  }
+
+  async #loadText(fileError: MQError): Promise<StartInline> {
+    try {
+      return (await import("../worker-inline.ts")).startInlineWorker;
+    } catch {
+      throw this.#giveUp(fileError);
+    }
+  }
+
+  /** What the connection is told: to ask once more, where the worker's text can be tried in place of its file. */
+  #hasFailed(error: MQError, isInline: boolean): MQError {
+    if (isInline || this.#wish.createWorker !== undefined) return this.#giveUp(this.#fileError ?? error);
+    this.#fileError = error;
+    return new BrokerGone(error.message);
+  }
+
+  /** Who asks again begins with the file again: there may have been no network. */
+  #giveUp(error: MQError): MQError {
+    this.#fileError = this.#startInline = null;
+    this.#wish.onFailure();
+    return error;
+  }
 }
 
 /** Literal, as its sister in browser-environment.ts. */

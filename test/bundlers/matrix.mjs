@@ -12,11 +12,12 @@
  * @property {string} [library] where the application gets the library from, without a bundler
  * @property {boolean} [copiesWorker] `tabmq-copy-worker` has put the worker beside the page, and the application names it
  * @property {string} [serverSays] what the server has rendered into the page
- * @property {"shared" | "none"} host in which kind of worker one broker serves both tabs; none: `connect` is refused in both
+ * @property {"shared" | "dedicated"} host in which kind of worker one broker serves both tabs; dedicated: one tab's, and the other tab reaches it there
  * @property {string} why
  */
 
 const FOUND = "the tool finds the worker by its expression";
+const FROM_TEXT = ", so one tab runs it from its text for both";
 const NAMED = "the application serves the worker itself and names it";
 
 const VITE = "node_modules/vite/bin/vite.js";
@@ -28,8 +29,8 @@ export const MATRIX = [
   { app: "vite", tool: "vite", mode: "build", build: [[VITE, "build"]], folder: "dist", host: "shared", why: FOUND },
   { app: "vite", tool: "vite", mode: "build --base=./", build: [[VITE, "build", "--base=./"]], folder: "dist", host: "shared", why: FOUND },
   {
-    app: "vite7", tool: "vite", mode: "dev", server: VITE_DEV, host: "none",
-    why: "until Vite 8 the development server moves a package's script to another folder, and leaves its worker behind",
+    app: "vite7", tool: "vite", mode: "dev", server: VITE_DEV, host: "dedicated",
+    why: `until Vite 8 the development server moves a package's script to another folder, and leaves its worker behind${FROM_TEXT}`,
   },
   { app: "vite7", tool: "vite", mode: "dev, optimizeDeps.exclude", server: [...VITE_DEV, "--config", "exclude.config.js"], host: "shared", why: FOUND },
   { app: "vite7", tool: "vite", mode: "build", build: [[VITE, "build"]], folder: "dist", host: "shared", why: FOUND },
@@ -44,11 +45,11 @@ export const MATRIX = [
   },
   { app: "parcel", tool: "parcel", mode: "build", build: [["node_modules/parcel/lib/bin.js", "build", "index.html", "--no-cache", "--no-autoinstall"]], folder: "dist", host: "shared", why: FOUND },
   {
-    app: "esbuild", tool: "esbuild", mode: "build", build: [["build.mjs"]], folder: ".", host: "none",
-    why: "esbuild leaves the expression alone and the worker's file behind: there is nothing at its URL",
+    app: "esbuild", tool: "esbuild", mode: "build", build: [["build.mjs"]], folder: ".", host: "dedicated",
+    why: `esbuild leaves the expression alone and the worker's file behind${FROM_TEXT}`,
   },
   { app: "esbuild", tool: "esbuild", mode: "build, copied worker", build: [["build.mjs"]], folder: ".", copiesWorker: true, host: "shared", why: NAMED },
   { app: "script", mode: "no bundler", library: "/node_modules/tabmq/dist/index.js", folder: ".", host: "shared", why: "the worker lies beside the library" },
-  { app: "cdn", mode: "cross-origin", library: "CDN/dist/index.js", folder: ".", host: "none", why: "a SharedWorker's script must come from the page's own origin" },
+  { app: "cdn", mode: "cross-origin", library: "CDN/dist/index.js", folder: ".", host: "dedicated", why: `a worker's script must come from the page's own origin${FROM_TEXT}` },
   { app: "cdn", mode: "cross-origin, copied worker", library: "CDN/dist/index.js", folder: ".", copiesWorker: true, host: "shared", why: NAMED },
 ];

@@ -74,9 +74,9 @@ async function inBrowser(row, folder) {
       if (!html.includes(row.serverSays)) throw new Error(`the server has not rendered ${row.serverSays}`);
     }
     if (row.copiesWorker) await command(folder, ["node_modules/tabmq/src/bin/copy-worker.js", row.folder ?? "."]);
-    const { host, why, pageBytes } = await story(`${origin}/`, row.copiesWorker ? { worker: "/tabmq-worker.js" } : {});
+    const { host, pageBytes } = await story(`${origin}/`, row.copiesWorker ? { worker: "/tabmq-worker.js" } : {});
     const ok = host === row.host;
-    return { ...line, ok, host, bytes: kilobytes(pageBytes), told: ok ? row.why : `expected ${row.host} (${row.why}). ${why}` };
+    return { ...line, ok, host, bytes: kilobytes(pageBytes), told: ok ? row.why : `expected ${row.host} (${row.why})` };
   } catch (error) {
     return { ...line, ok: false, host: "", bytes: "", told: message(error) };
   } finally {

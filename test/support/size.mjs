@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 
 const page = scriptsOf("playground/index.html");
-const [worker] = assets("worker");
+const [worker] = assets("worker").filter((file) => !file.includes("worker-inline"));
 // Of this name there is a small one too: the map's list of clients.
 const late = assets("clients").sort((a, b) => weigh([b]) - weigh([a]))[0];
 const [live] = assets("LivePanel");

@@ -1,6 +1,7 @@
 /** What is in dist/, beside what `import "tabmq"` gives: the worker's text, and the package where there is no browser. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -104,5 +105,40 @@ describe("the worker's text", () => {
       });
     });
     expect(outcome).toBe("refused");
+  });
+
+  describe("where the worker's file is not served", () => {
+    const missing = (_request: IncomingMessage, response: ServerResponse): void => void response.writeHead(404).end();
+    const tell = async (tab: Tab): Promise<{ kind: string; code: string; reason: string; incarnation: string; writers: number }> =>
+      tab.run(async ({ mq }) => {
+        const { host: { kind, code, reason }, broker: { incarnation } } = await mq.diagnostics();
+        const { held = [] } = await navigator.locks.query();
+        return { kind, code, reason, incarnation, writers: held.filter(({ name }) => name === "tabmq/inline/writer").length };
+      });
+
+    test("one tab runs the text for all; when that tab goes, another does", async () => {
+      house = await House.open({ routes: { "/dist/worker.js": missing } });
+      const [first, second] = [await house.tab(), await house.tab()];
+      await Promise.all([first.connect({ namespace: "inline" }), second.connect({ namespace: "inline" })]);
+      const told = await Promise.all([tell(first), tell(second)]);
+      expect(told[0]).toEqual(told[1]);
+      expect(told[0]).toMatchObject({ kind: "dedicated", code: "SHARED_WORKER_FAILED", writers: 1 });
+      expect(told[0]?.reason).toContain("SharedWorker failed to start");
+      await first.run(({ producer }) => producer.send({ topic: "t", body: "from the text" }));
+      const hosts = (await first.run(async ({ mq }) => (await mq.diagnostics()).host.isHere)) ? first : second;
+      const other = hosts === first ? second : first;
+      await hosts.chromium.close();
+      const after = await tell(other);
+      expect(after).toMatchObject({ kind: "dedicated", writers: 1 });
+      expect(other.chromium.workers().map((worker) => worker.url())).toEqual([expect.stringMatching(/^blob:/)]);
+    });
+
+    /** Whose application names the file is given no other: csp.test.ts. */
+    test("nor its text: connect says that the file is missing", async () => {
+      house = await House.open({ routes: { "/dist/worker.js": missing, "/dist/worker-inline.js": missing } });
+      const tab = await house.tab();
+      const { code, message } = await tab.tryConnect({ namespace: "inline" });
+      expect({ code, message }).toEqual({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringMatching(/worker failed to start.*is its script served/) as string });
+    });
   });
 });

@@ -248,15 +248,15 @@ export class Broker {
     });
     this.removals = new Removals({
       store, epoch, log: this.#log, state: this.#state, deletions: this.#deletions, queues: this.#queues, topics: this.topics, offsets: this.#offsets,
-      groups: this.groups, configs: this.groupConfigs, finished: this.#finished, pops: this.pops, timers,
+      groups: this.groups, configs: this.groupConfigs, finished: this.#finished, pops: this.pops.ledger, timers,
     });
     const shrinking = new QueueShrinking({ queues: this.#queues, commit: this.#commit, offsets: this.#offsets, groups: this.groups, removals: this.removals });
     this.topics.shrinking = (topic, from, to) => shrinking.prepare(topic, from, to);
     this.groups.onPopperGone = (member) => this.pops.gone(member);
     this.groups.onTermsChanged = (group) => this.pops.termsChanged(group);
-    this.groups.claimantOf = (group) => this.pops.claimantOf(group);
+    this.groups.claimantOf = (group) => this.pops.ledger.claimantOf(group);
     this.deadLetters = new DeadLetters({ queues: this.#queues, offsets: this.#offsets, topics: this.topics, reader, mover });
-    this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, pops: this.pops, deadLetters: this.deadLetters, reader, traffic });
+    this.stats = new Stats({ topics: this.topics, queues: this.#queues, offsets: this.#offsets, groups: this.groups, pops: this.pops.ledger, deadLetters: this.deadLetters, reader, traffic });
     this.connections = new Connections(this.groups, this.#offsets, this.groupConfigs);
     this.times = new TimeSearch(this.#queues, this.#log);
     this.starts = new StartOffsets({ offsets: this.#offsets, topics: this.topics, times: this.times });

@@ -13,7 +13,7 @@ import type { FinishedKeys } from "./finished-keys.ts";
 import type { GroupConfigs } from "./group-configs.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
-import type { PopService } from "./pop.ts";
+import type { PopLedger } from "./pop-ledger.ts";
 import type { Topics } from "./topics.ts";
 
 /** Pages that go in one transaction: a commit waits for one of them at most. */
@@ -37,7 +37,7 @@ export interface RemovalServices {
   groups: Groups;
   configs: GroupConfigs;
   finished: FinishedKeys;
-  pops: PopService;
+  pops: PopLedger;
   timers: Timers;
 }
 

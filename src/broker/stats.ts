@@ -7,7 +7,7 @@ import type { ConsumeQueueStore } from "../storage/consume-queue-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Groups } from "./groups.ts";
 import type { Offsets } from "./offsets.ts";
-import type { PopService } from "./pop.ts";
+import type { PopLedger } from "./pop-ledger.ts";
 import { EVERYTHING, type QueueReader } from "./queue-reader.ts";
 import { BROKER_NAME, type Topics } from "./topics.ts";
 import type { Traffic } from "./traffic.ts";
@@ -17,7 +17,7 @@ export interface StatsServices {
   queues: ConsumeQueueStore;
   offsets: Offsets;
   groups: Groups;
-  pops: PopService;
+  pops: PopLedger;
   deadLetters: DeadLetters;
   reader: QueueReader;
   traffic: Traffic;

@@ -162,14 +162,14 @@ describe("ack", () => {
     const { pops, groups } = origin.host.broker!;
     const [mine, other] = [...groups.find("g")!.members.values()] as Parameters<typeof pops.ack>[0][];
     const handle = { topic: "t", queueId: 0, queueOffset: 0, epoch: origin.host.broker!.epoch, number: 1, version: 0 };
-    const at = { ...handle, queueId: pops.claimed("g", "t", 0) === 1 ? 0 : 1 };
+    const at = { ...handle, queueId: pops.ledger.claimed("g", "t", 0) === 1 ? 0 : 1 };
     const ack = (member: typeof mine, changes = {}): unknown => pops.ack(member!, { memberId: "", handles: [{ ...at, ...changes }], again: false });
     const no = { refused: [{ index: 0, error: expect.objectContaining({ code: "INVALID_RECEIPT_HANDLE" }) as unknown }] };
     expect(await ack(other)).toEqual(no);
     for (const changes of [{ epoch: 99 }, { number: 2 }, { version: 1 }, { queueOffset: 1 }, { topic: "u" }]) expect(await ack(mine, changes)).toEqual(no);
-    expect(pops.claimed("g", "t", at.queueId)).toBe(1);
+    expect(pops.ledger.claimed("g", "t", at.queueId)).toBe(1);
     expect(await ack(mine)).toEqual({ refused: [] });
-    expect(pops.claimed("g", "t", at.queueId)).toBe(0);
+    expect(pops.ledger.claimed("g", "t", at.queueId)).toBe(0);
   });
 });
 

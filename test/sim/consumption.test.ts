@@ -67,17 +67,17 @@ const MUTANTS: { what: string; verdict: VerdictKind; plan: (plan: ConsumptionPla
   {
     what: "an acknowledgement is answered and not stored", verdict: "delivered although finished",
     plan: calm({}, { hostKills: 400, diskLatency: 5 }),
-    mutation: ["broker/pop.ts", "      await this.#keep(group, touched);\n    }\n    return { refused };", "    }\n    return { refused };"],
+    mutation: ["broker/pop.ts", "      await this.ledger.keep(group, touched);\n    }\n    return { refused };", "    }\n    return { refused };"],
   },
   {
     what: "claims are not given back when their time is over", verdict: "not at rest", isLong: true,
     plan: calm({}),
-    mutation: ["broker/pop.ts", "this.#takeBack(({ until }) => until <= now);", "for (const group of this.#groups.values()) for (const { claim } of group.claims()) if (claim.until <= now) claim.until = Infinity;"],
+    mutation: ["broker/pop.ts", "this.ledger.takeBack(({ until }) => until <= now);", "for (const group of this.ledger.groups.values()) for (const { claim } of group.claims()) if (claim.until <= now) claim.until = Infinity;"],
   },
   {
     what: "a claim ends sooner than its consumer was told", verdict: "claimed twice", isLong: true,
     plan: calm({}),
-    mutation: ["broker/pop.ts", "receive, until: clock.monotonic() + invisibleDuration };", "receive, until: clock.monotonic() + invisibleDuration / 3 };"],
+    mutation: ["broker/pop-claims.ts", "receive, until: clock.monotonic() + invisibleDuration };", "receive, until: clock.monotonic() + invisibleDuration / 3 };"],
   },
   {
     what: "a messageGroup holds nothing back", verdict: "out of order",
@@ -87,7 +87,7 @@ const MUTANTS: { what: string; verdict: VerdictKind; plan: (plan: ConsumptionPla
   {
     what: "what was received too often is a dead letter at once", verdict: "given up too early", isLong: true,
     plan: calm({ maxReconsumeTimes: 2 }, { fails: 0.4 }),
-    mutation: ["broker/pop.ts", "entry.reconsumeTimes > groups.retriesOf(group.name, member.pops.maxReconsumeTimes)", "entry.reconsumeTimes > 0"],
+    mutation: ["broker/pop-claims.ts", "entry.reconsumeTimes > groups.retriesOf(group.name, member.pops.maxReconsumeTimes)", "entry.reconsumeTimes > 0"],
   },
   {
     what: "simple consumers keep their claims over a reset", verdict: "not given since the reset",

@@ -105,7 +105,9 @@ describe("deleteGroup", () => {
     expect(rowsOf("g").length).toBeGreaterThan(5);
     await mq.admin.deleteGroup("g");
     expect(rowsOf("g")).toEqual([]);
-    expect(await mq.admin.groups()).toEqual([]);
+    // The broker's own group of what waits is there as soon as something was due.
+    const isThere = async (tab: TabMQ): Promise<boolean> => (await tab.admin.groups()).some(({ group }) => group === "g");
+    expect(await isThere(mq)).toBe(false);
     expect(await mq.admin.deadLetters("g")).toEqual([]);
     expect(await mq.admin.deleteGroup("g")).toEqual({ messages: 0 });
     await expect(mq.admin.deleteGroup("never")).rejects.toMatchObject({ code: "SUBSCRIPTION_GROUP_NOT_EXIST" });
@@ -117,7 +119,7 @@ describe("deleteGroup", () => {
     }
     const other = new NodeOrigin(disk);
     const next = await other.connect({ broker: { messageDelayLevel: LEVELS } });
-    expect(await next.admin.groups()).toEqual([]);
+    expect(await isThere(next)).toBe(false);
     const got: string[] = [];
     await next.createPushConsumer({ consumerGroup: "g", subscriptions: { t: "*" }, consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", messageListener: (message) => void got.push(`${message.text()} ${message.reconsumeTimes}`) });
     await until(() => got.length >= 3);

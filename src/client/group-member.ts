@@ -1,16 +1,17 @@
 import { asMQError, errorFromData, MQError } from "../model/errors.ts";
-import { CALL_TIMEOUT, LONG_POLL, LONG_POLL_GRACE, MEMBER_EXPIRY } from "../model/limits.ts";
+import { CALL_TIMEOUT, LONG_POLL_GRACE, MEMBER_EXPIRY } from "../model/limits.ts";
 import type { MessageExt } from "../model/message.ts";
 import { retryTopic } from "../model/names.ts";
 import type { MessageQueue } from "../model/queue.ts";
 import { queueKey } from "../model/queue.ts";
 import { decodeRecords } from "../model/record-codec.ts";
 import { Events } from "../platform/events.ts";
-import { sleep, type Cancel } from "../platform/timers.ts";
+import { sleep } from "../platform/timers.ts";
 import type { AllocationTask, ConsumeFromWhere, FetchReply, FinishReply, Filter, KeyState, QueueRef, QuitRequest, SettleReply, SettleResult } from "../protocol/api.ts";
 import { answerOf } from "./allocation-answer.ts";
 import { BrokerGone } from "./channel.ts";
 import type { Connection } from "./connection.ts";
+import { type Fetcher, FetchLoop } from "./fetch-loop.ts";
 import { HeldQueues, type FlowLimits } from "./held-queues.ts";
 import type { Idempotence } from "./idempotence.ts";
 import type { ProcessQueue } from "./process-queue.ts";
@@ -49,19 +50,14 @@ export interface MemberEvents {
   offsetMoved: { queue: MessageQueue; from: number; to: number };
 }
 
-/** How long progress may wait for the next fetch to carry it. */
-const COMMIT_DELAY = 100;
 const ERROR_DELAY = 1000;
 const JOIN_TRIES = 3;
 
 /**
  * A consumer's place in its group: joins, fetches, gives queues up when asked, and joins again when the broker
  * changes. What happens to the messages is the affair of the consumer that owns this.
- *
- * It has one fetch outstanding. While messages flow, each is answered at once; when none are left the next one waits
- * at the broker, and `poke` sends a newer one, which the broker puts in its place.
  */
-export class GroupMember {
+export class GroupMember implements Fetcher {
   readonly events = new Events<MemberEvents>();
   readonly #connection: Connection;
   readonly #options: MemberOptions;
@@ -71,31 +67,26 @@ export class GroupMember {
   #picked: QueueRef[];
   readonly #audit = new SequenceAudit((gap) => this.events.emit("sequenceGap", gap));
   readonly #unlisten: (() => void)[];
+  readonly #loop: FetchLoop;
   /** Null while the broker does not know us. */
   #memberId: string | null = null;
   #generation = 0;
-  #turn = 0;
   #isStopped = false;
   /** The group goes on under other terms, without this consumer. */
   #isDisplaced = false;
   /** Which of the group's terms it has had; null = it has not been in the group yet. */
   #termsVersion: number | null = null;
-  #isPoked = false;
-  /** The last answer brought messages: there may be more. */
-  #isFlowing = false;
-  /** The fetch that is out does not wait; another one would ask for the same messages again. */
-  #isAsking = false;
   /** When the newest fetch that was answered was sent. */
   #heardAt = 0;
   #isAwaitingAnswer = false;
   #joining: Promise<void> | null = null;
-  #cancelCommit: Cancel | null = null;
 
   constructor(connection: Connection, options: MemberOptions) {
     this.#connection = connection;
     this.#options = options;
     this.#subscriptions = new Subscriptions(options.subscriptions);
     this.#picked = options.queues;
+    this.#loop = new FetchLoop(connection.environment.timers, this);
     this.#queues = new HeldQueues(options, (processQueue) => this.events.emit("dropped", processQueue));
     if (options.idempotence) options.idempotence.claim = (keys) => this.#claim(keys);
     this.#unlisten = [
@@ -122,15 +113,18 @@ export class GroupMember {
 
   async stop(): Promise<void> {
     if (this.#isStopped) return;
-    this.#isStopped = true;
-    this.#cancelCommit?.();
-    for (const unlisten of this.#unlisten) unlisten();
     const memberId = this.#memberId;
+    this.#halt();
     this.#memberId = null;
     this.#queues.dropAll();
     this.#keepProgress();
     if (memberId === null) return;
     await this.#connection.callOnce("quit", [this.#farewell(memberId)], { timeout: 2000 }).catch(() => {});
+  }
+
+  /** Null while the broker does not know it, and when it is over. */
+  get memberId(): string | null {
+    return this.#isStopped ? null : this.#memberId;
   }
 
   assignment(): MessageQueue[] {
@@ -182,7 +176,7 @@ export class GroupMember {
       throw error;
     }
     if (memberId !== this.#memberId) return;
-    await this.#fetch(memberId, 0);
+    await this.#loop.once(memberId);
     this.poke();
   }
 
@@ -228,28 +222,19 @@ export class GroupMember {
 
   /** The listener has come back. */
   ended(processQueue: ProcessQueue, message: MessageExt, isConsumed: boolean): void {
-    if (this.#queues.ended(processQueue, message, isConsumed) === "now") return this.poke();
-    this.#cancelCommit ??= this.#connection.environment.timers.after(COMMIT_DELAY, () => {
-      this.#cancelCommit = null;
-      this.poke();
-    });
+    if (this.#queues.ended(processQueue, message, isConsumed) === "now") this.poke();
+    else this.#loop.pokeLater();
   }
 
   /** Tells the broker now how things stand, and asks for what there is room for. */
   poke(): void {
-    if (this.#isPoked) return;
-    this.#isPoked = true;
-    // Several reasons in one task make one fetch.
-    queueMicrotask(() => {
-      this.#isPoked = false;
-      if (this.#memberId !== null && !this.#isStopped && !this.#isAsking) void this.#keepFetching(this.#memberId);
-    });
+    this.#loop.poke();
   }
 
   /** Resolves when the broker knows how far this consumer has come. */
   async commit(): Promise<void> {
     if (this.#memberId === null) throw new BrokerGone("There is no broker at the moment; the progress is committed when there is one.");
-    await this.#fetch(this.#memberId, 0);
+    await this.#loop.once(this.#memberId);
     this.poke();
   }
 
@@ -260,8 +245,7 @@ export class GroupMember {
     const { resets } = processQueue;
     const request = { memberId: this.#memberId, topic, queueId, maxReconsumeTimes, results, ...(resets !== undefined && { resets }) };
     const reply = await this.#connection.callOnce("settle", [request], { timeout: CALL_TIMEOUT });
-    const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
-    for (const { queueOffset } of results) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
+    settled(processQueue, results.map(({ queueOffset }) => queueOffset), reply);
     return reply;
   }
 
@@ -271,8 +255,7 @@ export class GroupMember {
     const { queue: { topic, queueId }, resets } = processQueue;
     const request = { memberId: this.#memberId, topic, queueId, queueOffsets, frame, ...(keys !== undefined && { keys }), ...(resets !== undefined && { resets }) };
     const reply = await this.#connection.callOnce("finish", [request], { timeout: CALL_TIMEOUT });
-    const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
-    for (const queueOffset of queueOffsets) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
+    settled(processQueue, queueOffsets, reply);
     return reply;
   }
 
@@ -289,7 +272,7 @@ export class GroupMember {
         if (error instanceof BrokerGone) return;
         // Asked again, the group would say the same; it is the application's to decide.
         if (error instanceof MQError && error.code === "SUBSCRIPTION_INCONSISTENT") this.#isDisplaced = true;
-        this.#report(error);
+        this.report(error);
         await sleep(this.#connection.environment.timers, ERROR_DELAY);
       }
     }
@@ -316,7 +299,7 @@ export class GroupMember {
     this.#generation = 0;
     // The first fetch brings the assignment: whoever has joined knows its queues.
     try {
-      await this.#fetch(memberId, 0);
+      await this.#loop.once(memberId);
     } catch (error) {
       this.#memberId = null;
       void this.#connection.callOnce("quit", [{ memberId, commits: [] }]).catch(() => {});
@@ -325,25 +308,9 @@ export class GroupMember {
     this.poke();
   }
 
-  /** Fetches, and goes on fetching until a newer fetch takes over or the membership ends. */
-  async #keepFetching(memberId: string): Promise<void> {
-    const turn = this.#turn + 1;
-    this.#isAsking = this.#isFlowing;
-    try {
-      await this.#fetch(memberId, this.#isFlowing ? 0 : LONG_POLL);
-    } catch (error) {
-      if (memberId !== this.#memberId || error instanceof BrokerGone) return;
-      this.#report(error);
-      await sleep(this.#connection.environment.timers, ERROR_DELAY);
-    }
-    if (turn === this.#turn && memberId === this.#memberId && !this.#isStopped) void this.#keepFetching(memberId);
-  }
-
-  async #fetch(memberId: string, wait: number): Promise<void> {
-    const turn = ++this.#turn;
+  /** Tells how things stand, and takes what the broker answers. */
+  async fetch(memberId: string, wait: number): Promise<void> {
     const sentAt = this.#connection.environment.clock.monotonic();
-    this.#cancelCommit?.();
-    this.#cancelCommit = null;
     const asked = this.#queues.snapshot();
     const { held, released } = this.#queues.report();
     const keys = this.#options.idempotence?.report();
@@ -368,14 +335,12 @@ export class GroupMember {
         }
       }
       throw error;
-    } finally {
-      if (turn === this.#turn) this.#isAsking = false;
     }
   }
 
   #apply(reply: FetchReply, asked: Map<string, ProcessQueue>): void {
     const { brokerName } = this.#connection.serving;
-    this.#isFlowing = reply.records.byteLength > 0;
+    this.#loop.isFlowing = reply.records.byteLength > 0;
     if (reply.subscribed !== undefined) this.#granted(reply.subscribed);
     if (reply.assignment !== undefined && reply.generation > this.#generation) {
       this.#generation = reply.generation;
@@ -383,14 +348,14 @@ export class GroupMember {
       if (change.revoked.length > 0) this.poke();
       if (change.assigned.length + change.revoked.length > 0) this.events.emit("rebalance", change);
     }
-    for (const error of reply.errors ?? []) this.#report(errorFromData(error));
+    for (const error of reply.errors ?? []) this.report(errorFromData(error));
     if (reply.allocate !== undefined) void this.#allocate(reply.allocate);
     for (const { topic, queueId, from, to } of reply.moved ?? []) {
       const moved = this.#queues.find({ topic, queueId });
       if (moved !== undefined) this.#audit.forget(moved);
       this.events.emit("offsetMoved", { queue: { topic, queueId, brokerName }, from, to });
     }
-    for (const { error } of reply.failed ?? []) this.#report(errorFromData(error));
+    for (const { error } of reply.failed ?? []) this.report(errorFromData(error));
     const messages = decodeRecords(reply.records, brokerName);
     for (const received of this.#queues.receive(reply, messages, asked, this.#subscriptions.current)) {
       if (this.#subscriptions.isWhole(received.processQueue.queue.topic)) this.#audit.look(received.processQueue, received.messages);
@@ -437,10 +402,10 @@ export class GroupMember {
     try {
       shares = answerOf(allocate, task, this.#connection.serving.brokerName);
     } catch (error) {
-      this.#report(error);
+      this.report(error);
     }
     await this.#connection.callOnce("allocate", [{ memberId, round: task.round, shares }], { timeout: LONG_POLL_GRACE }).catch((error: unknown) => {
-      if (!(error instanceof BrokerGone)) this.#report(error);
+      if (!(error instanceof BrokerGone)) this.report(error);
     });
   }
 
@@ -485,14 +450,24 @@ export class GroupMember {
 
   /** The namespace is no more: what this consumer has done there is nothing to keep. */
   #end(error: MQError): void {
-    this.#isStopped = true;
-    this.#cancelCommit?.();
-    for (const unlisten of this.#unlisten) unlisten();
+    this.#halt();
     this.#queues.dropAll();
-    this.#report(error);
+    this.report(error);
   }
 
-  #report(error: unknown): void {
+  #halt(): void {
+    this.#isStopped = true;
+    this.#loop.stop();
+    for (const unlisten of this.#unlisten) unlisten();
+  }
+
+  report(error: unknown): void {
     this.events.emit("error", asMQError(error));
   }
+}
+
+/** All but those that were refused are finished where they stand. */
+function settled(processQueue: ProcessQueue, queueOffsets: number[], reply: { refused: { queueOffset: number }[] }): void {
+  const refused = new Set(reply.refused.map(({ queueOffset }) => queueOffset));
+  for (const queueOffset of queueOffsets) if (!refused.has(queueOffset)) processQueue.settled(queueOffset);
 }

@@ -240,6 +240,28 @@ describe("the live map", () => {
     expect(await page.evaluate(`localStorage.getItem("tabmq-devtools/settings")`)).toBeNull();
   });
 
+  test("nothing is inherited from the page around it, but that it hides the element", async () => {
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/embedding`);
+    const link = page.getByRole("link", { name: "Topics" });
+    await link.waitFor();
+    const looks = (inside: boolean): Promise<unknown[]> =>
+      page.evaluate((isInside) => {
+        const element = document.querySelector("tabmq-devtools")!;
+        const { direction, textTransform, letterSpacing, wordSpacing, textIndent, whiteSpace } = getComputedStyle(isInside ? element.shadowRoot!.querySelector(".stage")! : element);
+        return [direction, textTransform, letterSpacing, wordSpacing, textIndent, whiteSpace];
+      }, inside);
+    const before = await looks(true);
+    const own = (css: string): Promise<void> => page.evaluate((text) => void (document.body.style.cssText = text), css);
+    await own("direction: rtl; text-transform: uppercase; letter-spacing: 9px; word-spacing: 20px; text-indent: 40px; white-space: nowrap");
+    // Control: the element itself has it all.
+    expect(await looks(false)).toEqual(["rtl", "uppercase", "9px", "20px", "40px", "nowrap"]);
+    expect(await looks(true)).toEqual(before);
+    expect(before.slice(0, 3)).toEqual(["ltr", "none", "normal"]);
+    await own("visibility: hidden");
+    await link.waitFor({ state: "hidden" });
+  });
+
   test("an element that is moved within its page goes on; one that is taken out begins anew where it is put in", async () => {
     const page = await context.newPage();
     await page.goto(`${server.origin}/embedding`);

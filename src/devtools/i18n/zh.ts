@@ -468,6 +468,7 @@ export const zh: Catalogue = {
   "messages.shownOf": "共 {total} 条消息，已显示 {count} 条。",
   "messages.narrow": "还有更多消息，请用时间缩小范围。",
   "messages.nothing.key": "没有 Key 为“{key}”的消息",
+  "messages.nothing.keyInTime": "此时间段内没有 Key 为“{key}”的消息",
   "messages.nothing.key.hint": "Key 区分大小写，须完全一致。已过期清理的消息无法再查到。",
   "messages.nothing.topic": "此主题为空",
   "messages.nothing.topic.hint": "发送到此主题的消息会列在这里。原有的消息可能已过期清理。",

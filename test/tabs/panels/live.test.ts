@@ -162,6 +162,19 @@ describe("the live map", () => {
     await expect.poll(() => shares(page)).toEqual([4]);
   });
 
+  test("between phone and desk the newest messages and a received body have room, and no heading of the queues lies over the next", async () => {
+    const page = await open();
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    const body = page.locator("td.feed-body");
+    await body.waitFor();
+    for (const width of [650, 801, 861, 961, 1030, 1190, 1290, 1330]) {
+      await page.setViewportSize({ width, height: 900 });
+      await expect.poll(async () => (await body.boundingBox())!.width, { message: `at ${width}` }).toBeGreaterThan(90);
+      expect((await page.locator(".lanes thead .tape-cell").boundingBox())!.width, `at ${width}`).toBeGreaterThan(90);
+      expect(await page.locator(".lanes thead th").evaluateAll((cells) => cells.filter((cell) => getComputedStyle(cell).overflowX === "visible" && cell.scrollWidth > cell.clientWidth).map(({ textContent }) => textContent)), `at ${width}`).toEqual([]);
+    }
+  });
+
   test("markup in whatever another tab sends or says stays text, and a huge body is shown in part", async () => {
     const page = await open();
     const application = await openApplication();

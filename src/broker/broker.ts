@@ -332,6 +332,7 @@ export class Broker {
       durablePosition: this.#log.durablePosition,
       commits: this.#commit.commits,
       cacheBytes: this.#budget.bytes,
+      storageFull: this.#commit.isFull || this.#retention.refusal !== null,
       lostSends: this.flushes.lostSends,
       recovery: this.recovery,
       damaged: this.#damaged,

@@ -78,8 +78,10 @@ export class TabmqDevtools extends Base {
 
   attributeChangedCallback(name: string, before: string | null, value: string | null): void {
     const parts = this.#parts;
-    if (parts === null || before === value) return;
+    if (parts === null) return;
+    // Moves within the element are not written into its attribute: the same value again may be the way back.
     if (name === "path") parts.router.follow(value ?? "/");
+    else if (before === value) return;
     else if (name === "theme") parts.settings.follow({ theme: value });
     else if (name === "lang") parts.settings.follow({ language: value });
     else this.#restart();

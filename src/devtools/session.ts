@@ -19,8 +19,6 @@ export class Session {
   readonly isSlow = signal(false);
   /** There is no connection, and it is tried again and again: whoever is in the way may go. */
   readonly isTrying = signal(false);
-  /** Messages stored by the broker when it refused one of this element's own because the browser gives no more room; null = none was refused since one was stored. */
-  readonly fullAt: Signal<number | null> = signal(null);
   /** There was a connection, and it is over for good: the namespace was destroyed, or the application has closed its client. */
   readonly isOver = signal(false);
   readonly client: Signal<TabMQ | null> = signal(null);
@@ -124,23 +122,9 @@ export class Session {
     return client;
   }
 
-  /** Sends a message of a panel's. That the store is full may be known by nothing else: a browser need not say how much room it has. */
+  /** Sends a message of a panel's. */
   async send(message: Message): Promise<SendResult> {
-    const producer = await this.producer();
-    try {
-      const result = await producer.send(message);
-      this.fullAt.value = null;
-      return result;
-    } catch (error) {
-      if (error instanceof MQError && error.code === "STORAGE_FULL") this.fullAt.value = (await this.mq.admin.brokerStats()).putMessages;
-      throw error;
-    }
-  }
-
-  /** So many messages has the broker stored by now: more than then, and there is room again. */
-  sawStored(messages: number): void {
-    const { fullAt } = this;
-    if (fullAt.peek() !== null && messages > fullAt.peek()!) fullAt.value = null;
+    return (await this.producer()).send(message);
   }
 
   /** What is sent from a panel is sent by one producer. What could not be made is tried anew the next time. */

@@ -1,6 +1,7 @@
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { MQError } from "../index.ts";
-import { reasonOf } from "./polled.ts";
+import type { Translate } from "./i18n/translate.ts";
+import { reasonOf, sentence } from "./polled.ts";
 
 /** What is wrong, by the name of the field; "" = with none of them. */
 type Problems = Readonly<Record<string, string | undefined>>;
@@ -33,7 +34,7 @@ export function useSubmit(fields: readonly string[], act: (form: HTMLFormElement
       await act(form);
     } catch (error) {
       const field = fieldOf(error, fields);
-      problems.value = { [field]: reasonOf(error) };
+      problems.value = { [field]: field === "" ? reasonOf(error) : besideField(error) };
       if (field !== "") form.querySelector<HTMLElement>(`[name="${field}"]`)?.focus();
     }
     isBusy.value = false;
@@ -51,6 +52,11 @@ function fieldOf(error: unknown, fields: readonly string[]): string {
   return path.split(/[.[]/).find((part) => fields.includes(part)) ?? "";
 }
 
+/** Why it was refused, as a sentence beside the field that it names: "CreateTopic.readQueueNums must be …" is "Must be …" there. */
+export function besideField(error: unknown): string {
+  return sentence(reasonOf(error).replace(/^[\w.[\]]+ (?=must )/, ""));
+}
+
 /** What stands in a field. Read when it is needed: a text of megabytes is not copied at every key. */
 export function valueOf(form: HTMLFormElement, name: string): string {
   const control = form.elements.namedItem(name);
@@ -58,8 +64,14 @@ export function valueOf(form: HTMLFormElement, name: string): string {
   return control instanceof HTMLInputElement || control instanceof HTMLTextAreaElement || control instanceof HTMLSelectElement ? control.value : "";
 }
 
-/** A whole number, as the library's checks want it; NaN for anything else, which they refuse by name. */
-export function numberOf(form: HTMLFormElement, name: string): number {
-  const text = valueOf(form, name).trim();
-  return text === "" ? Number.NaN : Number(text);
+/** A number; whether it suits the library checks. */
+export function numberOf(form: HTMLFormElement, name: string, t: Translate): number {
+  const number = amountOf(valueOf(form, name));
+  if (Number.isNaN(number)) throw new FieldProblem(name, t("common.noNumber"));
+  return number;
+}
+
+/** What was typed as a number; NaN = it is none. */
+export function amountOf(text: string): number {
+  return text.trim() === "" ? Number.NaN : Number(text);
 }

@@ -31,7 +31,7 @@ function askedTime(properties: Readonly<Record<string, string>>, now: number): A
 export function timerDue(properties: Readonly<Record<string, string>>, now: number, maxDelay: number): number | null {
   const due = askedTime(properties, now);
   if (due === null || due <= now) return null;
-  if (due - now > maxDelay) throw illegal(`it is to be delivered in ${due - now} ms; timerMaxDelay is ${maxDelay}.`);
+  if (due - now > maxDelay) throw illegal(`it is to be delivered in ${due - now} ms; timerMaxDelay is ${maxDelay} ms.`);
   return due;
 }
 

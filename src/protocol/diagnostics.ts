@@ -32,6 +32,11 @@ export interface BrokerDiagnostics {
   commits: number;
   /** What is kept in memory of the log, queue pages and index pages for reading, bytes; at most about 64 MiB. */
   cacheBytes: number;
+  /**
+   * Sends are refused with STORAGE_FULL: the browser gave no room for the last of them, and none has been stored since,
+   * or more of its quota is used than retention allows. Whether there is room again only the next send can tell.
+   */
+  storageFull: boolean;
   /** Messages that were answered before their commit, which then failed. */
   lostSends: number;
   recovery: RecoveryReport;

@@ -59,7 +59,7 @@ export function integer(min: number, max: number): Check<number> {
   return (value, field) =>
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
       ? (value as number)
-      : refuse(field, `an integer from ${min} to ${max}`, value);
+      : refuse(field, max === Number.MAX_SAFE_INTEGER ? `an integer from ${min} on` : `an integer from ${min} to ${max}`, value);
 }
 
 /** A position or an offset. */

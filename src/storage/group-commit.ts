@@ -54,7 +54,6 @@ export class GroupCommit {
   #cancelLazy: Cancel | null = null;
   #cancelIdle: Cancel | null = null;
   #commits = 0;
-  /** The last messages were refused. */
   #isFull = false;
   #cancelFull: Cancel | null = null;
 
@@ -65,6 +64,11 @@ export class GroupCommit {
 
   get commits(): number {
     return this.#commits;
+  }
+
+  /** The last messages, or facts, were refused for want of room, and no message has been stored since. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Call right after appending: the ticket covers what is in the open log now. */

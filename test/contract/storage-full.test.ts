@@ -115,3 +115,18 @@ test("with room again, sends are taken by the same broker, behind the last one t
   expect(messages[0]!.queueOffset).toBeGreaterThanOrEqual(STORED);
   expect(messages.some((message) => message.text() === "room")).toBe(true);
 });
+
+test("diagnostics say that sends are refused, from the first refusal until a message is stored again; that facts are written is no room", async () => {
+  const isFull = async (): Promise<boolean> => (await mq.diagnostics()).broker.storageFull;
+  expect(await isFull()).toBe(false);
+  fillUp();
+  await until(() => refusals.length > 0);
+  load.isOn = false;
+  await load.ended;
+  expect(await isFull()).toBe(true);
+  await mq.admin.createTopic({ topic: "late" });
+  expect(await isFull()).toBe(true);
+  store.quota = Number.POSITIVE_INFINITY;
+  await producer.send({ topic: "t", body: "fits" });
+  expect(await isFull()).toBe(false);
+});

@@ -32,6 +32,24 @@ afterEach(async () => {
 });
 
 describe("playground", () => {
+  test("Back and Forward lead to what was looked at, also to the very place the page was opened at", async () => {
+    const page = await open();
+    await page.goto(`${server.origin}/?again#/topics`);
+    const list = page.getByRole("heading", { name: "Topics", exact: true });
+    const topic = page.getByRole("heading", { name: "orders", exact: true });
+    await page.getByRole("link", { name: "orders", exact: true }).click();
+    await topic.waitFor();
+    await page.goBack();
+    await list.waitFor();
+    expect(new URL(page.url()).hash).toBe("#/topics");
+    await page.goForward();
+    await topic.waitFor();
+    // Typed into the address.
+    await page.evaluate(() => void (location.hash = "/topics"));
+    await list.waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight), "a short page needs no scroll bar").toBe(0);
+  });
+
   test("a JSON message with tag and keys is sent and received with the keyboard alone", async () => {
     const page = await open();
     await page.keyboard.press("/");

@@ -19,7 +19,7 @@ function wellReport(): Diagnostics {
     namespace: "n", clientId: "c", host: { kind: "shared", isHere: false, code: "SHARED_WORKER", reason: "" }, durability: "strict", persisted: true, usage: GIB, quota: 10 * GIB, settings, ignored: [], protocol: 1, trace: { written: 5, dropped: 0 },
     broker: {
       lib: "0", incarnation: "i", epoch: 2, worker: "shared", storage: "indexeddb", durability: "strict", encrypted: true, settings, indexer: "wasm", sessions: 1, calls: 1, position: 1000,
-      durablePosition: 1000, commits: 10, cacheBytes: 0, lostSends: 0, damaged: [], violations: 0,
+      durablePosition: 1000, commits: 10, cacheBytes: 0, storageFull: false, lostSends: 0, damaged: [], violations: 0,
       recovery: { loss: "none", lastKnownPosition: 900, replayed: 1, rebuilt: 0, position: 900, damaged: [], moreDamaged: 0, tookMs: 5 },
       transactions: { pending: 0, oldestAge: 0 },
       retention: { minPosition: 0, removedMessages: 0, removedBytes: 0, usedRatio: 0, removedTimers: 0 },
@@ -58,6 +58,7 @@ const range = { position: 5, bytes: 7, reason: "checksum" };
 /** The trouble, and what looks like it and is none. */
 const CASES: [id: BadId, severity: Severity, trouble: Change, control: Change][] = [
   ["full", "error", { report: (r) => (r.broker.retention.usedRatio = 0.91) }, { report: (r) => (r.broker.retention.usedRatio = 0.9) }],
+  ["refused", "error", { report: (r) => (r.broker.storageFull = true) }, { report: (r) => (r.broker.storageFull = false) }],
   ["oldest", "warning", { report: (r) => (r.broker.retention.usedRatio = 0.86) }, { report: (r) => (r.broker.retention.usedRatio = 0.85) }],
   ["expired", "note", { report: (r) => (r.usage = 7.6 * GIB) }, { report: (r) => (r.usage = 7.5 * GIB) }],
   ["quotaUnknown", "note", { report: (r) => { delete r.quota; delete r.usage; } }, {}],

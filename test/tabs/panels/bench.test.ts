@@ -83,6 +83,31 @@ describe("bench panel", () => {
     expect(await page.getByRole("table", { name: "Results" }).count()).toBe(0);
   });
 
+  test("stopped at once it measures nothing, and tells of nothing but the end", async () => {
+    const page = await open();
+    const said = await page.evaluate(async () => {
+      const root = document.querySelector("tabmq-playground")!.shadowRoot!;
+      const heard: string[] = [];
+      const button = (name: string): HTMLElement | undefined => [...root.querySelectorAll("button")].find(({ textContent }) => textContent === name);
+      const ended = new Promise<void>((resolve) => {
+        let isStopped = false;
+        new MutationObserver(() => {
+          const text = root.querySelector(".progress")?.textContent;
+          if (typeof text === "string" && heard.at(-1) !== text) heard.push(text);
+          if (isStopped && button("Measure") !== undefined) resolve();
+          if (isStopped || button("Stop") === undefined) return;
+          isStopped = true;
+          button("Stop")!.click();
+        }).observe(root, { subtree: true, childList: true, characterData: true });
+      });
+      button("Measure")!.click();
+      await ended;
+      return heard;
+    });
+    expect(said).toEqual(["Starting a broker", "Deleting what was stored"]);
+    expect(await stored(page)).toEqual({ databases: [], notes: [] });
+  });
+
   test("what a closed page has left is removed by the next visit", async () => {
     const other = await browser.context.newPage();
     await other.goto(`${server.origin}/#/topics`);

@@ -156,6 +156,19 @@ describe("the live map", () => {
     await expect.poll(() => shares(page)).toEqual([4]);
   });
 
+  test("between phone and desk the newest messages and a received body have room, and no heading of the queues lies over the next", async () => {
+    const page = await open();
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    const body = page.locator("td.feed-body");
+    await body.waitFor();
+    for (const width of [650, 801, 861, 961, 1030, 1190, 1290, 1330]) {
+      await page.setViewportSize({ width, height: 900 });
+      await expect.poll(async () => (await body.boundingBox())!.width, { message: `at ${width}` }).toBeGreaterThan(90);
+      expect((await page.locator(".lanes thead .tape-cell").boundingBox())!.width, `at ${width}`).toBeGreaterThan(90);
+      expect(await page.locator(".lanes thead th").evaluateAll((cells) => cells.filter((cell) => getComputedStyle(cell).overflowX === "visible" && cell.scrollWidth > cell.clientWidth).map(({ textContent }) => textContent)), `at ${width}`).toEqual([]);
+    }
+  });
+
   test("markup in whatever another tab sends or says stays text, and a huge body is shown in part", async () => {
     const page = await open();
     const application = await openApplication();
@@ -232,6 +245,28 @@ describe("the live map", () => {
     await page.getByRole("link", { name: "Topics" }).waitFor();
     expect([await page.getByLabel("Language").inputValue(), await frame.getAttribute("data-theme")]).toEqual(["en", "auto"]);
     expect(await page.evaluate(`localStorage.getItem("tabmq-devtools/settings")`)).toBeNull();
+  });
+
+  test("nothing is inherited from the page around it, but that it hides the element", async () => {
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/embedding`);
+    const link = page.getByRole("link", { name: "Topics" });
+    await link.waitFor();
+    const looks = (inside: boolean): Promise<unknown[]> =>
+      page.evaluate((isInside) => {
+        const element = document.querySelector("tabmq-devtools")!;
+        const { direction, textTransform, letterSpacing, wordSpacing, textIndent, whiteSpace } = getComputedStyle(isInside ? element.shadowRoot!.querySelector(".stage")! : element);
+        return [direction, textTransform, letterSpacing, wordSpacing, textIndent, whiteSpace];
+      }, inside);
+    const before = await looks(true);
+    const own = (css: string): Promise<void> => page.evaluate((text) => void (document.body.style.cssText = text), css);
+    await own("direction: rtl; text-transform: uppercase; letter-spacing: 9px; word-spacing: 20px; text-indent: 40px; white-space: nowrap");
+    // Control: the element itself has it all.
+    expect(await looks(false)).toEqual(["rtl", "uppercase", "9px", "20px", "40px", "nowrap"]);
+    expect(await looks(true)).toEqual(before);
+    expect(before.slice(0, 3)).toEqual(["ltr", "none", "normal"]);
+    await own("visibility: hidden");
+    await link.waitFor({ state: "hidden" });
   });
 
   test("an element that is moved within its page goes on; one that is taken out begins anew where it is put in", async () => {

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { accessibilityViolations, devtoolsTab, openDevtoolsHouse } from "../../support/devtools-house.ts";
+import { accessibilityViolations, devtoolsTab, go, openDevtoolsHouse } from "../../support/devtools-house.ts";
 import type { House, Tab } from "../../support/house.ts";
 
 const MARKUP = `<img src=x onerror="alert('owned')"><b>bold</b>`;
@@ -46,6 +46,12 @@ test("a topic's newest messages come first over all queues; a key, a time and an
   await page.getByRole("button", { name: "Look", exact: true }).click();
   await expect.poll(() => bodies(page)).toEqual(Array.from({ length: 13 }, (_, at) => `m${127 - 10 * at}`));
   expect(page.url()).toContain("key=order-7");
+
+  // Nothing is found: it says whether that is the key, the time, or the topic.
+  for (const [question, answer] of [["topic=orders&key=order-77", "No message with the key “order-77”"], ["topic=orders&key=order-7&end=1000", "No message with the key “order-7” was stored in this time"], ["topic=nowhere&key=order-7", 'There is no topic "nowhere".']] as const) {
+    await go(page, `/messages?${question}`);
+    await page.getByText(answer, { exact: true }).waitFor();
+  }
 
   // By time, from the address: both ends belong to it.
   const [from, to] = [times[40]!, times[43]!];

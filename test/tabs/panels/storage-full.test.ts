@@ -39,7 +39,11 @@ test("a full store is said, with what to do; the link leads to the limit of the 
   expect(await full.count()).toBe(0);
 
   expect(new Set(await fillUp(app))).toEqual(new Set(["STORAGE_FULL"]));
-  // By the element's own message it is known.
+  // The application's refused message is enough to know it.
+  await full.getByText("Storage is full: sends are refused.").waitFor();
+  await page.getByRole("link", { name: "Diagnostics", exact: true }).click();
+  await page.getByText("Storage is full: sends are refused", { exact: true }).waitFor();
+  // A message of the element's own is refused in words.
   await page.getByRole("link", { name: "Topics", exact: true }).click();
   await page.getByRole("link", { name: "ballast" }).click();
   await page.getByRole("radio", { name: "Text" }).check({ force: true });

@@ -34,6 +34,11 @@ describe("panel: topics", () => {
     await expect.poll(() => focused(page)).toBe("topic-name");
 
     await dialog.getByLabel("Name").fill("orders");
+    for (const [text, reason] of [["", "A number is needed here."], ["0", "Must be an integer from 1 to 128, not 0."]] as const) {
+      await dialog.getByLabel("Queues to read").fill(text);
+      await create.click();
+      await expect.poll(() => dialog.locator("#topic-read-error").innerText()).toBe(reason);
+    }
     await dialog.getByLabel("Queues to write").fill("9");
     await dialog.getByLabel("Queues to read").fill("8");
     await create.click();

@@ -20,6 +20,7 @@ export const messages = {
   "messages.shownOf": { one: "{count} of {total} messages.", other: "{count} of {total} messages." },
   "messages.narrow": "There are more. A time narrows them down.",
   "messages.nothing.key": "No message with the key “{key}”",
+  "messages.nothing.keyInTime": "No message with the key “{key}” was stored in this time",
   "messages.nothing.key.hint": "Keys are compared letter by letter. What retention has removed is not found any more.",
   "messages.nothing.topic": "This topic is empty",
   "messages.nothing.topic.hint": "What is sent to it is listed here. Retention may have removed what was in it.",

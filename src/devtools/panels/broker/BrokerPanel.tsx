@@ -22,7 +22,6 @@ export default function BrokerPanel() {
   const { session } = useDevtools();
   const state = usePolled(async () => {
     const [stats, report] = await Promise.all([session.mq.admin.brokerStats(), session.mq.diagnostics()]);
-    session.sawStored(stats.putMessages);
     return { stats, report };
   }, ASK_EVERY);
   return (

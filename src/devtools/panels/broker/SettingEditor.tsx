@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../../../index.ts";
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS, MQError } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
-import { reasonOf, sentence } from "../../polled.ts";
+import { amountOf, besideField } from "../../submit.ts";
 import { describedBy, Field } from "../../ui/Field.tsx";
 import { Select } from "../../ui/Select.tsx";
-import { amountOf, settingText, type SettingKind, unitFor, unitsOf } from "./setting-kinds.ts";
+import { settingText, type SettingKind, unitFor, unitsOf } from "./setting-kinds.ts";
 
 interface SettingEditorProps {
   setting: SettingKind;
@@ -30,15 +30,16 @@ export function SettingEditor({ setting, value, onClose, onChange }: SettingEdit
 
   const onSubmit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const next = kind === "switch" ? text.value === "true" : typeof value === "number" ? amountOf(text.value, unit.value) : text.value;
+    const next = kind === "switch" ? text.value === "true" : typeof value === "number" ? amountOf(text.value) * (unit.value?.factor ?? 1) : text.value;
     isBusy.value = true;
     try {
+      if (Number.isNaN(next)) throw new Error(t("common.noNumber"));
       await session.mq.admin.updateBrokerConfig({ [name]: next });
       announce(t("broker.settings.saved", { name }));
       onChange();
       onClose();
     } catch (error) {
-      problem.value = refusalOf(error, name, unitsOf(kind)[0]?.id);
+      problem.value = refusalOf(error, unitsOf(kind)[0]?.id);
       form.current?.querySelector<HTMLElement>("input, select")?.focus();
     } finally {
       isBusy.value = false;
@@ -86,12 +87,10 @@ export function SettingEditor({ setting, value, onClose, onChange }: SettingEdit
   );
 }
 
-/** Without the name that stands beside it, and in which unit its figures are. */
-function refusalOf(error: unknown, name: string, unit: string | undefined): string {
-  const reason = reasonOf(error);
-  const [, rest] = reason.split(`.${name} `);
-  if (rest === undefined) return reason;
-  return sentence(unit === undefined ? rest : rest.replace(/\.$/, ` (${unit}).`));
+/** With the unit that the library's figures have. */
+function refusalOf(error: unknown, unit: string | undefined): string {
+  const reason = besideField(error);
+  return error instanceof MQError && unit !== undefined ? reason.replace(/\.$/, ` (${unit}).`) : reason;
 }
 
 function draftOf(value: BrokerSettings[keyof BrokerSettings], factor = 1): string {

@@ -11,14 +11,12 @@ import { QuotaBar } from "./QuotaBar.tsx";
 
 /** Where messages are, how safe, how much room is left, and what makes room. */
 export function Storage({ report, stats, onChange }: { report: Diagnostics; stats: BrokerStats; onChange: () => void }) {
-  const { session } = useDevtools();
   const t = useTranslate();
-  const isFull = quotaRule(usedShare(report)) === "refused" || session.fullAt.value !== null;
   const { usage, quota, durability, broker: { retention, timers, transactions, cacheBytes } } = report;
   return (
     <Panel title={t("broker.storage")}>
       <div class="stack">
-        {isFull && <Full />}
+        {(report.broker.storageFull || quotaRule(usedShare(report)) === "refused") && <Full />}
         {isQuotaKnown(report)
           ? <QuotaBar usage={usage!} quota={quota!} share={usedShare(report)} />
           : <p class="quiet">{usage === undefined ? t("broker.quota.unknown") : t.rich("broker.quota.unknownRoom", { usage: t.bytes(usage), size: <Setting name="maxStoreBytes" /> })}</p>}

@@ -55,11 +55,6 @@ export function unitFor(kind: Kind, value: number): Unit | undefined {
   return unitsOf(kind).findLast(({ factor }) => value > 0 && value % factor === 0) ?? unitsOf(kind).at(kind === "bytes" ? 2 : 1);
 }
 
-/** What was typed, in the unit that was chosen. What is no number is left to the library to refuse. */
-export function amountOf(text: string, unit: Unit | undefined): number {
-  return text.trim() === "" ? Number.NaN : Number(text) * (unit?.factor ?? 1);
-}
-
 export function settingText({ name, kind }: SettingKind, value: BrokerSettings[SettingName], t: Translate): string {
   if (name === "maxStoreBytes" && value === 0) return t("broker.setting.maxStoreBytes.zero");
   if (name === "deleteWhen" && value === "") return t("broker.setting.deleteWhen.empty");

@@ -29,7 +29,7 @@ export interface Finding {
 }
 
 export type BadId =
-  | "full" | "oldest" | "expired" | "quotaUnknown" | "memory" | "notPersisted" | "persistenceUnknown" | "relaxed" | "typescript" | "lossTotal" | "lossTail" | "damaged" | "lostSends"
+  | "full" | "refused" | "oldest" | "expired" | "quotaUnknown" | "memory" | "notPersisted" | "persistenceUnknown" | "relaxed" | "typescript" | "lossTotal" | "lossTail" | "damaged" | "lostSends"
   | "removedTimers" | "removed" | "noMember" | "disabled" | "stalled" | "growing" | "silent" | "deadLetters" | "transactions" | "configIgnored" | "violations" | "behind" | "singly" | "notEncrypted" | "traceDropped";
 export type GoodId = "room" | "persisted" | "strict" | "wasm" | "whole" | "encrypted" | "consumed";
 type FindingId = BadId | GoodId;
@@ -75,6 +75,7 @@ function* ofStorage({ report }: Observation): Generator<Finding> {
   const rule = quotaRule(share);
   const figures = { share: { share } };
   if (rule === "refused") yield bad("full", "error", { figures, to: pathTo("broker") });
+  else if (broker.storageFull) yield bad("refused", "error", { to: pathTo("broker") });
   else if (rule === "oldest") yield bad("oldest", "warning", { figures, to: pathTo("broker") });
   else if (rule === "expired") yield bad("expired", "note", { figures, to: pathTo("broker") });
   else if (isQuotaKnown(report)) yield good("room", figures);

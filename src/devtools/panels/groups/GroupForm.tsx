@@ -25,7 +25,7 @@ export function GroupForm({ known = [], info, onDone, onClose }: GroupFormProps)
     const isOn = (name: string): boolean => (form.elements.namedItem(name) as HTMLInputElement).checked;
     await session.mq.admin.createGroup({
       group, consumeEnable: isOn("consumeEnable"), consumeBroadcastEnable: isOn("consumeBroadcastEnable"),
-      retryMaxTimes: valueOf(form, "retryMaxTimes").trim() === "" ? null : numberOf(form, "retryMaxTimes"),
+      retryMaxTimes: valueOf(form, "retryMaxTimes").trim() === "" ? null : numberOf(form, "retryMaxTimes", t),
     });
     announce(t(info === undefined ? "groups.created" : "groups.changed", { group }));
     onClose();

@@ -53,8 +53,9 @@ export function Results({ query }: { query: Query }) {
 
 function Nothing({ query: { key, begin, end } }: { query: Query }) {
   const t = useTranslate();
-  if (key !== "") return <Empty title={t("messages.nothing.key", { key })}>{t("messages.nothing.key.hint")}</Empty>;
-  return begin === undefined && end === undefined
+  const isAnyTime = begin === undefined && end === undefined;
+  if (key !== "") return <Empty title={t(isAnyTime ? "messages.nothing.key" : "messages.nothing.keyInTime", { key })}>{t(isAnyTime ? "messages.nothing.key.hint" : "messages.nothing.time.hint")}</Empty>;
+  return isAnyTime
     ? <Empty title={t("messages.nothing.topic")}>{t("messages.nothing.topic.hint")}</Empty>
     : <Empty title={t("messages.nothing.time")}>{t("messages.nothing.time.hint")}</Empty>;
 }

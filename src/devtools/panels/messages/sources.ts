@@ -24,7 +24,10 @@ export interface MessageSource {
 const MOST_FOUND = 64;
 
 export async function sourceOf(mq: TabMQ, pull: PullConsumer, query: Query): Promise<MessageSource> {
-  return query.key === "" ? TopicSource.open(mq.admin, pull, query) : new KeySource(mq.admin, query);
+  if (query.key === "") return TopicSource.open(mq.admin, pull, query);
+  // A topic that is not there has no messages with a key: that it is not there is the answer.
+  await mq.admin.topicStats(query.topic);
+  return new KeySource(mq.admin, query);
 }
 
 /** A topic's messages, or those of a time, over all its queues. */

@@ -28,7 +28,7 @@ export function TopicForm({ known = [], config, name = "", onDone, onClose }: To
     const topic = config?.topic ?? valueOf(form, "topic").trim();
     if (config === undefined && known.some((one) => one.topic === topic)) throw new FieldProblem("topic", t("topics.exists"));
     const spec: Required<TopicSpec> = {
-      topic, readQueueNums: numberOf(form, "readQueueNums"), writeQueueNums: numberOf(form, "writeQueueNums"), perm: numberOf(form, "perm"), messageType: valueOf(form, "messageType") as MessageType,
+      topic, readQueueNums: numberOf(form, "readQueueNums", t), writeQueueNums: numberOf(form, "writeQueueNums", t), perm: numberOf(form, "perm", t), messageType: valueOf(form, "messageType") as MessageType,
     };
     await session.mq.admin.createTopic(spec);
     announce(t(config === undefined ? "topics.created" : "topics.changed", { topic }));

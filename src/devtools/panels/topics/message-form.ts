@@ -20,8 +20,8 @@ export function messageOf(form: HTMLFormElement, topic: string, t: Translate): M
     ...(keys !== "" && { keys: keys! }),
     ...(Object.keys(properties).length > 0 && { properties }),
     ...(messageGroup !== "" && { messageGroup: messageGroup! }),
-    ...(valueOf(form, "priority").trim() !== "" && { priority: numberOf(form, "priority") }),
-    ...(when === OWN_TIME ? { deliverAfter: numberOf(form, "deliverAfter") * 1000 } : { delayTimeLevel: Number(when) }),
+    ...(valueOf(form, "priority").trim() !== "" && { priority: numberOf(form, "priority", t) }),
+    ...(when === OWN_TIME ? { deliverAfter: numberOf(form, "deliverAfter", t) * 1000 } : { delayTimeLevel: Number(when) }),
   };
 }
 

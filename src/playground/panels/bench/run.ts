@@ -37,13 +37,18 @@ export interface RunOptions {
 export function runBench(options: RunOptions): Promise<Report> {
   return withOwnNamespace(async (namespace) => {
     options.onProgress({ step: "start", round: 0, done: 0 });
+    let isOver = false;
+    // A step that was on its way when the run was stopped has nothing to tell any more.
+    const onProgress = (progress: Progress): void => void (isOver || options.onProgress(progress));
     const sides = await Sides.open(namespace);
     try {
+      options.signal.throwIfAborted();
       const machine = await sides.machine();
       options.onMachine(machine);
-      const measured = await Promise.race([new Run(sides, options).measure(), sides.ceiling.failed, aborted(options.signal)]);
+      const measured = await Promise.race([new Run(sides, { ...options, onProgress }).measure(), sides.ceiling.failed, aborted(options.signal)]);
       return reportOf(machine, measured, options.rounds);
     } finally {
+      isOver = true;
       options.onProgress({ step: "end", round: options.rounds, done: 1 });
       await sides.close();
       forget(namespace);

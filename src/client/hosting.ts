@@ -70,7 +70,6 @@ export class DedicatedHosting {
   /** Binds the port to the broker of this generation, run here or anywhere. */
   async enter(generation: number, broker: LateBroker): Promise<void> {
     const { namespace, storage, locks } = this.#environment;
-    const { port } = broker;
     await this.#return?.promise;
     const name = seatLock(namespace, storage, PROTOCOL_VERSION, generation);
     const free = await locks.acquire(name, { ifFree: true });
@@ -78,8 +77,9 @@ export class DedicatedHosting {
     const own = this.#seats.get(generation);
     if (own !== undefined) return own.connect(broker);
     void visit(this.#environment, broker);
+    // Who lets us in may go before it serves, and may have been the last.
     const line = new AbortController();
-    void port.settled.then(() => line.abort());
+    void broker.arrived.then(() => line.abort());
     const inTurn = await locks.acquire(name, { signal: line.signal });
     if (inTurn !== null) this.#host(generation, inTurn, broker);
   }
@@ -97,7 +97,10 @@ export class DedicatedHosting {
   }
 
   #host(generation: number, lock: HeldLock, broker: LateBroker): void {
-    if (broker.port.isSettled || this.#return !== null) return lock.release();
+    if (broker.port.isSettled || this.#return !== null) {
+      lock.release();
+      return broker.restart();
+    }
     const { timers, startWorker } = this.#environment;
     try {
       const seat = new Seat({ lock, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });
@@ -173,7 +176,8 @@ class Seat {
  * Knocks at the namespace's door, again whenever a host opens it, until one lets us in. `except`: this worker we can ask
  * without a door; when it is its turn to serve, a second session through the door would end the first.
  */
-export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, { port }: LateBroker, except = ""): Promise<void> {
+export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, broker: LateBroker, except = ""): Promise<void> {
+  const { port } = broker;
   const from = visitorLock(namespace, randomName(random));
   const wish = await locks.acquire(from);
   if (port.isSettled) return wish?.release();
@@ -182,13 +186,15 @@ export async function visit({ namespace, storage, locks, random, openChannel }: 
   let isIn = false;
   door.addEventListener("message", ({ data }) => {
     const word = readWord(data);
-    if (word?.type === "open") knock();
+    // Whoever opens it now has come after the one who has let us in.
+    if (word?.type === "open" && isIn) return broker.restart();
+    if (word?.type === "open" && !port.isSettled) knock();
     if (word?.type !== "welcome" || word.to !== from || word.worker === except || port.isSettled) return;
     isIn = true;
     port.bind(openChannel(word.pipe));
   });
   knock();
-  await port.settled;
+  await broker.arrived;
   door.close();
   if (isIn) await port.closed;
   wish?.release();

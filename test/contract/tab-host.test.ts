@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Locks } from "../../src/platform/locks.ts";
 import type { Producer, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { TabOrigin } from "../support/tab-origin.ts";
 
 /** Runs in virtual time. Every broker of it opens the same disk. */
@@ -107,6 +108,33 @@ describe("tabs without a SharedWorker", () => {
       expect((await stored(tabs[0]!, "t")).toSorted()).toEqual(acked.toSorted());
       expect((await hostOf(tabs[0]!)).epoch).toBe(5);
     });
+  });
+
+  /** How long the last of four tabs is without a broker when the host's tab goes, and a moment later the next two. */
+  async function longestWait(moment: number, end: (origin: TabOrigin, mq: TabMQ) => void): Promise<number> {
+    return live(async (origin) => {
+      // A host lets others in as soon as it may write, and serves them when it has begun.
+      const loadIndexer = (): Promise<TsIndexer> => origin.time.sleep(100).then(() => new TsIndexer());
+      const connect = (): Promise<TabMQ> => origin.connect({}, { host: { loadIndexer } });
+      const tabs = [await connect(), await connect(), await connect(), await connect()] as const;
+      const began = origin.time.monotonic();
+      end(origin, tabs[0]);
+      const asked = tabs[3].admin.topics();
+      await origin.time.sleep(moment);
+      for (const mq of tabs.slice(1, 3)) end(origin, mq!);
+      await asked;
+      await tabs[3].admin.topics();
+      return origin.time.monotonic() - began - moment;
+    });
+  }
+
+  test.each([
+    ["dies", (origin: TabOrigin, mq: TabMQ) => origin.killTab(mq)],
+    ["closes its connection", (_origin: TabOrigin, mq: TabMQ) => void mq.close()],
+  ])("a host that %s while it lets others in keeps nobody waiting", async (_how, end) => {
+    const waits: [moment: number, wait: number][] = [];
+    for (let moment = 0; moment <= 240; moment += 8) waits.push([moment, await longestWait(moment, end)]);
+    expect(waits.filter(([, wait]) => wait >= 1000)).toEqual([]);
   });
 
   test("the host's tab closes its connection: what was accepted is written, and another takes over", async () => {

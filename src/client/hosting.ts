@@ -7,6 +7,7 @@ import type { Cancel, Timers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
 import { doorName, type DoorWord, readWord, seatLock, visitorLock } from "../protocol/door.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { BrokerGone } from "./channel.ts";
 import type { LateBroker } from "./late-port.ts";
 
 /* Where there is no SharedWorker: the worker hangs on one tab, and the other tabs reach it through its door. */
@@ -18,6 +19,8 @@ const RETIRE_TIMEOUT = 2000;
 
 /** A dedicated worker with a broker in it. */
 export interface HostWorker {
+  /** The name of a lock that it holds as long as it lives. */
+  life: Promise<string>;
   /** A new port to it. */
   connect(): PortLike;
   /** It writes what is left, and ends itself. */
@@ -101,9 +104,9 @@ export class DedicatedHosting {
       lock.release();
       return broker.restart();
     }
-    const { timers, startWorker } = this.#environment;
+    const { locks, timers, startWorker } = this.#environment;
     try {
-      const seat = new Seat({ lock, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });
+      const seat = new Seat({ lock, locks, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });
       this.#seats.set(generation, seat);
       seat.connect(broker);
     } catch (error) {
@@ -115,6 +118,7 @@ export class DedicatedHosting {
 
 interface Place {
   lock: HeldLock;
+  locks: Locks;
   timers: Timers;
   startWorker(onError: (error: MQError) => void): HostWorker;
   onEnd(): void;
@@ -125,12 +129,14 @@ class Seat {
   readonly #place: Place;
   readonly #worker: HostWorker;
   readonly #brokers = new Set<LateBroker>();
+  readonly #watch = new AbortController();
   #cancel: Cancel = () => {};
   #hasEnded = false;
 
   constructor(place: Place) {
     this.#place = place;
     this.#worker = place.startWorker((error) => this.#fail(error));
+    void this.#worker.life.then((name) => this.#watchOver(name));
   }
 
   connect(broker: LateBroker): void {
@@ -159,6 +165,14 @@ class Seat {
     this.#worker.terminate();
   }
 
+  /** A worker that dies (its memory was used up, say) tells nobody, and its tab lives and keeps the seat. */
+  async #watchOver(life: string): Promise<void> {
+    if (this.#hasEnded) return;
+    const lock = await this.#place.locks.acquire(life, { signal: this.#watch.signal });
+    lock?.release();
+    if (lock !== null && !this.#hasEnded) this.#fail(new BrokerGone("The broker's worker has ended."));
+  }
+
   #fail(error: MQError): void {
     this.end();
     for (const broker of this.#brokers) broker.onError(error);
@@ -166,6 +180,7 @@ class Seat {
 
   #leave(): void {
     this.#hasEnded = true;
+    this.#watch.abort();
     this.#cancel();
     this.#place.lock.release();
     this.#place.onEnd();

@@ -90,6 +90,23 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("the worker dies and its tab lives: a new one takes over within a second", async () => {
+    await live(async (origin) => {
+      const [host, other] = [await origin.connect(), await origin.connect()];
+      const producer = await producerOf(other);
+      await producer.send({ topic: "t", body: "before" });
+      for (let round = 1; round <= 3; round++) {
+        origin.killWorker(host);
+        const died = origin.time.monotonic();
+        await producer.send({ topic: "t", body: `after ${round}` });
+        await host.admin.topics();
+        expect(origin.time.monotonic() - died).toBeLessThan(1000);
+        expect(origin.serving).toHaveLength(1);
+      }
+      expect((await stored(other, "t")).toSorted()).toEqual(["after 1", "after 2", "after 3", "before"]);
+    });
+  });
+
   test("one host after the other dies, until one tab is left", async () => {
     await live(async (origin) => {
       const tabs = await Promise.all(Array.from({ length: 5 }, () => origin.connect()));

@@ -107,6 +107,22 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test.each([["the tab that hosts", 0], ["another tab", 1]])("the namespace is destroyed by %s: all tabs are told, none goes on in an empty one", async (_who, by) => {
+    await live(async (origin) => {
+      const tabs = [await origin.connect(), await origin.connect(), await origin.connect(), await origin.connect()];
+      const producers = await Promise.all(tabs.map(producerOf));
+      for (const producer of producers) await producer.send({ topic: "t", body: "x" });
+      await tabs[by]!.admin.destroy();
+      const outcomes = await Promise.allSettled(producers.map((producer) => producer.send({ topic: "t", body: "late" })));
+      expect(outcomes.map((outcome) => outcome.status === "rejected" && String(outcome.reason).includes("destroyed"))).toEqual([true, true, true, true]);
+      const began = origin.time.monotonic();
+      const anew = await origin.connect();
+      expect(origin.time.monotonic() - began).toBeLessThan(1000);
+      expect(await anew.admin.topics()).toEqual([]);
+      expect((await hostOf(anew)).sessions).toBe(1);
+    });
+  });
+
   test("one host after the other dies, until one tab is left", async () => {
     await live(async (origin) => {
       const tabs = await Promise.all(Array.from({ length: 5 }, () => origin.connect()));

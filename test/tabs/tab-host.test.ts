@@ -129,6 +129,14 @@ describe("tabs without a SharedWorker", () => {
     expect(told.filter(({ isHere }) => isHere)).toHaveLength(1);
   });
 
+  test("a namespace that the host's tab destroys is no more for the others either", async () => {
+    const [host, b, c] = (await tabs(3, { namespace: "destroyed" })) as [Tab, Tab, Tab];
+    await b.send("destroyed", ["x"]);
+    await host.run(({ mq }) => mq.admin.destroy());
+    const late = (tab: Tab): Promise<string> => tab.run(({ producer }) => producer.send({ topic: "destroyed", body: "late" }).then(() => "sent", (error: { message: string }) => error.message));
+    expect(await Promise.all([b, c].map(late))).toEqual([expect.stringContaining("was destroyed"), expect.stringContaining("was destroyed")]);
+  });
+
   test("a connection that is closed in the host's tab hands over", async () => {
     const [host, other] = (await tabs(2, { namespace: "handed" })) as [Tab, Tab];
     const acked = await other.send("handed", bodies(20, "before "));

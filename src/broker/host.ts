@@ -12,7 +12,7 @@ import { PROTOCOL_RANGE, PROTOCOL_VERSION, STORE_FORMAT } from "../protocol/api.
 import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
 import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { Version } from "../protocol/door.ts";
-import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { endPort, type PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock } from "../protocol/lock-names.ts";
 import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
@@ -51,6 +51,8 @@ const RESTART_DELAY_MAX = 5000;
 const WANTED_FOR = 5000;
 /** How often somebody has to knock at a host without clients until it goes. */
 const KNOCKS_TO_GO = 2;
+/** How long the end of a namespace waits until its clients have heard of it. */
+const NEWS_TIMEOUT = 1000;
 /** How long a broker that gives way has to write what is left. */
 const DRAIN_TIMEOUT = 5000;
 
@@ -144,7 +146,11 @@ export class BrokerHost {
         const broker = await this.#brokerFor(hello, isGuest);
         // Nobody waits for this answer any more, and nobody would end the session.
         if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
-        if (opened === null || !isOpen()) opened = { broker, session: this.#openSession(broker, hello) };
+        if (opened === null || !isOpen()) {
+          const session = this.#openSession(broker, hello);
+          session.onNamespaceEnd = (error) => endPort(port, broker.epoch, error);
+          opened = { broker, session };
+        }
         return serving(broker, hello, this.#lockOf(broker));
       },
       open: () => {
@@ -370,7 +376,7 @@ export class BrokerHost {
       this.#broker = null;
       // From here on nothing is taken in. Only who leaves of its own will may still write, and does.
       if (error === (await Promise.race([leaving, undefined]))) await Promise.race([broker.close(), sleep(timers, DRAIN_TIMEOUT)]);
-      const clients = [...broker.sessions].map(({ lockName }) => lockName);
+      const clients = [...broker.sessions];
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
       broker.abandon(error);
       if (destruction !== null) await this.#destroy(store, clients, destruction);
@@ -382,19 +388,28 @@ export class BrokerHost {
   }
 
   /** Nothing is left of the namespace: its clients are told so when they ask for the next broker, and only who comes anew gets one. */
-  async #destroy(store: BlockStore, clients: readonly string[], destruction: Deferred<void>): Promise<void> {
+  async #destroy(store: BlockStore, clients: readonly Session[], destruction: Deferred<void>): Promise<void> {
+    const { locks, timers } = this.#environment;
     this.#destruction = null;
     try {
       await store.destroy();
-      this.#ended = new Set(clients);
+      this.#ended = new Set(clients.map(({ lockName }) => lockName));
       this.#witness = null;
       this.#askedAt = Number.NEGATIVE_INFINITY;
       destruction.resolve();
     } catch (error) {
       destruction.reject(asMQError(error));
+      // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
+      return sleep(timers, LAST_WORDS);
     }
-    // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
-    await sleep(this.#environment.timers, LAST_WORDS);
+    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Whoever has heard it leaves.
+    const late = new AbortController();
+    const gone = clients.map(async ({ lockName, onNamespaceEnd }) => {
+      onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+      (await locks.acquire(lockName, { signal: late.signal }))?.release();
+    });
+    await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);
+    late.abort();
   }
 }
 

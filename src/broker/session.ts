@@ -1,3 +1,4 @@
+import type { MQError } from "../model/errors.ts";
 import { ClientTraffic } from "./client-traffic.ts";
 import type { Member } from "./member.ts";
 
@@ -15,6 +16,8 @@ export class Session {
   mayBringFilters = false;
   /** Called once, when the session ends. */
   onEnd: () => void = () => {};
+  /** Tells the client that there is no namespace any more. */
+  onNamespaceEnd: (news: MQError) => void = () => {};
 
   constructor(clientId: string, lockName: string, now: number) {
     this.clientId = clientId;

@@ -1,5 +1,7 @@
 /// <reference lib="webworker" />
-import { RETIRE } from "../protocol/door.ts";
+import { webLocks } from "../platform/locks.ts";
+import { randomName, systemRandom } from "../platform/random.ts";
+import { lifeLock, RETIRE } from "../protocol/door.ts";
 import { browserHost } from "./browser-host.ts";
 
 /** The script of the SharedWorker, and of a tab's dedicated worker where there is none: the broker with everything real. */
@@ -16,4 +18,6 @@ if ("onconnect" in scope) {
     if (port !== undefined) host.accept(port);
     else if (data === RETIRE) void host.retire().finally(() => scope.close());
   };
+  const life = lifeLock(randomName(systemRandom));
+  void webLocks(navigator.locks).acquire(life).then(() => scope.postMessage(life, []));
 }

@@ -215,6 +215,7 @@ export class BrokerFinder {
         onAnswer?.();
         if (reply.status === "serving") {
           channel.epoch = reply.epoch;
+          opened.onServing?.();
           return { channel, serving: reply, ended: deferred(), watch: new AbortController(), at: opened.isHere === true ? "here" : way };
         }
         this.lastStatus = reply.status;

@@ -2,8 +2,9 @@ import type { Endpoint, Remote } from "comlink";
 import { releaseProxy, transfer, wrap } from "comlink";
 import type { ErrorData } from "../model/errors.ts";
 import { errorFromData, MQError } from "../model/errors.ts";
+import { deferred } from "../platform/deferred.ts";
 import type { Answer, BrokerApi } from "../protocol/api.ts";
-import { type PortLike, UNREADABLE_ID } from "../protocol/guarded-endpoint.ts";
+import { type PortLike, readEnd } from "../protocol/guarded-endpoint.ts";
 
 /** The broker is gone, or does not know this session any more: what was asked has to be asked again elsewhere. */
 export class BrokerGone extends MQError {
@@ -30,6 +31,7 @@ export class Channel {
   readonly #guard: Guard;
   readonly #pending = new Set<(error: MQError) => void>();
   #failed: MQError | null = null;
+  readonly #ended = deferred<MQError>();
   /** Answers so far, errors included: whoever gives them is not hung. */
   answers = 0;
 
@@ -37,7 +39,7 @@ export class Channel {
   constructor(port: PortLike, onAnswer: (epoch: number, durable: number) => void) {
     this.#port = port;
     this.#onAnswer = onAnswer;
-    this.#guard = { isOver: false, onUnreadable: (error) => this.fail(error) };
+    this.#guard = { isOver: false, onEnd: (error) => this.fail(error) };
     this.#broker = wrap<BrokerApi>(guardClient(port, this.#guard));
   }
 
@@ -66,6 +68,11 @@ export class Channel {
     });
   }
 
+  /** Why it is of no use any more, as soon as that is so. */
+  get ended(): Promise<MQError> {
+    return this.#ended.promise;
+  }
+
   /** Calls that wait for their answer. */
   get waiting(): number {
     return this.#pending.size;
@@ -83,6 +90,7 @@ export class Channel {
   /** Rejects what is pending and everything later. */
   fail(error: MQError): void {
     this.#failed ??= error;
+    this.#ended.resolve(this.#failed);
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
     this.#release();
@@ -103,7 +111,7 @@ type RemoteMethod = (...given: unknown[]) => Promise<unknown>;
 interface Guard {
   /** Nothing is said any more: comlink's goodbyes neither. */
   isOver: boolean;
-  onUnreadable: (error: MQError) => void;
+  onEnd: (error: MQError) => void;
 }
 
 function errorOf(data: ErrorData): MQError {
@@ -119,9 +127,10 @@ function guardClient(port: PortLike, guard: Guard): Endpoint {
     },
     addEventListener: (_type: string, listener: EventListenerOrEventListenerObject) => {
       port.addEventListener("message", (event) => {
-        const data = event.data as { id?: unknown; type?: unknown; value?: Partial<Answer<never>> } | null;
+        const data = event.data as { id?: unknown; type?: unknown } | null;
         if (typeof data?.id !== "string") return;
-        if (data.id === UNREADABLE_ID && data.value?.ok === false && data.value.error !== undefined) return guard.onUnreadable(errorOf(data.value.error));
+        const end = readEnd(data);
+        if (end !== null) return guard.onEnd(errorOf(end));
         const isAnswer = data.type === "RAW";
         (listener as (event: MessageEvent) => void)(isAnswer ? event : strange(data.id));
       });

@@ -244,6 +244,11 @@ export class Connection {
       lock?.release();
       if (lock !== null) life.ended.resolve("the broker died");
     });
+    let end: MQError | null = null;
+    void channel.ended.then((error) => {
+      end = error;
+      life.ended.resolve(error.message);
+    });
     const { timers, clock } = this.environment;
     const began = clock.monotonic();
     const heartbeat = new Heartbeat(timers, channel, () => this.#replace(life));
@@ -270,6 +275,7 @@ export class Connection {
     channel.fail(this.#closed ?? new BrokerGone());
     this.lifecycle.emit("lost", null);
     this.events.emit("disconnected", { reason });
+    if (isDestroyed(end)) throw end;
   }
 
   /** The broker is silent. As long as nobody has taken its place it may still answer, and then everything stays as it is. */

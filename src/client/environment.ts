@@ -72,6 +72,8 @@ export interface BrokerPort {
   isHere?: boolean;
   /** The worker cannot be started: definite, not a matter of waiting. */
   onError: (error: MQError) => void;
+  /** Called when it serves. */
+  onServing?: () => void;
 }
 
 /** A page may be put aside (back-forward cache) and come back. */

@@ -7,6 +7,7 @@ import type { Cancel, Timers } from "../platform/timers.ts";
 import { PROTOCOL_VERSION } from "../protocol/api.ts";
 import { doorName, type DoorWord, readWord, seatLock, visitorLock } from "../protocol/door.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { BrokerGone } from "./channel.ts";
 import type { LateBroker } from "./late-port.ts";
 
 /* Where there is no SharedWorker: the worker hangs on one tab, and the other tabs reach it through its door. */
@@ -18,6 +19,8 @@ const RETIRE_TIMEOUT = 2000;
 
 /** A dedicated worker with a broker in it. */
 export interface HostWorker {
+  /** The name of a lock that it holds as long as it lives. */
+  life: Promise<string>;
   /** A new port to it. */
   connect(): PortLike;
   /** It writes what is left, and ends itself. */
@@ -70,7 +73,6 @@ export class DedicatedHosting {
   /** Binds the port to the broker of this generation, run here or anywhere. */
   async enter(generation: number, broker: LateBroker): Promise<void> {
     const { namespace, storage, locks } = this.#environment;
-    const { port } = broker;
     await this.#return?.promise;
     const name = seatLock(namespace, storage, PROTOCOL_VERSION, generation);
     const free = await locks.acquire(name, { ifFree: true });
@@ -78,8 +80,9 @@ export class DedicatedHosting {
     const own = this.#seats.get(generation);
     if (own !== undefined) return own.connect(broker);
     void visit(this.#environment, broker);
+    // Who lets us in may go before it serves, and may have been the last.
     const line = new AbortController();
-    void port.settled.then(() => line.abort());
+    void broker.arrived.then(() => line.abort());
     const inTurn = await locks.acquire(name, { signal: line.signal });
     if (inTurn !== null) this.#host(generation, inTurn, broker);
   }
@@ -97,10 +100,13 @@ export class DedicatedHosting {
   }
 
   #host(generation: number, lock: HeldLock, broker: LateBroker): void {
-    if (broker.port.isSettled || this.#return !== null) return lock.release();
-    const { timers, startWorker } = this.#environment;
+    if (broker.port.isSettled || this.#return !== null) {
+      lock.release();
+      return broker.restart();
+    }
+    const { locks, timers, startWorker } = this.#environment;
     try {
-      const seat = new Seat({ lock, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });
+      const seat = new Seat({ lock, locks, timers, startWorker: (onError) => startWorker(generation, onError), onEnd: () => this.#seats.delete(generation) });
       this.#seats.set(generation, seat);
       seat.connect(broker);
     } catch (error) {
@@ -112,6 +118,7 @@ export class DedicatedHosting {
 
 interface Place {
   lock: HeldLock;
+  locks: Locks;
   timers: Timers;
   startWorker(onError: (error: MQError) => void): HostWorker;
   onEnd(): void;
@@ -122,12 +129,14 @@ class Seat {
   readonly #place: Place;
   readonly #worker: HostWorker;
   readonly #brokers = new Set<LateBroker>();
+  readonly #watch = new AbortController();
   #cancel: Cancel = () => {};
   #hasEnded = false;
 
   constructor(place: Place) {
     this.#place = place;
     this.#worker = place.startWorker((error) => this.#fail(error));
+    void this.#worker.life.then((name) => this.#watchOver(name));
   }
 
   connect(broker: LateBroker): void {
@@ -156,6 +165,14 @@ class Seat {
     this.#worker.terminate();
   }
 
+  /** A worker that dies (its memory was used up, say) tells nobody, and its tab lives and keeps the seat. */
+  async #watchOver(life: string): Promise<void> {
+    if (this.#hasEnded) return;
+    const lock = await this.#place.locks.acquire(life, { signal: this.#watch.signal });
+    lock?.release();
+    if (lock !== null && !this.#hasEnded) this.#fail(new BrokerGone("The broker's worker has ended."));
+  }
+
   #fail(error: MQError): void {
     this.end();
     for (const broker of this.#brokers) broker.onError(error);
@@ -163,6 +180,7 @@ class Seat {
 
   #leave(): void {
     this.#hasEnded = true;
+    this.#watch.abort();
     this.#cancel();
     this.#place.lock.release();
     this.#place.onEnd();
@@ -173,7 +191,8 @@ class Seat {
  * Knocks at the namespace's door, again whenever a host opens it, until one lets us in. `except`: this worker we can ask
  * without a door; when it is its turn to serve, a second session through the door would end the first.
  */
-export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, { port }: LateBroker, except = ""): Promise<void> {
+export async function visit({ namespace, storage, locks, random, openChannel }: Doorstep, broker: LateBroker, except = ""): Promise<void> {
+  const { port } = broker;
   const from = visitorLock(namespace, randomName(random));
   const wish = await locks.acquire(from);
   if (port.isSettled) return wish?.release();
@@ -182,13 +201,15 @@ export async function visit({ namespace, storage, locks, random, openChannel }: 
   let isIn = false;
   door.addEventListener("message", ({ data }) => {
     const word = readWord(data);
-    if (word?.type === "open") knock();
+    // Whoever opens it now has come after the one who has let us in.
+    if (word?.type === "open" && isIn) return broker.restart();
+    if (word?.type === "open" && !port.isSettled) knock();
     if (word?.type !== "welcome" || word.to !== from || word.worker === except || port.isSettled) return;
     isIn = true;
     port.bind(openChannel(word.pipe));
   });
   knock();
-  await port.settled;
+  await broker.arrived;
   door.close();
   if (isIn) await port.closed;
   wish?.release();

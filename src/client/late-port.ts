@@ -1,6 +1,7 @@
 import { asMQError } from "../model/errors.ts";
 import { deferred } from "../platform/deferred.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
+import { BrokerGone } from "./channel.ts";
 import type { BrokerPort } from "./environment.ts";
 
 /** A port to whom is not known yet: what is said is kept until it is bound to a real one. */
@@ -67,10 +68,29 @@ class LatePort implements PortLike {
 /** A broker whose port is bound when it is known where it is. */
 export interface LateBroker extends BrokerPort {
   port: LatePort;
+  isServing: boolean;
+  /** It serves, or is not asked any more. */
+  arrived: Promise<void>;
+  /** Whoever was asked has gone before it served: it is to be asked anew. */
+  restart(): void;
 }
 
 export function lateBroker(enter: (broker: LateBroker) => Promise<void>): LateBroker {
-  const broker: LateBroker = { port: new LatePort(), onError: () => {} };
+  const port = new LatePort();
+  const served = deferred<void>();
+  const broker: LateBroker = {
+    port,
+    isServing: false,
+    arrived: Promise.race([served.promise, port.closed]),
+    onError: () => {},
+    onServing: () => {
+      broker.isServing = true;
+      served.resolve();
+    },
+    restart: () => {
+      if (!broker.isServing) broker.onError(new BrokerGone("Who was asked has gone before it served."));
+    },
+  };
   enter(broker).catch((error: unknown) => broker.onError(asMQError(error)));
   return broker;
 }

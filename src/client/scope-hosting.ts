@@ -45,7 +45,7 @@ export class ScopeHosting {
     if (free !== null) return this.#hostInstead(free, broker);
     void visit(this.#environment, broker);
     const line = new AbortController();
-    void broker.port.settled.then(() => line.abort());
+    void broker.arrived.then(() => line.abort());
     this.#over.signal.addEventListener("abort", () => line.abort());
     const inTurn = await locks.acquire(name, { signal: line.signal });
     if (inTurn !== null) this.#hostInstead(inTurn, broker);
@@ -64,7 +64,7 @@ export class ScopeHosting {
   }
 
   #host(broker: LateBroker): void {
-    if (broker.port.isSettled || this.#over.signal.aborted) return;
+    if (broker.port.isSettled || this.#over.signal.aborted) return broker.restart();
     const { startHost, openChannelPair } = this.#environment;
     const host = startHost();
     this.#hosts.add(host);

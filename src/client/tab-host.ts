@@ -112,6 +112,7 @@ function hostWorker(worker: Worker, onError: (error: MQError) => void): HostWork
     onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's worker failed to start${detail}`));
   });
   return {
+    life: new Promise((resolve) => worker.addEventListener("message", ({ data }) => void (typeof data === "string" && resolve(data)))),
     connect() {
       const { port1, port2 } = new MessageChannel();
       port1.addEventListener("message", () => (runs = true), { once: true });

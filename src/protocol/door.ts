@@ -44,6 +44,11 @@ export function seatLock(namespace: string, storage: string, protocol: number, g
   return `tabmq/${namespace}/${storage}/seat/${protocol}/${generation}`;
 }
 
+/** Held by a tab's dedicated worker as long as it lives; it tells its tab the name. */
+export function lifeLock(random: string): string {
+  return `tabmq/worker/${random}`;
+}
+
 /** Null: nothing that this version understands. */
 export function readWord(data: unknown): DoorWord | null {
   if (!isDictionary(data)) return null;

@@ -1,6 +1,6 @@
 import type { Endpoint } from "comlink";
 import { MAX_CALL_ARGUMENTS, MAX_CALL_ID_LENGTH } from "../model/limits.ts";
-import { errorToData, MQError } from "../model/errors.ts";
+import { type ErrorData, errorToData, MQError } from "../model/errors.ts";
 import type { Answer } from "./api.ts";
 import { isDictionary } from "./validate.ts";
 
@@ -15,8 +15,19 @@ export interface PortLike {
   onmessageerror?: ((event: MessageEvent) => void) | null;
 }
 
-/** Instead of a call's id, in the answer to what could not be read. */
-export const UNREADABLE_ID = "unreadable";
+/** Instead of a call's id: the answer to all calls over the port, and the last. */
+const EVERY_CALL = "unreadable";
+
+/** Ends a client's port: something of it could not be read, or the broker has news that nobody has asked for. */
+export function endPort(port: PortLike, epoch: number, error: MQError): void {
+  port.postMessage({ id: EVERY_CALL, type: "RAW", value: { ok: false, epoch, error: errorToData(error) } satisfies Answer<never> });
+}
+
+/** What `endPort` has said; null: this is something else. */
+export function readEnd(data: unknown): ErrorData | null {
+  const { id, value } = data as { id?: unknown; value?: Partial<Answer<never>> };
+  return id === EVERY_CALL && value?.ok === false ? (value.error ?? null) : null;
+}
 
 const CALL_KEYS: ReadonlySet<string> = new Set(["id", "type", "path", "argumentList"]);
 
@@ -76,8 +87,7 @@ export function guardBroker(
   // Seen in WebKitGTK 2.50 with a CryptoKey. Whoever sent it would wait in vain, and take the worker for hung.
   port.onmessageerror = () => {
     const error = new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot read what was sent to it. Where a browser passes no CryptoKey to a SharedWorker, give connect.encryptionKey as 32 bytes.");
-    const value: Answer<never> = { ok: false, epoch: options.epoch(), error: errorToData(error) };
-    port.postMessage({ id: UNREADABLE_ID, type: "RAW", value });
+    endPort(port, options.epoch(), error);
   };
 
   return {

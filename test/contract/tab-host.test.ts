@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Locks } from "../../src/platform/locks.ts";
 import type { Producer, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
+import { TsIndexer } from "../../src/storage/ts-indexer.ts";
 import { TabOrigin } from "../support/tab-origin.ts";
 
 /** Runs in virtual time. Every broker of it opens the same disk. */
@@ -89,6 +90,39 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("the worker dies and its tab lives: a new one takes over within a second", async () => {
+    await live(async (origin) => {
+      const [host, other] = [await origin.connect(), await origin.connect()];
+      const producer = await producerOf(other);
+      await producer.send({ topic: "t", body: "before" });
+      for (let round = 1; round <= 3; round++) {
+        origin.killWorker(host);
+        const died = origin.time.monotonic();
+        await producer.send({ topic: "t", body: `after ${round}` });
+        await host.admin.topics();
+        expect(origin.time.monotonic() - died).toBeLessThan(1000);
+        expect(origin.serving).toHaveLength(1);
+      }
+      expect((await stored(other, "t")).toSorted()).toEqual(["after 1", "after 2", "after 3", "before"]);
+    });
+  });
+
+  test.each([["the tab that hosts", 0], ["another tab", 1]])("the namespace is destroyed by %s: all tabs are told, none goes on in an empty one", async (_who, by) => {
+    await live(async (origin) => {
+      const tabs = [await origin.connect(), await origin.connect(), await origin.connect(), await origin.connect()];
+      const producers = await Promise.all(tabs.map(producerOf));
+      for (const producer of producers) await producer.send({ topic: "t", body: "x" });
+      await tabs[by]!.admin.destroy();
+      const outcomes = await Promise.allSettled(producers.map((producer) => producer.send({ topic: "t", body: "late" })));
+      expect(outcomes.map((outcome) => outcome.status === "rejected" && String(outcome.reason).includes("destroyed"))).toEqual([true, true, true, true]);
+      const began = origin.time.monotonic();
+      const anew = await origin.connect();
+      expect(origin.time.monotonic() - began).toBeLessThan(1000);
+      expect(await anew.admin.topics()).toEqual([]);
+      expect((await hostOf(anew)).sessions).toBe(1);
+    });
+  });
+
   test("one host after the other dies, until one tab is left", async () => {
     await live(async (origin) => {
       const tabs = await Promise.all(Array.from({ length: 5 }, () => origin.connect()));
@@ -107,6 +141,33 @@ describe("tabs without a SharedWorker", () => {
       expect((await stored(tabs[0]!, "t")).toSorted()).toEqual(acked.toSorted());
       expect((await hostOf(tabs[0]!)).epoch).toBe(5);
     });
+  });
+
+  /** How long the last of four tabs is without a broker when the host's tab goes, and a moment later the next two. */
+  async function longestWait(moment: number, end: (origin: TabOrigin, mq: TabMQ) => void): Promise<number> {
+    return live(async (origin) => {
+      // A host lets others in as soon as it may write, and serves them when it has begun.
+      const loadIndexer = (): Promise<TsIndexer> => origin.time.sleep(100).then(() => new TsIndexer());
+      const connect = (): Promise<TabMQ> => origin.connect({}, { host: { loadIndexer } });
+      const tabs = [await connect(), await connect(), await connect(), await connect()] as const;
+      const began = origin.time.monotonic();
+      end(origin, tabs[0]);
+      const asked = tabs[3].admin.topics();
+      await origin.time.sleep(moment);
+      for (const mq of tabs.slice(1, 3)) end(origin, mq!);
+      await asked;
+      await tabs[3].admin.topics();
+      return origin.time.monotonic() - began - moment;
+    });
+  }
+
+  test.each([
+    ["dies", (origin: TabOrigin, mq: TabMQ) => origin.killTab(mq)],
+    ["closes its connection", (_origin: TabOrigin, mq: TabMQ) => void mq.close()],
+  ])("a host that %s while it lets others in keeps nobody waiting", async (_how, end) => {
+    const waits: [moment: number, wait: number][] = [];
+    for (let moment = 0; moment <= 240; moment += 8) waits.push([moment, await longestWait(moment, end)]);
+    expect(waits.filter(([, wait]) => wait >= 1000)).toEqual([]);
   });
 
   test("the host's tab closes its connection: what was accepted is written, and another takes over", async () => {

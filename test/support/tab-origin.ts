@@ -11,6 +11,7 @@ import type { OpenChannel } from "../../src/platform/broadcast-port.ts";
 import { deferred } from "../../src/platform/deferred.ts";
 import { MemoryLocks } from "../../src/platform/memory-locks.ts";
 import type { Random } from "../../src/platform/random.ts";
+import { lifeLock } from "../../src/protocol/door.ts";
 import type { PortLike } from "../../src/protocol/guarded-endpoint.ts";
 import type { BlockStore } from "../../src/storage/block-store.ts";
 import { TsIndexer } from "../../src/storage/ts-indexer.ts";
@@ -174,6 +175,11 @@ export class TabOrigin {
     for (const { agent: one } of [{ agent }, ...workers]) this.#end(one);
   }
 
+  /** The worker on this tab ends, and the tab does not. */
+  killWorker(mq: TabMQ): void {
+    for (const { agent } of this.#tabs.get(mq)!.workers) this.#end(agent);
+  }
+
   killShared(): void {
     this.#shared?.agent.die();
     this.#shared = null;
@@ -242,7 +248,9 @@ export class TabOrigin {
     if (loading === null) this.time.after(50, () => onError(new MQError("UNSUPPORTED_ENVIRONMENT", "The script is not there.")));
     const loaded = loading === null ? new Promise(() => {}) : this.time.sleep(loading);
     const end = (): void => this.#end(worker.agent);
+    const name = lifeLock(`${this.workers.length}`);
     return {
+      life: loaded.then(() => worker.agent.locks.acquire(name)).then(() => name),
       connect: (): PortLike => {
         const [ours, theirs] = VirtualPort.pair(this.time, tab.agent, worker.agent);
         theirs.hold(loaded);

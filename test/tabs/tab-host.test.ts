@@ -8,6 +8,8 @@ import { bundle, DIST, House, type Tab, type TabConnect, until } from "../suppor
 
 /** As in browsers that have none: taken away before the library is there. */
 const WITHOUT = `<!doctype html><meta charset="utf-8"><script>delete globalThis.SharedWorker</script><script type="module" src="/page.js"></script>`;
+/** Keeps the workers that it starts. */
+const KEEPING = WITHOUT.replace("</script>", "; globalThis.made = []; globalThis.Worker = class extends Worker { constructor(...given) { super(...given); made.push(this); } };</script>");
 const NO_DATABASE = `<!doctype html><meta charset="utf-8"><script>
   Object.defineProperty(globalThis, "indexedDB", { value: null });
   globalThis.warnings = []; console.warn = (text) => globalThis.warnings.push(text);
@@ -17,7 +19,7 @@ const REFUSING = `IDBFactory.prototype.open = () => { throw new DOMException("A 
 let house: House;
 beforeAll(async () => {
   const [built, lawless] = await Promise.all([readFile(join(DIST, "worker.js"), "utf8"), bundle(join(import.meta.dirname, "../fault/workers/no-lock-no-epoch.ts"))]);
-  house = await House.open({ pages: { "/without": WITHOUT, "/no-database": NO_DATABASE, "/refusing.js": REFUSING + built, "/lawless.js": lawless } });
+  house = await House.open({ pages: { "/without": WITHOUT, "/keeping": KEEPING, "/no-database": NO_DATABASE, "/refusing.js": REFUSING + built, "/lawless.js": lawless } });
 });
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
@@ -111,6 +113,28 @@ describe("tabs without a SharedWorker", () => {
     expect(told.filter(({ isHere }) => isHere)).toHaveLength(1);
     const { rows, epoch } = await consumer.epochs(namespace);
     expect([[...new Set(rows)], epoch]).toEqual([[1, 2], 2]);
+  });
+
+  test("the host's worker dies, its tab does not: a new worker takes over, calls settle, nothing acknowledged is lost", async () => {
+    const host = await house.tab("/keeping");
+    await host.connect({ namespace: "worker" });
+    const [sender] = (await tabs(1, { namespace: "worker" })) as [Tab];
+    const acked = await sender.send("worker", bodies(10, "before "));
+    // As when its memory is used up: nobody is told.
+    await host.run(() => (globalThis as unknown as { made: Worker[] }).made.at(-1)!.terminate());
+    acked.push(...(await sender.send("worker", bodies(10, "after "))), ...(await host.send("worker", bodies(10, "host "))));
+    expect(lost(acked, await sender.readAll("worker"))).toEqual([]);
+    const told = await Promise.all([host, sender].map(hostOf));
+    expect(told).toMatchObject([{ epoch: 2, sessions: 2 }, { epoch: 2, sessions: 2 }]);
+    expect(told.filter(({ isHere }) => isHere)).toHaveLength(1);
+  });
+
+  test("a namespace that the host's tab destroys is no more for the others either", async () => {
+    const [host, b, c] = (await tabs(3, { namespace: "destroyed" })) as [Tab, Tab, Tab];
+    await b.send("destroyed", ["x"]);
+    await host.run(({ mq }) => mq.admin.destroy());
+    const late = (tab: Tab): Promise<string> => tab.run(({ producer }) => producer.send({ topic: "destroyed", body: "late" }).then(() => "sent", (error: { message: string }) => error.message));
+    expect(await Promise.all([b, c].map(late))).toEqual([expect.stringContaining("was destroyed"), expect.stringContaining("was destroyed")]);
   });
 
   test("a connection that is closed in the host's tab hands over", async () => {

@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import type { OffsetRange } from "../protocol/api.ts";
 import type { DurableState } from "../storage/durable-state.ts";
 
@@ -24,7 +25,7 @@ export class FinishedTimers {
   /** As stored; what the log says besides comes by `finish`. What is damaged is left out: its timers are delivered once more. */
   restore(): void {
     for (const [number, value] of this.#state.startingWith(PREFIX)) {
-      if (value instanceof Uint8Array && [0, FinishedTimers.rowOffsets / 8].includes(value.byteLength)) this.#rows.set(Number(number), value);
+      if (isUint8Array(value) && [0, FinishedTimers.rowOffsets / 8].includes(value.byteLength)) this.#rows.set(Number(number), value);
     }
   }
 

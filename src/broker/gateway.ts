@@ -1,6 +1,7 @@
 import { expose, transfer } from "comlink";
 import { checkWasmModule } from "../filter/wasm-module.ts";
 import { STRATEGIES } from "../model/allocation.ts";
+import { isUint8Array } from "../model/binary.ts";
 import { errorToData } from "../model/errors.ts";
 import {
   LONG_POLL, MAX_CALLS_PER_SESSION, MAX_CLAIMS, MAX_ERROR_TEXT, MAX_EXPRESSION_LENGTH, MAX_GROUP_TOPICS, MAX_HELD_QUEUES, MAX_IDEMPOTENCE_KEY_LENGTH, MAX_IDEMPOTENCE_WINDOW, MAX_IMPORT_ID_LENGTH, MAX_KEY_LENGTH, MAX_KEYS_IN_HAND, MAX_INVISIBLE_DURATION, MAX_MEMBER_ID_LENGTH,
@@ -377,6 +378,6 @@ const TRANSFER_MIN_BYTES = 16 * 1024;
 /** Records were copied out of the log for this answer alone: their memory goes over the port with it. */
 function handedOver<T extends Answer<unknown>>(answer: T): T {
   const records = answer.ok ? (answer.value as { records?: unknown } | null)?.records : undefined;
-  if (!(records instanceof Uint8Array) || records.byteLength < TRANSFER_MIN_BYTES || records.byteLength < records.buffer.byteLength) return answer;
+  if (!isUint8Array(records) || records.byteLength < TRANSFER_MIN_BYTES || records.byteLength < records.buffer.byteLength) return answer;
   return transfer(answer, [records.buffer]);
 }

@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import { crc32 } from "../model/crc32.ts";
 import { asMQError, type ErrorCode, MQError, textOf } from "../model/errors.ts";
 import { LOG_BATCH_BYTES, MAX_FRAME_RECORDS, MAX_GROUP_TOPICS, MAX_RECORD_BYTES, MAX_TOPICS } from "../model/limits.ts";
@@ -171,7 +172,7 @@ class LogImport {
           throw this.#fail(`The stream failed: ${textOf(cause)}.`, "INVALID_PARAMETER", cause);
         });
         if (done) return false;
-        if (!(value instanceof Uint8Array)) throw this.#fail("The stream gives something that is no Uint8Array.", "INVALID_PARAMETER");
+        if (!isUint8Array(value)) throw this.#fail("The stream gives something that is no Uint8Array.", "INVALID_PARAMETER");
         this.#chunk = value;
       }
       const piece = this.#chunk.subarray(0, LOG_BATCH_BYTES);

@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import { MQError, textOf } from "../model/errors.ts";
 import type { MessageDraft } from "../model/message.ts";
 
@@ -100,7 +101,7 @@ export class OutboxRows {
   #isRow(value: unknown): value is OutboxRow {
     const { tabmq, namespace, msgId, topic, body, properties, from } = (value ?? {}) as Partial<Record<keyof OutboxRow, unknown>>;
     const texts = [msgId, topic, properties].every((text) => typeof text === "string");
-    return tabmq === 1 && namespace === this.#namespace && texts && body instanceof Uint8Array && Number.isSafeInteger(from);
+    return tabmq === 1 && namespace === this.#namespace && texts && isUint8Array(body) && Number.isSafeInteger(from);
   }
 }
 

@@ -1,3 +1,4 @@
+import { isArrayBuffer } from "../model/binary.ts";
 import { inDoubt, MQError } from "../model/errors.ts";
 import type { Message, MessageDraft } from "../model/message.ts";
 import { offsetMsgId } from "../model/message-id.ts";
@@ -115,7 +116,7 @@ export class Parcel {
 
   /** Those that the caller gave may be others by now. */
   #ownsBytes(): boolean {
-    return this.hasAsked || this.messages.every(({ body }) => !(body instanceof ArrayBuffer) && !ArrayBuffer.isView(body));
+    return this.hasAsked || this.messages.every(({ body }) => !isArrayBuffer(body) && !ArrayBuffer.isView(body));
   }
 }
 

@@ -54,7 +54,8 @@ export function defineTopic<Body extends Message["body"]>(topic: string, { parse
     try {
       const body: unknown = message.bodyKind === "json" ? message.json() : message.bodyKind === "text" ? message.text() : message.body;
       if (parse === undefined) return body as Body;
-      return typeof parse === "function" ? await parse(body) : valueOf(await parse["~standard"].validate(body));
+      // Some libraries' schemas are functions too, which answer what is wrong instead of throwing it.
+      return "~standard" in parse ? valueOf(await parse["~standard"].validate(body)) : await parse(body);
     } catch (cause) {
       throw new MQError("MESSAGE_ILLEGAL", `The body of message ${message.msgId} is not what topic "${topic}" is defined to have: ${textOf(cause)}`, { field: "message.body", cause });
     }

@@ -1,3 +1,4 @@
+import { isArrayBuffer, isUint8Array } from "../model/binary.ts";
 import { MQError } from "../model/errors.ts";
 import { MAX_FILTER_MODULE_BYTES } from "../model/limits.ts";
 
@@ -10,8 +11,8 @@ export function refuseModule(message: string, position: number, cause?: unknown)
 
 /** A copy of bytes that may be a module: what a module may do is checked in the broker (wasm-meter.ts). */
 export function checkWasmModule(value: unknown, field: string): Uint8Array<ArrayBuffer> {
-  const bytes = value instanceof ArrayBuffer ? new Uint8Array(value) : value;
-  if (!(bytes instanceof Uint8Array)) throw new MQError("INVALID_PARAMETER", `${field} must be the bytes of a WebAssembly module.`, { field });
+  const bytes = isArrayBuffer(value) ? new Uint8Array(value) : value;
+  if (!isUint8Array(bytes)) throw new MQError("INVALID_PARAMETER", `${field} must be the bytes of a WebAssembly module.`, { field });
   if (bytes.byteLength > MAX_FILTER_MODULE_BYTES) {
     throw refuseModule(`it has ${bytes.byteLength} bytes; ${MAX_FILTER_MODULE_BYTES} are allowed.`, MAX_FILTER_MODULE_BYTES);
   }

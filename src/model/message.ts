@@ -1,3 +1,4 @@
+import { isArrayBuffer, isUint8Array } from "./binary.ts";
 import { MQError } from "./errors.ts";
 import { COPY_PROPERTIES_BYTES, MAX_BODY_BYTES, MAX_MESSAGE_GROUP_LENGTH, MAX_PROPERTIES_BYTES } from "./limits.ts";
 import { checkExclusive } from "./typed-message.ts";
@@ -287,8 +288,8 @@ function encodeBody(body: unknown, maxBytes: number): { kind: BodyKind; bytes: U
     }
     return { kind: "text", bytes: encoder.encode(body) };
   }
-  if (body instanceof Uint8Array) return { kind: "bytes", bytes: body };
-  if (body instanceof ArrayBuffer) return { kind: "bytes", bytes: new Uint8Array(body) };
+  if (isUint8Array(body)) return { kind: "bytes", bytes: body };
+  if (isArrayBuffer(body)) return { kind: "bytes", bytes: new Uint8Array(body) };
   if (ArrayBuffer.isView(body)) return { kind: "bytes", bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
   if (!isJson(body)) {
     throw illegal("message.body", `The body is bytes, text or a JSON value, not ${describe(body)}.`);

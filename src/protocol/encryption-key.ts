@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import { MQError } from "../model/errors.ts";
 import type { Check } from "./validate.ts";
 
@@ -8,7 +9,7 @@ export type EncryptionKey = CryptoKey | Uint8Array<ArrayBuffer>;
 
 /** A key, or the bytes of one, which are copied. No message here shows what was given: it may be the secret itself. */
 export const encryptionKey: Check<EncryptionKey> = (value) => {
-  if (value instanceof Uint8Array) {
+  if (isUint8Array(value)) {
     if (value.byteLength !== KEY_BYTES) throw unfit(`must have ${KEY_BYTES} bytes, not ${value.byteLength}`);
     return Uint8Array.from(value);
   }
@@ -21,7 +22,7 @@ export const encryptionKey: Check<EncryptionKey> = (value) => {
 
 /** From here on nobody can read the key, TabMQ included. */
 export async function importKey(given: EncryptionKey): Promise<CryptoKey> {
-  if (!(given instanceof Uint8Array)) return given;
+  if (!isUint8Array(given)) return given;
   return crypto.subtle.importKey("raw", given, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 

@@ -1,3 +1,4 @@
+import { isArrayBuffer } from "../model/binary.ts";
 import { MQError } from "../model/errors.ts";
 import { BATCH_TARGET_BYTES, MAX_FRAME_BYTES, MAX_FRAME_RECORDS } from "../model/limits.ts";
 import type { MessageDraft } from "../model/message.ts";
@@ -100,7 +101,7 @@ export function frameOf(records: readonly Uint8Array[], bytes: number): ArrayBuf
 
 /** The records of a frame from a port. Throws MQError PROTOCOL_VIOLATION on anything that is not a frame. */
 export function openFrame(value: unknown): { count: number; records: Uint8Array; flags: number } {
-  if (!(value instanceof ArrayBuffer)) throw violation("A frame is an ArrayBuffer.");
+  if (!isArrayBuffer(value)) throw violation("A frame is an ArrayBuffer.");
   if (value.byteLength < FRAME_HEADER_BYTES) throw violation("A frame is at least 16 bytes long.");
   if (value.byteLength > MAX_FRAME_BYTES) throw violation(`A frame has at most ${MAX_FRAME_BYTES} bytes.`);
   const view = new DataView(value);

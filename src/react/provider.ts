@@ -1,15 +1,17 @@
 import { createContext, createElement, type ReactElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { connect, type ConnectOptions, MQError, type TabMQ } from "../index.ts";
 
-export interface TabMQState {
-  /** Null until it is connected, and when that has failed. */
-  mq: TabMQ | null;
-  status: "connecting" | "connected" | "failed";
-  /** Why it has failed. */
-  error: MQError | null;
+/** How the connection stands. */
+export type TabMQStatus =
+  | { status: "connecting"; mq: null; error: null }
+  | { status: "connected"; mq: TabMQ; error: null }
+  /** `error`: why. */
+  | { status: "failed"; mq: null; error: MQError };
+
+export type TabMQState = TabMQStatus & {
   /** Tries to connect once more. */
   reconnect: () => void;
-}
+};
 
 export interface TabMQProviderProps {
   /** A connection that the application has already: it is used and left open. */
@@ -25,7 +27,7 @@ const Context = createContext<TabMQState | null>(null);
 export function TabMQProvider({ client, options, children }: TabMQProviderProps): ReactElement {
   const [given] = useState(options);
   const [turn, setTurn] = useState(0);
-  const [state, setState] = useState<Omit<TabMQState, "reconnect">>(CONNECTING);
+  const [state, setState] = useState<TabMQStatus>(CONNECTING);
   const reconnect = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     if (client !== undefined) return undefined;
@@ -46,7 +48,7 @@ export function TabMQProvider({ client, options, children }: TabMQProviderProps)
       opening.then((mq) => mq.close()).catch(() => {});
     };
   }, [client, given, turn]);
-  const value = useMemo((): TabMQState => ({ ...(client === undefined ? state : { mq: client, status: "connected", error: null }), reconnect }), [client, state, reconnect]);
+  const value = useMemo((): TabMQState => ({ ...(client === undefined ? state : { mq: client, status: "connected" as const, error: null }), reconnect }), [client, state, reconnect]);
   return createElement(Context.Provider, { value }, children);
 }
 
@@ -57,7 +59,7 @@ export function useTabMQ(): TabMQState {
   return state;
 }
 
-const CONNECTING: Omit<TabMQState, "reconnect"> = { mq: null, status: "connecting", error: null };
+const CONNECTING: TabMQStatus = { mq: null, status: "connecting", error: null };
 
 export function asError(error: unknown): MQError {
   return error instanceof MQError ? error : new MQError("INTERNAL_ERROR", error instanceof Error ? error.message : String(error), { cause: error });

@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import type { ConsumeContext, ConsumeResult, Message, MessageExt, MessageQueue, MQError, PushConsumer, PushConsumerOptions, TopicDefinition, TypedConsumerOptions } from "../index.ts";
 import { asError, useTabMQ } from "./provider.ts";
+import { useNewest } from "./use-newest.ts";
 
 export interface ConsumerState {
   status: "connecting" | "running" | "failed";
@@ -24,15 +25,14 @@ export interface UseTypedConsumerOptions<Body extends Message["body"]> extends O
 
 /**
  * A push consumer, as long as the component is there. The newest listener is called; another group, topic or filter is another consumer;
- * of the other options those of the first render count.
+ * of the other options those count that it was made with.
  */
 export function useConsumer<Body extends Message["body"]>(options: UseTypedConsumerOptions<Body>): ConsumerState;
 export function useConsumer(options: UseConsumerOptions): ConsumerState;
 export function useConsumer(options: UseConsumerOptions | UseTypedConsumerOptions<Message["body"]>): ConsumerState {
   const { mq, error: failure } = useTabMQ();
   const [state, setState] = useState<ConsumerState>(CONNECTING);
-  const newest = useRef(options);
-  newest.current = options;
+  const newest = useNewest(options);
   const { consumerGroup, filter = "*" } = options;
   const topic = typeof options.topic === "string" ? options.topic : options.topic.topic;
 

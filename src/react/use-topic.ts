@@ -1,9 +1,10 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type Message, type MessageFields, MQError, type Producer, type SendResult, type TopicDefinition } from "../index.ts";
 import { asError, useTabMQ } from "./provider.ts";
+import { useNewest } from "./use-newest.ts";
 
 export interface Topic<Body> {
-  /** Resolves when the message is stored. Called before the connection is there, it waits for it. */
+  /** Resolves when the message is stored. Called before the connection is there, it waits for it; rejects with why there is none, or CLOSED when the component is gone. */
   send: (body: Body, fields?: MessageFields) => Promise<SendResult>;
   /** Sends that are not answered yet. */
   pending: number;
@@ -23,12 +24,11 @@ export function useTopic<Body extends Message["body"] = Message["body"]>(topic: 
   const [error, setError] = useState<MQError | null>(null);
   const producer = useRef<Promise<Producer> | null>(null);
   const waiting = useRef<Waiting[]>([]);
-  const isGone = useRef(false);
-  const newest = useRef(topic);
-  newest.current = topic;
+  /** Why nothing can be sent for the time being. */
+  const refusal = useRef<MQError | null>(null);
+  const newest = useNewest(topic);
 
   useEffect(() => {
-    isGone.current = false;
     if (mq === null) return undefined;
     const making = mq.createProducer({ producerGroup });
     producer.current = making;
@@ -41,24 +41,23 @@ export function useTopic<Body extends Message["body"] = Message["body"]>(topic: 
   }, [mq, producerGroup]);
 
   useEffect(() => {
-    if (failure !== null) for (const { reject } of waiting.current.splice(0)) reject(failure);
-  }, [failure]);
-
-  useEffect(
-    () => () => {
-      isGone.current = true;
+    const refuse = (error: MQError): void => {
+      for (const { reject } of waiting.current.splice(0)) reject(error);
+    };
+    refusal.current = failure;
+    if (failure !== null) refuse(failure);
+    return () => {
       const gone = new MQError("CLOSED", "The component that wanted to send is gone.");
+      refusal.current = gone;
       // Not at once: in StrictMode it is there again in the same moment.
-      queueMicrotask(() => {
-        if (isGone.current) for (const { reject } of waiting.current.splice(0)) reject(gone);
-      });
-    },
-    [],
-  );
+      queueMicrotask(() => refusal.current === gone && refuse(gone));
+    };
+  }, [failure]);
 
   const send = useCallback(async (body: Body, fields?: MessageFields): Promise<SendResult> => {
     setPending((count) => count + 1);
     try {
+      if (producer.current === null && refusal.current !== null) throw refusal.current;
       const made = await (producer.current ?? new Promise<Producer>((resolve, reject) => waiting.current.push({ resolve, reject })));
       const { current } = newest;
       const result = await made.send(typeof current === "string" ? { ...fields, topic: current, body } : current.message(body, fields));

@@ -100,19 +100,33 @@ export class RowCipher {
   }
 }
 
+const atWork = new Set<Promise<unknown>>();
+
+/** What is being encrypted or decrypted, in a thread of its own: a clock that stands still (tabmq/testing) has to wait for it. */
+export const ciphering: ReadonlySet<Promise<unknown>> = atWork;
+
 /** Ciphertext and tag. */
 export async function encrypt(key: CryptoKey, nonce: Uint8Array, additionalData: Uint8Array, plain: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.encrypt(parameters(nonce, additionalData), key, plain as Uint8Array<ArrayBuffer>));
+  return counted(crypto.subtle.encrypt(parameters(nonce, additionalData), key, plain as Uint8Array<ArrayBuffer>));
 }
 
 /** Null when key, nonce, additional data and bytes do not belong together. */
 export async function decrypt(key: CryptoKey, nonce: Uint8Array, additionalData: Uint8Array, sealed: Uint8Array): Promise<Uint8Array | null> {
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(parameters(nonce, additionalData), key, sealed as Uint8Array<ArrayBuffer>));
+    return await counted(crypto.subtle.decrypt(parameters(nonce, additionalData), key, sealed as Uint8Array<ArrayBuffer>));
   } catch (error) {
-    // Anything else (no memory, say) proves nothing against the bytes.
-    if (error instanceof DOMException && error.name === "OperationError") return null;
+    // Anything else (no memory, say) proves nothing against the bytes. By its name: the error may be of another window than this code.
+    if ((error as Partial<DOMException> | null)?.name === "OperationError") return null;
     throw error;
+  }
+}
+
+async function counted(work: Promise<ArrayBuffer>): Promise<Uint8Array> {
+  atWork.add(work);
+  try {
+    return new Uint8Array(await work);
+  } finally {
+    atWork.delete(work);
   }
 }
 

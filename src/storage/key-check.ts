@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import { MQError } from "../model/errors.ts";
 import type { Random } from "../platform/random.ts";
 import { KEY_FIELD } from "../protocol/encryption-key.ts";
@@ -31,7 +32,7 @@ export function readKeyCheck(rows: readonly (readonly [key: string, value: unkno
   const value = rows.find(([key]) => key === KEY_CHECK)?.[1];
   if (value === undefined) return undefined;
   const { version, salt, nonce, check } = (value ?? {}) as Partial<KeyCheckRow>;
-  const isWhole = version === 1 && [salt, nonce, check].every((bytes) => bytes instanceof Uint8Array) && salt?.byteLength === SALT_BYTES && nonce?.byteLength === NONCE_BYTES;
+  const isWhole = version === 1 && [salt, nonce, check].every((bytes) => isUint8Array(bytes)) && salt?.byteLength === SALT_BYTES && nonce?.byteLength === NONCE_BYTES;
   if (!isWhole) throw cannotDecrypt("What tells the right key is damaged, or of another version of TabMQ.");
   return value as KeyCheckRow;
 }

@@ -1,3 +1,4 @@
+import { isUint8Array } from "../model/binary.ts";
 import type { Random } from "../platform/random.ts";
 import { decrypt, encrypt, NONCE_BYTES } from "./cipher.ts";
 
@@ -29,7 +30,7 @@ export class StateCipher {
   }
 
   async open(row: string, sealed: unknown): Promise<unknown> {
-    if (!(sealed instanceof Uint8Array)) return null;
+    if (!isUint8Array(sealed)) return null;
     const plain = await decrypt(this.#key, sealed.subarray(0, NONCE_BYTES), this.#binding(row), sealed.subarray(NONCE_BYTES));
     return plain === null ? null : (JSON.parse(new TextDecoder().decode(plain)) as unknown);
   }

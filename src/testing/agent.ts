@@ -59,6 +59,11 @@ export class LocalPort implements PortLike {
     return [left, right];
   }
 
+  /** What is posted to it is lost. */
+  static toNobody(agent: Agent): LocalPort {
+    return new LocalPort(agent);
+  }
+
   private constructor(agent: Agent) {
     this.#agent = agent;
   }
@@ -67,7 +72,7 @@ export class LocalPort implements PortLike {
     if (this.#isClosed || !this.#agent.isAlive) return;
     const data: unknown = structuredClone(message, { transfer });
     const { peer } = this;
-    queueMicrotask(() => peer!.#receive(data));
+    if (peer !== null) queueMicrotask(() => peer.#receive(data));
   }
 
   addEventListener(_type: "message", listener: (event: MessageEvent) => void): void {

@@ -2,6 +2,7 @@ import { BrokerHost } from "../broker/host.ts";
 import { connectWith } from "../client/connect-with.ts";
 import type { ClientEnvironment } from "../client/environment.ts";
 import type { ConnectOptions, TabMQ } from "../index.ts";
+import { MQError } from "../model/errors.ts";
 import { MemoryLocks } from "../platform/memory-locks.ts";
 import { systemRandom } from "../platform/random.ts";
 import type { PortLike } from "../protocol/guarded-endpoint.ts";
@@ -35,7 +36,7 @@ export interface TestBroker {
   disconnect(tab: TabMQ): Promise<void>;
   /** What HTTP outboxes take `navigator.onLine` to be. Default true. */
   setOnline(isOnline: boolean): void;
-  /** Ends everything. */
+  /** Ends everything: workers die, tabs are closed. What is on its way ends, and what is asked later is refused with CLOSED. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -44,6 +45,9 @@ export interface TestBroker {
 export function createTestBroker(options: TestBrokerOptions = {}): TestBroker {
   return new LocalOrigin(options);
 }
+
+/** Virtual ms in which a tab whose broker is gone has certainly closed. */
+const CLOSING_TIME = 60_000;
 
 class LocalOrigin implements TestBroker {
   readonly clock: VirtualClock;
@@ -56,6 +60,7 @@ class LocalOrigin implements TestBroker {
   readonly #sends = new SendFaults();
   readonly #network: LocalNetwork;
   #isFull = false;
+  #closing: Promise<void> | null = null;
 
   constructor({ now = Date.now(), fetch }: TestBrokerOptions) {
     this.clock = new VirtualClock(now);
@@ -63,6 +68,7 @@ class LocalOrigin implements TestBroker {
   }
 
   async connect(options: Omit<ConnectOptions, "host" | "worker"> = {}): Promise<TabMQ> {
+    if (this.#closing !== null) throw new MQError("CLOSED", "The test broker is closed.");
     const agent = new Agent(this.clock, this.#locks);
     const mq = await connectWith((namespace) => this.#environment(namespace, agent), options);
     this.#sends.watch(mq);
@@ -94,10 +100,18 @@ class LocalOrigin implements TestBroker {
     this.#network.setOnline(isOnline);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#sends.clear();
-    for (const tab of [...this.#tabs.keys()]) await this.disconnect(tab);
     await this.crash();
+    const tabs = [...this.#tabs.keys()];
+    for (const tab of tabs) tab.close().catch(() => {});
+    await this.clock.advance(CLOSING_TIME);
+    for (const tab of tabs) await this.disconnect(tab);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -124,6 +138,7 @@ class LocalOrigin implements TestBroker {
   }
 
   #open(namespace: string, generation: number, tab: Agent): PortLike {
+    if (this.#closing !== null) return LocalPort.toNobody(tab);
     const key = `${namespace}#${generation}`;
     const worker = this.#workers.get(key) ?? this.#start(namespace);
     this.#workers.set(key, worker);

@@ -1,5 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Cancel, Timers } from "../platform/timers.ts";
+import { ciphering } from "../storage/cipher.ts";
 
 /** Time that passes only when somebody says so. */
 export interface TestClock {
@@ -42,9 +43,10 @@ export class VirtualClock implements TestClock, Clock, Timers {
   }
 
   advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) return Promise.reject(new RangeError(`clock.advance takes ms from 0 on, not ${ms}.`));
-    this.#advancing = this.#advancing.then(() => this.#advance(ms));
-    return this.#advancing;
+    if (!Number.isFinite(ms) || ms < 0) return Promise.reject(new RangeError(`clock.advance takes ms from 0 on, not ${String(ms)}.`));
+    const advanced = this.#advancing.then(() => this.#advance(ms));
+    this.#advancing = advanced.catch(() => {});
+    return advanced;
   }
 
   async #advance(ms: number): Promise<void> {
@@ -67,7 +69,10 @@ export class VirtualClock implements TestClock, Clock, Timers {
   }
 }
 
-/** Messages travel in microtasks, and those all run before a task; what works in tasks of its own (a stream, a cipher) gets a few. */
+/** Messages travel in microtasks, and those all run before a task; what works in tasks of its own (a stream) gets a few. A cipher works in another thread, and is waited for. */
 export async function rest(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await nextTask();
+  do {
+    await Promise.allSettled(ciphering);
+    for (let turn = 0; turn < 3; turn++) await nextTask();
+  } while (ciphering.size > 0);
 }

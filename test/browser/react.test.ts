@@ -1,5 +1,5 @@
 /** `tabmq/react` in StrictMode, which runs each effect twice, over a real SharedWorker. */
-import { createElement, type ReactElement, StrictMode, useState } from "react";
+import { createElement, type ReactElement, startTransition, StrictMode, use, useState } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { connect, defineTopic, MQError, type TabMQ } from "../../src/index.ts";
@@ -61,6 +61,31 @@ test("a send before the connection is there waits for it", async () => {
   }, { options: { namespace, host: "memory" } });
   await expect.poll(text).toBe("there");
   expect(await sent).toMatchObject({ sendStatus: "SEND_OK" });
+});
+
+test("a send for which there is no connection, or no component any more, rejects", async () => {
+  let isBroken = true;
+  const worker = (name: string): SharedWorker => {
+    if (isBroken) throw new Error("no worker today");
+    return new SharedWorker(new URL("../../src/broker/worker.ts", import.meta.url), { type: "module", name, extendedLifetime: true } as WorkerOptions);
+  };
+  let send!: ReturnType<typeof useTopic<{ id: number }>>["send"];
+  let again!: () => void;
+  render(() => {
+    const { status, reconnect } = useTabMQ();
+    again = reconnect;
+    send = useTopic(orders).send;
+    return createElement("p", null, status);
+  }, { options: { namespace, host: "shared", worker } });
+  await expect.poll(text).toBe("failed");
+  await expect(send({ id: 1 })).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT" });
+  isBroken = false;
+  again();
+  await expect.poll(text).toBe("connected");
+  expect(await send({ id: 1 })).toMatchObject({ sendStatus: "SEND_OK" });
+  root.render(null);
+  await expect.poll(text).toBe("");
+  await expect(send({ id: 2 })).rejects.toMatchObject({ code: "CLOSED" });
 });
 
 test("a connection that is given is used and left open", async () => {
@@ -142,6 +167,32 @@ test("the newest listener is called, and what it throws is shown", async () => {
   await expect.poll(() => got).toEqual(["one 1", "two 2"]);
   await producer.send({ topic: "orders", body: "bad" });
   await expect.poll(text).toBe("two running unlucky");
+  root.render(null);
+  await mq.close();
+});
+
+test("the listener of a render that is not shown is not called", async () => {
+  const mq = await connect({ namespace, host: "memory" });
+  await mq.admin.createTopic({ topic: "orders", readQueueNums: 1, writeQueueNums: 1 });
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  const never = new Promise<void>(() => {});
+  const got: string[] = [];
+  let waits = false;
+  const Billing = ({ word }: { word: string }): ReactElement => {
+    const { status } = useConsumer({ consumerGroup: "billing", topic: "orders", consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", listener: (message) => void got.push(`${word} ${message.text()}`) });
+    if (word === "two") {
+      waits = true;
+      use(never);
+    }
+    return createElement("p", null, `${word} ${status}`);
+  };
+  const show = (word: string): void => root.render(createElement(TabMQProvider, { client: mq }, createElement(Billing, { word })));
+  show("one");
+  await expect.poll(text).toBe("one running");
+  startTransition(() => show("two"));
+  await expect.poll(() => waits).toBe(true);
+  await producer.send({ topic: "orders", body: "1" });
+  await expect.poll(() => got).toEqual(["one 1"]);
   root.render(null);
   await mq.close();
 });

@@ -107,6 +107,37 @@ describe("a request", () => {
     expect(new Set(http.seen.map(({ key }) => key)).size).toBe(1);
   }));
 
+  test("that never comes ends in time too, and keeps no other from its turn", inTime(async ({ http, open, send, until }) => {
+    await send("stuck", "1");
+    let asked = 0;
+    const outbox = await open({ timeout: 10 * SECOND, concurrency: 1, request: (message) => (message.text() === "stuck" && asked++ === 0 ? new Promise<never>(() => {}) : { url: "/orders" }) });
+    await until(async () => (await outbox.waiting()) === 0);
+    expect([...http.taken].sort()).toEqual(["1", "stuck"]);
+  }));
+
+  test("that cannot be sent as it is, is a dead letter: a return that was forgotten does not count as sent", inTime(async ({ http, open, send, until }) => {
+    const wrong: Record<string, unknown> = { nothing: undefined, text: "/orders", noUrl: {}, url: { url: "https://" }, get: { url: "/orders", method: "get", body: "x" } };
+    await send(...Object.keys(wrong).map((name) => name.toUpperCase()));
+    const outbox = await open({ request: (message) => Object.entries(wrong).find(([name]) => name.toUpperCase() === message.text())![1] as never });
+    await until(async () => (await outbox.waiting()) === 0);
+    expect(http.seen).toEqual([]);
+    expect((await outbox.deadLetters()).map(({ properties }) => properties["DLQ_ERROR"]!.replace("request failed: ", "")).sort()).toEqual([
+      "request has a body, which GET cannot have.",
+      "request has no url that can be read: https://.",
+      "request has no url that can be read: undefined.",
+      "request must answer a Request, an object with a url, or null.",
+      "request must answer a Request, an object with a url, or null.",
+    ]);
+  }));
+
+  test("is not led elsewhere, because a POST becomes a GET on such a way, unless the application says so", inTime(async ({ http, open, send, until }) => {
+    await send("1", "2", "3");
+    const url = "https://shop.test/orders";
+    const outbox = await open({ concurrency: 1, request: (message) => (message.text() === "1" ? { url } : message.text() === "2" ? new Request(url, { method: "POST" }) : { url, redirect: "follow" }) });
+    await until(async () => (await outbox.waiting()) === 0);
+    expect(http.seen.map(({ redirect }) => redirect)).toEqual(["manual", "manual", "follow"]);
+  }));
+
   test("options that are not known or of the wrong kind are refused", inTime(async ({ open }) => {
     await expect(open({ retries: 3 } as never)).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "httpOutbox.retries" });
     await expect(open({ request: "/orders" as never })).rejects.toMatchObject({ field: "httpOutbox.request" });
@@ -255,6 +286,28 @@ describe("a refusal", () => {
     expect(letter!.properties["DLQ_ERROR"]).toMatch(/^HTTP 422: \{"error": "no tea"/);
     expect(letter!.properties["DLQ_ERROR"]!.length).toBeLessThanOrEqual(400);
     expect(dead).toMatchObject([{ msgId: first, messageGroup: "a", status: 422, attempt: 1, keys: ["a1"] }]);
+  }));
+
+  test("whose text does not end is one all the same, with what there was of it", inTime(async ({ http, open, send, until }) => {
+    await send("1");
+    http.answer = () => new Response(new ReadableStream({ start: (body) => body.enqueue(new TextEncoder().encode("no such")) }), { status: 400 });
+    const outbox = await open({ timeout: 10 * SECOND });
+    await until(async () => (await outbox.waiting()) === 0);
+    expect(http.seen).toHaveLength(1);
+    expect((await outbox.deadLetters()).map(({ properties }) => properties["DLQ_ERROR"])).toEqual(["HTTP 400: no such"]);
+  }));
+
+  test("may be read otherwise by the application, but not by a word that is none", inTime(async ({ http, open, send, until }) => {
+    await send("1");
+    const errors: string[] = [];
+    let asked = 0;
+    http.answer = () => status(503);
+    const outbox = await open({ onResponse: () => (asked++ === 0 ? "yes" : "done") as "done" });
+    outbox.on("error", ({ message }) => errors.push(message));
+    await until(async () => (await outbox.waiting()) === 0);
+    expect(asked).toBe(2);
+    expect(errors).toEqual([`onResponse failed: it answers "done", "retry", "dead" or nothing, not yes`]);
+    expect(await outbox.deadLetters()).toEqual([]);
   }));
 
   test("may be read otherwise by the application, which may also write down what the server said before the message is done", inTime(async ({ http, open, send, until }) => {

@@ -1,8 +1,12 @@
 /** tabmq/testing, from its source: a broker in the same process, whose time stands still until a test lets it pass. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { TabMQ } from "../../src/index.ts";
+import { pbkdf2 } from "node:crypto";
+import { promisify } from "node:util";
+import { runInNewContext } from "node:vm";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { MQError, type TabMQ } from "../../src/index.ts";
 import { createTestBroker, type TestBroker } from "../../src/testing/index.ts";
 
+const derive = promisify(pbkdf2);
 const FIRST = "CONSUME_FROM_FIRST_OFFSET" as const;
 let broker: TestBroker;
 let mq: TabMQ;
@@ -58,8 +62,25 @@ describe("the clock", () => {
     expect(got).toEqual(["again"]);
   });
 
-  test("refuses to go back", async () => {
-    await expect(broker.clock.advance(-1)).rejects.toThrow(RangeError);
+  test("refuses to go back, and what is no time", async () => {
+    const now = broker.clock.now();
+    for (const ms of [-1, Number.NaN, Infinity, "5" as unknown as number]) await expect(broker.clock.advance(ms)).rejects.toThrow(RangeError);
+    await broker.clock.advance(5);
+    expect(broker.clock.now()).toBe(now + 5);
+  });
+
+  test("waits for the cipher, which works in threads that may be busy", async () => {
+    const tab = await broker.connect({ namespace: "secret", encryptionKey: new Uint8Array(32) });
+    const producer = await tab.createProducer({ producerGroup: "p" });
+    const got: string[] = [];
+    await consume(tab, got);
+    await producer.send({ topic: "t", body: "1" });
+    await broker.clock.advance(1000);
+    await producer.send({ topic: "t", body: "later", deliverAfter: 1000 });
+    const busy = Array.from({ length: 8 }, () => derive("x", "y", 50_000, 64, "sha512"));
+    await broker.clock.advance(2000);
+    expect(got).toEqual(["1", "later"]);
+    await Promise.all(busy);
   });
 });
 
@@ -117,6 +138,35 @@ describe("faults", () => {
     await broker.clock.advance(1000);
     expect(got).toEqual(["1"]);
   });
+});
+
+test("what is on its way when the broker is closed ends, and what is asked later is refused", async () => {
+  const [producer, other] = [await mq.createProducer({ producerGroup: "p" }), await broker.connect()];
+  await consume(mq, []);
+  await broker.crash();
+  const sending = producer.send({ topic: "t", body: "1" }).catch((error: unknown) => error);
+  await broker.close();
+  await broker.close();
+  expect(await sending).toBeInstanceOf(MQError);
+  await expect(producer.send({ topic: "t", body: "2" })).rejects.toMatchObject({ code: "CLOSED" });
+  await expect(mq.admin.topics()).rejects.toMatchObject({ code: "CLOSED" });
+  await expect(other.createProducer({ producerGroup: "p" })).rejects.toMatchObject({ code: "CLOSED" });
+  await expect(broker.connect()).rejects.toMatchObject({ code: "CLOSED" });
+});
+
+test("works where the page is a simulated one, whose globals are not of the realm in which Node makes its own", async () => {
+  const realm = runInNewContext("({ ArrayBuffer, Uint8Array })") as Record<string, unknown>;
+  for (const [name, value] of Object.entries(realm)) vi.stubGlobal(name, value);
+  try {
+    const producer = await mq.createProducer({ producerGroup: "p" });
+    const got: string[] = [];
+    await consume(mq, got);
+    await producer.send({ topic: "t", body: { id: 7 } });
+    await broker.clock.advance(1000);
+    expect(got).toEqual([`{"id":7}`]);
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test("brokers, and the namespaces of one, share nothing", async () => {

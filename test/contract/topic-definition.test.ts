@@ -44,6 +44,14 @@ test("bodies come as they were sent: JSON, text, bytes", async () => {
   expect(got.sort()).toEqual([3, "hello", "new", "tea"].sort());
 });
 
+test("a schema that is a function is a schema: what it answers about a wrong body is no body", async () => {
+  const callable = Object.assign((body: unknown): unknown => ({ problems: body }), orderSchema) as unknown as StandardSchema<Order>;
+  const orders = defineTopic("orders", { parse: callable });
+  const producer = await mq.createProducer({ producerGroup: "p" });
+  const { msgId } = await producer.send({ topic: "orders", body: { id: "seven" } });
+  await expect(orders.parse(await mq.admin.viewMessage(msgId))).rejects.toMatchObject({ code: "MESSAGE_ILLEGAL" });
+});
+
 test("what does not parse fails as a listener that throws: tried again, or skipped, as exceptionPolicy says", async () => {
   const producer = await mq.createProducer({ producerGroup: "p" });
   const orders = defineTopic("orders", { parse: orderSchema });

@@ -10,6 +10,7 @@ export interface Seen {
   key: string;
   body: string;
   headers: Headers;
+  redirect: RequestRedirect;
 }
 
 /** An answer, or null: there is none, the network fails. */
@@ -78,7 +79,7 @@ export class HttpWorld {
     signal?.throwIfAborted();
     const request = new Request(typeof input === "string" ? new URL(input, "https://shop.test") : input, { ...init, signal: null });
     const headers = new Headers(request.headers);
-    const seen: Seen = { at: this.#time.now(), method: request.method, url: request.url, key: headers.get("idempotency-key") ?? "", body: await request.text(), headers };
+    const seen: Seen = { at: this.#time.now(), method: request.method, url: request.url, key: headers.get("idempotency-key") ?? "", body: await request.text(), headers, redirect: request.redirect };
     await this.#time.sleep(this.latency);
     signal?.throwIfAborted();
     this.seen.push(seen);

@@ -100,7 +100,27 @@ export class Delivery {
   }
 
   async #try(message: MessageExt, signal: AbortSignal): Promise<Outcome> {
-    const { options, network, timers, timeout } = this.#parts;
+    const { timers, timeout } = this.#parts;
+    // By hand: not every browser that runs the rest has AbortSignal.any.
+    const end = new AbortController();
+    const onAbort = (): void => end.abort(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    const cancel = timers.after(timeout, () => end.abort(new DOMException(`no answer within ${timeout} ms`, "TimeoutError")));
+    try {
+      return await this.#tryUntil(message, end.signal);
+    } catch (error) {
+      // A name that is not found, a refused connection, CORS, an answer that broke off: no page is told which.
+      return { verdict: "retry", reason: textOf(error), isAnswer: false };
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", onAbort);
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Rejects when there is no answer, or with the signal's reason. */
+  async #tryUntil(message: MessageExt, signal: AbortSignal): Promise<Outcome> {
+    const { options, network } = this.#parts;
     let given: Awaited<ReturnType<typeof fetchArguments>>;
     try {
       given = await unlessAborted(fetchArguments(options, message), signal);
@@ -110,39 +130,24 @@ export class Delivery {
       return { verdict: mayPass ? "retry" : "dead", reason: `request failed: ${textOf(error)}`, isAnswer: false };
     }
     if (given === null) return { verdict: "done", reason: "There was nothing to send.", isAnswer: false };
-    // By hand: not every browser that runs the rest has AbortSignal.any.
-    const end = new AbortController();
-    const onAbort = (): void => end.abort(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    const cancel = timers.after(timeout, () => end.abort(new DOMException(`no answer within ${timeout} ms`, "TimeoutError")));
-    try {
-      const response = await unlessAborted(network.fetch(given[0], { ...given[1], signal: end.signal }), end.signal);
-      return await unlessAborted(this.#judge(response, message), end.signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      // A name that is not found, a refused connection, CORS, an answer that broke off: no page is told which.
-      return { verdict: "retry", reason: textOf(error), isAnswer: false };
-    } finally {
-      cancel();
-      signal.removeEventListener("abort", onAbort);
-    }
+    return this.#judge(await unlessAborted(network.fetch(given[0], { ...given[1], signal }), signal), message, signal);
   }
 
-  async #judge(response: Response, message: MessageExt): Promise<Outcome> {
+  async #judge(response: Response, message: MessageExt, signal: AbortSignal): Promise<Outcome> {
     const { options: { onResponse }, clock, onError } = this.#parts;
     const { status } = response;
     const line = `HTTP ${status} ${response.statusText}`.trim();
     let verdict: HttpVerdict | void = undefined;
     try {
-      verdict = await onResponse?.(response.clone(), message);
+      if (onResponse !== undefined) verdict = opinion(await unlessAborted(Promise.resolve(onResponse(response.clone(), message)), signal));
     } catch (cause) {
+      signal.throwIfAborted();
       onError(new MQError("INTERNAL_ERROR", `onResponse failed: ${textOf(cause)}`, { cause }));
       verdict = "retry";
     }
     verdict ??= verdictOf(status);
     if (verdict === "dead") {
-      // Status 0: a request with mode "no-cors", or a redirect that was not to be followed.
-      const text = status === 0 ? "the answer may not be read (no-cors, or a redirect)" : await beginningOf(response);
+      const text = status === 0 ? UNREADABLE[response.type] ?? "" : await beginningOf(response, signal);
       return { verdict, status, reason: text === "" ? line : `${line}: ${text}`, isAnswer: true };
     }
     // Nobody reads it, so the connection is free again.
@@ -176,15 +181,28 @@ export class Delivery {
   }
 }
 
-/** What an answer says, in one line and not too much of it. */
-async function beginningOf(response: Response): Promise<string> {
+/** Why an answer has status 0, by its type. */
+const UNREADABLE: Partial<Record<ResponseType, string>> = {
+  opaque: "the answer may not be read (no-cors)",
+  opaqueredirect: "the server redirects, which is not followed unless the request says redirect: \"follow\"",
+};
+
+/** What `onResponse` has said, if it has. */
+function opinion(said: unknown): HttpVerdict | undefined {
+  if (said === undefined || said === null) return undefined;
+  if (said === "done" || said === "retry" || said === "dead") return said;
+  throw new TypeError(`it answers "done", "retry", "dead" or nothing, not ${String(said)}`);
+}
+
+/** What an answer says, in one line and not too much of it; what has come when the signal is aborted, if it does not end. */
+async function beginningOf(response: Response, signal: AbortSignal): Promise<string> {
   const reader = response.body?.getReader();
   if (reader === undefined) return "";
   const decoder = new TextDecoder();
   let [text, bytes] = ["", 0];
   try {
     while (bytes < MAX_READ_BYTES) {
-      const { done, value } = await reader.read();
+      const { done, value } = await unlessAborted(reader.read(), signal);
       if (done) break;
       bytes += value.byteLength;
       text += decoder.decode(value, { stream: true });

@@ -5,21 +5,47 @@ import type { HttpOutboxOptions, HttpRequest } from "./options.ts";
 /** RFC 8941's String takes printable ASCII; a `msgId` is hexadecimal. */
 const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, (sign) => `\\${sign}`)}"`;
 
-/** What `fetch` is given for a message; null = there is nothing to send. Throws what the application's functions throw. */
+/**
+ * What `fetch` is given for a message; null = there is nothing to send. Throws what the application's functions throw, and where `fetch`
+ * would throw each time.
+ *
+ * Redirects are not followed unless the application says so: a POST that is led elsewhere becomes a GET on its way (301, 302, 303), and
+ * the 200 of a login page would pass for the server's word that it has the order.
+ */
 export async function fetchArguments({ request, idempotencyKey }: Pick<HttpOutboxOptions, "request" | "idempotencyKey">, message: MessageExt): Promise<[input: Request | string | URL, init: RequestInit] | null> {
   const made = await request(message);
-  if (made === null || made === undefined) return null;
+  if (made === null) return null;
+  // Not "nothing to send": a forgotten `return` must not count orders as sent.
+  if (typeof made !== "object") throw illegal("must answer a Request, an object with a url, or null", "request");
   const headers = new Headers(made.headers);
   // A key that the application has chosen is the better one: it knows what is the same order.
   if (!headers.has("idempotency-key")) headers.set("idempotency-key", idempotencyKey?.(message) ?? quoted(message.msgId));
-  if (isRequest(made)) return [made, { headers }];
-  const { url, ...init } = made;
-  if (typeof url !== "string" && !(url instanceof URL)) throw new MQError("INVALID_PARAMETER", "request must answer a Request, or an object with a url.", { field: "request.url" });
+  const redirect = "manual";
+  // A Request follows unless it was told otherwise, and does not tell whether it was.
+  if (isRequest(made)) return [made, made.redirect === "follow" ? { headers, redirect } : { headers }];
+  const { url, ...init } = { redirect, ...made } as HttpRequest;
+  if (!isAddress(url)) throw illegal(`has no url that can be read: ${String(url)}`, "request.url");
   const method = (init.method ?? "POST").toUpperCase();
-  if (init.body !== undefined || method === "GET" || method === "HEAD") return [url, { ...init, method, headers }];
+  const isBare = method === "GET" || method === "HEAD";
+  if (isBare && init.body !== undefined && init.body !== null) throw illegal(`has a body, which ${method} cannot have`, "request.body");
+  if (init.body !== undefined || isBare) return [url, { ...init, method, headers }];
   const type = { json: "application/json", text: "text/plain; charset=utf-8", bytes: null }[message.bodyKind];
   if (type !== null && !headers.has("content-type")) headers.set("content-type", type);
   return [url, { ...init, method, headers, body: message.bodyKind === "bytes" ? (message.body as Uint8Array<ArrayBuffer>) : message.text() }];
+}
+
+function illegal(what: string, field: string): MQError {
+  return new MQError("INVALID_PARAMETER", `request ${what}.`, { field });
+}
+
+/** Also one that is relative to the page's address. */
+function isAddress(url: unknown): url is string | URL {
+  if (typeof url !== "string") return url instanceof URL;
+  try {
+    return new URL(url, "https://relative.invalid") instanceof URL;
+  } catch {
+    return false;
+  }
 }
 
 /** By its shape: it may come from another window, or be another library's. */

@@ -5,7 +5,8 @@ import type { HttpVerdict } from "./answer.ts";
 
 /**
  * A request as `fetch` takes it, and its address. Missing `method`: POST. Missing `body` (where the method has one): the message's own,
- * with a `content-type` for JSON and text unless there is one; `null`: none. `signal` is the outbox's own.
+ * with a `content-type` for JSON and text unless there is one; `null`: none. Missing `redirect`: `"manual"`, a redirect is
+ * an answer that the message was not taken; so it is for a `Request`. `signal` is the outbox's own.
  */
 export interface HttpRequest extends Omit<RequestInit, "signal"> {
   url: string | URL;
@@ -16,15 +17,15 @@ export interface HttpOutboxOptions {
   consumerGroup: string;
   topic: string;
   /**
-   * What to send for a message. Called for every try anew, so that a token is fresh and a body unread. Nothing (null, undefined): there
-   * is nothing to send, the message is done. When it throws, the message is a dead letter at once, because it would throw again; an
-   * error with `retriable: true` is tried again, as a failure of the network is.
+   * What to send for a message. Called for every try anew, so that a token is fresh and a body unread. `null`: there is nothing to send,
+   * the message is done. When it throws, or answers what cannot be sent, the message is a dead letter at once, because it would be so
+   * again; an error with `retriable: true` is tried again, as a failure of the network is. Its time is part of `timeout`.
    */
-  request: (message: MessageExt) => Request | HttpRequest | null | undefined | Promise<Request | HttpRequest | null | undefined>;
+  request: (message: MessageExt) => Request | HttpRequest | null | Promise<Request | HttpRequest | null>;
   /**
    * Looks at an answer before the message counts as done, and may judge it by itself; nothing = as usual. For what is to be written
    * down before that (an id that the server has given), and for what this server means: `409` as "done", `401` as "retry" after a login.
-   * It may read the body. When it throws, the message is tried again.
+   * It may read the body. When it throws, or answers anything else, the message is tried again.
    */
   onResponse?: (response: Response, message: MessageExt) => HttpVerdict | void | Promise<HttpVerdict | void>;
   /** The value of the header `Idempotency-Key`, as it is sent. Default the `msgId` in quotes, as the IETF's draft has it. */
@@ -35,7 +36,7 @@ export interface HttpOutboxOptions {
   maxAttempts?: number;
   /** Requests on their way at once, in this tab. Default 6. */
   concurrency?: number;
-  /** How long one try may take, ms. Default 30 s. */
+  /** How long one try may take, `request` and `onResponse` included, ms. Default 30 s. */
   timeout?: number;
   /** Wait before the second try, ms; it doubles from try to try. Default 1 s. */
   minRetryDelay?: number;

@@ -26,7 +26,7 @@ const parts = [
   { name: "its first panel, the live map", bytes: weigh(panel), limit: 25 },
   { name: "what sends and consumes", bytes: weigh(library), limit: 66 },
   { name: "the broker, with the indexer", bytes: weigh([worker]), limit: 100 },
-  { name: "a first visit: all of these", bytes: weigh([...page, ...panel, ...library, worker]), limit: 230, goal: 120 },
+  { name: "a first visit: all of these", bytes: weigh([...page, ...panel, ...library, worker]), limit: 233, goal: 120 },
 ];
 
 let isOver = false;

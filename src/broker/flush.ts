@@ -46,7 +46,6 @@ export class FlushService {
   #settled = 0;
   #lost: FlushReply["lost"] = [];
   readonly #waiters = new Set<Waiter>();
-  #isStopped = false;
 
   constructor({ clock, timers, settings }: { clock: Clock; timers: Timers; settings: BrokerSettings }) {
     this.#clock = clock;
@@ -79,7 +78,8 @@ export class FlushService {
   }
 
   stop(): void {
-    this.#isStopped = true;
+    // Whoever is not answered sends to the next broker.
+    this.#alarm.stop();
     for (const { resolve } of [...this.#waiters]) resolve();
   }
 
@@ -111,8 +111,6 @@ export class FlushService {
   }
 
   #expire(now: number): number {
-    // Whoever is not answered sends to the next broker.
-    if (this.#isStopped) return Number.POSITIVE_INFINITY;
     for (const pending of this.#pending) {
       if (pending.deadline > now) return pending.deadline;
       this.#answer(pending);

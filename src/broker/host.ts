@@ -99,8 +99,9 @@ export class BrokerHost {
   /** Clients of the namespace as it was before, by the names of their locks. */
   #ended: ReadonlySet<string> = new Set();
   /** The tab that this worker hangs on goes. */
-  readonly #retiring = deferred<MQError>();
   #isRetired = false;
+  /** Ends the tenure. One for each: what waits for a promise that lives as long as the worker stays with it. */
+  #leaving: Deferred<MQError> = deferred();
   /** From the writer lock to its release. */
   #tenure: Promise<void> = Promise.resolve();
   /** Only who has a door is asked for it. */
@@ -123,7 +124,7 @@ export class BrokerHost {
   /** Writes what is left and gives the namespace up, for good. */
   async retire(): Promise<void> {
     this.#isRetired = true;
-    this.#retiring.resolve(new MQError("FENCED", "Whom the broker hangs on goes."));
+    this.#leaving.resolve(retired());
     await this.#tenure;
   }
 
@@ -329,17 +330,18 @@ export class BrokerHost {
       if (lease === null || this.#isRetired) return;
     }
     this.#status = "recovering";
-    const yielding = deferred<MQError>();
+    const leaving = (this.#leaving = deferred());
+    if (this.#isRetired) leaving.resolve(retired());
     const door =
       doorway === null
         ? null
         : new Door(doorway, {
             onGuest: (port) => this.accept(port, true),
             onStander: (version) => {
-              if (isLater(version) || (this.#isPassing && !isEarlier(version))) yielding.resolve(new MQError("FENCED", "Another host takes over."));
+              if (isLater(version) || (this.#isPassing && !isEarlier(version))) leaving.resolve(new MQError("FENCED", "Another host takes over."));
             },
           });
-    const tenure = this.#keepBroker(hello, lease, Promise.race([yielding.promise, this.#retiring.promise]), onServing).finally(() => {
+    const tenure = this.#keepBroker(hello, lease, leaving.promise, onServing).finally(() => {
       door?.close();
       lease?.release();
     });
@@ -411,6 +413,10 @@ export class BrokerHost {
     await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);
     late.abort();
   }
+}
+
+function retired(): MQError {
+  return new MQError("FENCED", "Whom the broker hangs on goes.");
 }
 
 const VERSION: Version = { protocol: PROTOCOL_VERSION, format: STORE_FORMAT };

@@ -56,6 +56,7 @@ export class PopService {
 
   stop(): void {
     this.#stopped = true;
+    this.#alarm.stop();
     this.#claims.stop();
     for (const group of this.ledger.groups.values()) group.changed();
   }
@@ -181,7 +182,6 @@ export class PopService {
   }
 
   #expire(now: number): number {
-    if (this.#stopped) return Number.POSITIVE_INFINITY;
     this.ledger.takeBack(({ until }) => until <= now);
     let next = Number.POSITIVE_INFINITY;
     for (const group of this.ledger.groups.values()) for (const { claim } of group.claims()) next = Math.min(next, claim.until);

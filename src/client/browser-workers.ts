@@ -1,7 +1,9 @@
 import { asMQError, MQError } from "../model/errors.ts";
 import { BrokerGone } from "./channel.ts";
 import type { BrokerPort, HostChoice } from "./environment.ts";
+import { SharedPort } from "./shared-port.ts";
 import type { TabHost } from "./tab-host.ts";
+import { workerFailed, workerRefused } from "./worker-error.ts";
 
 export type HostKind = "auto" | "shared" | "dedicated";
 /** What `connect.worker` gives; of this kind. */
@@ -66,7 +68,7 @@ export class BrowserWorkers {
       (code) => new code.TabHost({ ...this.#wish, onFailure }),
       (cause: unknown) => {
         this.#tabHost = null;
-        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded.", { cause });
+        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded: is it served, and allowed by the Content-Security-Policy (script-src)?", { cause });
       },
     ));
   }
@@ -78,19 +80,17 @@ export class BrowserWorkers {
     try {
       worker = createWorker === undefined ? this.#startShared(name) : createWorker(name, "shared");
     } catch (cause) {
-      if (cause instanceof MQError) throw cause;
-      throw new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's SharedWorker cannot be created (Content-Security-Policy or another origin?).", { cause });
+      throw workerRefused("SharedWorker", cause);
     }
     if (!isSharedWorker(worker)) {
       throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });
     }
-    const opened: BrokerPort = { port: worker.port, onError: () => {} };
-    worker.addEventListener("error", (event) => {
-      const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
-      const error = new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's SharedWorker failed to start${detail}`);
+    const port = new SharedPort(worker, (event) => {
+      const error = workerFailed("SharedWorker", event);
       // Not the end: who asks again is given a worker of the other kind.
       opened.onError(this.#fallsBack(error) ? new BrokerGone(error.message) : error);
     });
+    const opened: BrokerPort = { port, onError: () => {} };
     return opened;
   }
 

@@ -106,6 +106,7 @@ export class ListenerRunner {
   /** Calls that have not come back. All have the same time, so the first is late first; a Set keeps their order. */
   readonly #open = new Set<{ due: number; late: () => void }>();
   readonly #alarm: Alarm;
+  #hasEnded = false;
 
   constructor(options: ListenerRunnerOptions) {
     this.#options = options;
@@ -163,7 +164,18 @@ export class ListenerRunner {
       return { answer: exceptionPolicy === "skip" ? "SUCCESS" : "FAILURE", reason: textOf(cause), returnType: "EXCEPTION" };
     } finally {
       this.#open.delete(call);
+      this.#rest();
     }
+  }
+
+  /** Nothing more is given to the listener; what it has in hand is still told when its time is over. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#hasEnded && this.#open.size === 0) this.#alarm.stop();
   }
 
   #expire(now: number): number {

@@ -96,6 +96,7 @@ export class Outbox {
     connection.lifecycle.on("open", () => this.#pump());
     connection.lifecycle.on("hide", () => this.#handOver());
     connection.lifecycle.on("ended", (error) => this.#refuseAll(error));
+    void connection.closed.then(() => this.#alarm.stop());
   }
 
   /** Entries of one call stay together: one frame, one commit. Throws FLOW_CONTROL when the tab holds too much, and CLOSED when the namespace was destroyed. */

@@ -144,6 +144,7 @@ export class PushConsumer {
   readonly consumerGroup: string;
   readonly #events = new Events<ConsumerEvents>();
   readonly #member: GroupMember;
+  readonly #runner: ListenerRunner;
   readonly #consumption: ConcurrentConsumption | OrderlyConsumption;
   readonly #standing: Standing;
   readonly #onShutdown: (consumer: PushConsumer) => void;
@@ -180,14 +181,14 @@ export class PushConsumer {
     });
     const replier = new Replier(connection);
     const sender = new ContextSender({ connection, routes, group, tracer });
-    const runner = new ListenerRunner({
+    const runner = (this.#runner = new ListenerRunner({
       listener, group, orderly, timers, clock, tracer, onError,
       span: spansOf(connection, group, messageModel),
       sender: messageModel === "BROADCASTING" ? null : sender,
       timeout: checked.consumeTimeout ?? DEFAULT_CONSUME_TIMEOUT,
       exceptionPolicy: checked.exceptionPolicy ?? "retry",
       reply: (request, body) => replier.reply(request, body),
-    });
+    }));
     const common = {
       member: this.#member, runner, sender, idempotence, tracer, timers, onError, messageModel,
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
@@ -271,6 +272,7 @@ export class PushConsumer {
 
   async #shutdown(patience: number): Promise<void> {
     await this.#consumption.stop(patience);
+    this.#runner.end();
     await this.#member.stop();
     this.#onShutdown(this);
   }

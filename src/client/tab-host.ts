@@ -10,6 +10,7 @@ import type { BrokerPort } from "./environment.ts";
 import { DedicatedHosting, type Doorstep, type HostWorker, visit } from "./hosting.ts";
 import { lateBroker } from "./late-port.ts";
 import { startTrusted } from "./trusted-worker.ts";
+import { workerFailed, workerRefused } from "./worker-error.ts";
 
 /* Hosting on a tab, with everything real. Loaded by those who need it: who has a SharedWorker mostly does not. */
 
@@ -44,8 +45,7 @@ export class TabHost {
         try {
           return hostWorker(this.#createWorker(wish.nameOf(generation)), (error) => onError(this.#hasFailed(error, isInline)));
         } catch (cause) {
-          const error = cause instanceof MQError ? cause : new MQError("UNSUPPORTED_ENVIRONMENT", "The broker's worker cannot be created (Content-Security-Policy or another origin?).", { cause });
-          throw this.#hasFailed(error, isInline);
+          throw this.#hasFailed(workerRefused("worker", cause), isInline);
         }
       },
     });
@@ -107,9 +107,7 @@ function hostWorker(worker: Worker, onError: (error: MQError) => void): HostWork
   let runs = false;
   worker.addEventListener("error", (event) => {
     // Of a script that runs, the error of one task is no reason to end it.
-    if (runs) return;
-    const detail = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "; is its script served, and allowed by the Content-Security-Policy?";
-    onError(new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's worker failed to start${detail}`));
+    if (!runs) onError(workerFailed("worker", event));
   });
   return {
     life: new Promise((resolve) => worker.addEventListener("message", ({ data }) => void (typeof data === "string" && resolve(data)))),

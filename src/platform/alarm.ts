@@ -11,6 +11,7 @@ export class Alarm {
   readonly #ring: (now: number) => number;
   #at = Number.POSITIVE_INFINITY;
   #cancel: Cancel | null = null;
+  #isStopped = false;
 
   /** `ring` deals with what is due at `now` and returns the next deadline, Infinity if there is none. All on the monotonic clock. */
   constructor(timers: Timers, clock: Clock, ring: (now: number) => number) {
@@ -21,7 +22,7 @@ export class Alarm {
 
   /** Sees to it that it rings at `deadline`, or before. */
   by(deadline: number): void {
-    if (deadline >= this.#at) return;
+    if (deadline >= this.#at || this.#isStopped) return;
     this.#cancel?.();
     this.#at = deadline;
     this.#cancel = this.#timers.after(Math.max(0, deadline - this.#clock.monotonic()), () => {
@@ -29,5 +30,11 @@ export class Alarm {
       this.#cancel = null;
       this.by(this.#ring(this.#clock.monotonic()));
     });
+  }
+
+  /** For good. A timer left standing would keep all that hangs on it until then. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancel?.();
   }
 }

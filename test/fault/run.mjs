@@ -10,7 +10,7 @@ import { missing } from "../support/engines/find.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** What test/tabs has of it; its other files have no long form. */
-const TABS = ["crash", "tab-host", "consumers-under-load", "freeze", "reopen", "privacy"].map((name) => `test/tabs/${name}.test.ts`);
+const TABS = ["crash", "tab-host", "consumers-under-load", "freeze", "reopen", "privacy", "cycles"].map((name) => `test/tabs/${name}.test.ts`);
 const RUNS = [
   { engine: "chromium", project: "tabs", files: ["test/fault", ...TABS] },
   { engine: "firefox", project: "tabs:firefox", files: ["test/fault/sigkill.test.ts"] },

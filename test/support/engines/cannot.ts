@@ -33,6 +33,7 @@ const LEVELDB = {
   "test/fault/loss.test.ts": ["the database is lost between two runs"],
   "test/fault/unknown-outcome.test.ts": [""],
 };
+const HEAP = { "test/tabs/cycles.test.ts": [""] };
 const TRUSTED_TYPES = { "test/tabs/trusted-types.test.ts": [""] };
 const PROTOCOL = {
   "test/fault/closed-connection.test.ts": ["the database's connection is closed by force"],
@@ -55,6 +56,7 @@ export const CANNOT: Limit[] = [
     { engine, reason: "the test cuts, damages or watches the files of Chromium's LevelDB", tests: LEVELDB },
     { engine, reason: "the test is written with Playwright's pages, which do not drive this engine", tests: TRUSTED_TYPES },
     { engine, reason: "the test closes, freezes, limits or allows things by Chromium's protocol", tests: PROTOCOL },
+    { engine, reason: "the test counts what lives in pages and workers by Chromium's protocol", tests: HEAP },
     { engine, reason: "the test looks into a dedicated worker by Playwright, which does not drive this engine", tests: WORKERS },
     { engine, reason: "freezing a page is a command of Chromium's protocol", tests: FROZEN },
     { engine, reason: "a service worker's sync and push events are sent by Chromium's protocol", tests: SERVICE_WORKER },
@@ -104,7 +106,7 @@ export const CANNOT: Limit[] = [
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = {
   ...Object.fromEntries(
-    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/last-tab", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
+    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/csp-recipe", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/last-tab", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
   ),
   "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
 };

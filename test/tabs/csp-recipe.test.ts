@@ -62,8 +62,7 @@ async function open(policies: Policies, pages: Record<string, string> = {}): Pro
   house = await House.open({
     headers,
     pages: { "/": PAGE, "/watch.js": WATCH, "/sw.js": SERVICE_WORKER, "/devtools": PAGE.replace("/page.js", "/devtools.js"), "/devtools.js": DEVTOOLS, ...pages },
-    // Firefox reports the page's picture, which is the browser's wish and not ours.
-    posts: { "/caught": (body) => void reports.push(...[described(body)].filter((report) => !report.endsWith("/favicon.ico"))) },
+    posts: { "/caught": (body) => void reports.push(...[described(body)].filter(isOurs)) },
   });
 }
 
@@ -72,7 +71,9 @@ function described(body: unknown): string {
   return `${report["effective-directive"] ?? report["violated-directive"]} ${report["blocked-uri"]}`;
 }
 
-const caught = (tab: Tab): Promise<string[]> => tab.page.evaluate(() => (globalThis as unknown as { caught: string[] }).caught);
+/** Firefox asks for the page's icon, which is the browser's wish and not ours. */
+const isOurs = (violation: string): boolean => !violation.endsWith("/favicon.ico");
+const caught = async (tab: Tab): Promise<string[]> => (await tab.page.evaluate(() => (globalThis as unknown as { caught: string[] }).caught)).filter(isOurs);
 const indexer = (tab: Tab): Promise<string> => tab.run(async ({ mq }) => (await mq.diagnostics()).broker.indexer);
 const contents = async (tab: Tab): Promise<string[]> => (await tab.readAll("t")).map(({ content }) => content).sort();
 

@@ -8,9 +8,22 @@ import { SHORT } from "../support/effort.ts";
 import { House, type Tab } from "../support/house.ts";
 import { versionBuild } from "../support/version-build.ts";
 
-/** Until code is compiled and tables have their size. */
-const WARM_UP = 200;
-const CYCLES = 1000;
+/** All, and those before the first look, until code is compiled and tables have their size. */
+const [CYCLES, WARM_UP] = SHORT ? [250, 50] : [1000, 200];
+/** Of those with a worker each, which take ten times as long. */
+const [OWN_CYCLES, OWN_WARM_UP] = SHORT ? [50, 20] : [CYCLES, WARM_UP];
+const IN_VAIN = SHORT ? 60 : 200;
+
+const SCENES: [name: string, cycling: Cycling, isKept: boolean][] = [
+  ["at a SharedWorker that another page keeps", { namespace: "kept", host: "shared" }, true],
+  ["at a worker of another tab", { namespace: "visited", host: "dedicated" }, true],
+  ["at a SharedWorker that nobody else keeps", { namespace: "alone", host: "shared" }, false],
+];
+
+/** The short form takes so many of a list. */
+function some<T>(list: readonly T[], short: number): readonly T[] {
+  return SHORT ? list.slice(0, short) : list;
+}
 
 let house: House;
 beforeAll(async () => void (house = await House.open({ pages: { ...CYCLE_PAGES, ...(await versionBuild("later", [2, 3])) } })));
@@ -35,12 +48,8 @@ async function leaksOf(watch: Watch, cycles: number, looks: number): Promise<str
   }
 }
 
-describe("1,000 times connected and closed", { timeout: 600_000 }, () => {
-  test.each<[string, Cycling, boolean]>([
-    ["at a SharedWorker that another page keeps", { namespace: "kept", host: "shared" }, true],
-    ["at a SharedWorker that nobody else keeps", { namespace: "alone", host: "shared" }, false],
-    ["at a worker of another tab", { namespace: "visited", host: "dedicated" }, true],
-  ])("%s", async (_name, cycling, isKept) => {
+describe(`${CYCLES} times connected and closed`, { timeout: 600_000 }, () => {
+  test.each(some(SCENES, 2))("%s", async (_name, cycling, isKept) => {
     const keeper = isKept ? await house.tab() : null;
     await keeper?.connect(cycling);
     const tab = await house.tab(CYCLING);
@@ -66,9 +75,9 @@ function deleteDatabase(tab: Tab, name: string): Promise<string> {
 
 test("each time with a worker of its own", { timeout: 600_000 }, async () => {
   const cycling: Cycling = { namespace: "own", host: "dedicated" };
-  const [warmUp, cycles] = SHORT ? [20, 60] : [WARM_UP, CYCLES - WARM_UP];
+  const cycles = OWN_CYCLES - OWN_WARM_UP;
   const tab = await house.tab(CYCLING);
-  await cycle(tab, cycling, warmUp);
+  await cycle(tab, cycling, OWN_WARM_UP);
   const watch = await Watch.begin(house, tab, cycling, { worker: null });
   await cycle(tab, cycling, cycles);
   expect(await leaksOf(watch, cycles, 20)).toEqual([]);
@@ -86,9 +95,9 @@ const CODES: Record<(typeof FAILURES)[number], string[]> = {
   destroyed: ["connected"],
 };
 
-describe("200 times in vain", { timeout: 600_000 }, () => {
+describe(`${IN_VAIN} times in vain`, { timeout: 600_000 }, () => {
   // A destruction takes its time, and only says that the next broker is free of the last.
-  test.each(FAILURES.map((failure) => [failure, failure === "destroyed" ? 40 : 200] as const))("%s", async (failure, count) => {
+  test.each(some(FAILURES, 3).map((failure) => [failure, failure === "destroyed" ? 40 : IN_VAIN] as const))("%s", async (failure, count) => {
     const cycling: Cycling = { namespace: failure.replace(" ", "-"), host: "shared" };
     const [keeper, tab] = [await house.tab(), await house.tab(CYCLING)];
     if (failure !== "destroyed") await keeper.connect(cycling);
@@ -121,7 +130,7 @@ describe("control", { timeout: 600_000 }, () => {
     "a connection": /^worker: native MessagePort 50/,
   };
 
-  test.each(LEAKS)("%s that each cycle leaves behind is found", async (leak) => {
+  test.each(some(LEAKS, 1))("%s that each cycle leaves behind is found", async (leak) => {
     const cycling: Cycling = { namespace: leak.replace(" ", "-"), host: "shared" };
     const [keeper, tab] = [await house.tab(), await house.tab(CYCLING)];
     await keeper.connect(cycling);

@@ -80,6 +80,35 @@ describe("types", () => {
   });
 });
 
+test("tabmq-copy-worker: what it copies and says works with and without a SharedWorker", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tabmq-copy-"));
+  const { stdout: said } = await run(process.execPath, [join(DIST, "../src/bin/copy-worker.js"), folder]);
+  const own = await House.open({
+    pages: {
+      "/tabmq-worker.js": readFileSync(join(folder, "tabmq-worker.js"), "utf8"),
+      "/without": `<!doctype html><script>delete globalThis.SharedWorker</script><script type="module" src="/page.js"></script>`,
+    },
+  });
+  try {
+    for (const [path, kind] of [["/", "shared"], ["/without", "dedicated"]] as const) {
+      const tab = await own.tab(path);
+      const host = await tab.run(async ({ tabmq }, { words, namespace }) => {
+        const code = /connect\([^]*?\n {2}\}\)/.exec(words)![0];
+        const connect: typeof tabmq.connect = (options) => tabmq.connect({ ...options, namespace });
+        const mq = await (new Function("connect", `return ${code}`) as (given: typeof connect) => ReturnType<typeof connect>)(connect);
+        const { host: told } = await mq.diagnostics();
+        await mq.close();
+        return told;
+      }, { words: said, namespace: kind });
+      expect(host).toMatchObject({ kind });
+      await tab.page.close();
+    }
+  } finally {
+    await own.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
 describe("the worker's text", () => {
   let house: House | undefined;
   afterEach(() => house?.close());

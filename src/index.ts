@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** TabMQ's public API: everything an application may import, and nothing else. */
 export { connect, type ConnectOptions } from "./client/connect.ts";
 export type { TabMQ, Diagnostics, HostDiagnostics } from "./client/tabmq.ts";

@@ -39,7 +39,11 @@ async function copy(folder) {
   const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
   console.log(`${target} is TabMQ ${version}'s worker. Copy it again after every update of tabmq, best in your build script.
 In your application, if the folder is served at /:
-  connect({ worker: (name) => new SharedWorker("/${FILE}", { name, extendedLifetime: true }) })`);
+  connect({
+    worker: (name, kind) =>
+      kind === "shared" ? new SharedWorker("/${FILE}", { name, extendedLifetime: true }) : new Worker("/${FILE}", { name }),
+  })
+In TypeScript: { name, extendedLifetime: true } as WorkerOptions.`);
 }
 
 /** @param {string} message */

@@ -57,6 +57,8 @@ export class Connection {
   lostAt = Number.NEGATIVE_INFINITY;
   #life: Life | null = null;
   #serving: Serving | null = null;
+  /** Why the next broker cannot be had; null = there is one, or nothing is known to be wrong. */
+  #trouble: MQError | null = null;
   #opened: Deferred<Life> = deferred();
   readonly #lifeSign: LifeSign;
   readonly #finder: BrokerFinder;
@@ -122,9 +124,18 @@ export class Connection {
           this.#lose(life, error.message);
         }
       }
+    } catch (error) {
+      throw this.#explained(asMQError(error));
     } finally {
       deadline.clear();
     }
+  }
+
+  /** A call that has found no broker says why there is none. */
+  #explained(error: MQError): MQError {
+    const cause = this.#trouble;
+    if (error.code !== "DEADLINE_EXCEEDED" || cause === null) return error;
+    return new MQError(error.code, `${error.message} There is no broker at the moment: ${cause.message}`, { outcome: error.outcome, cause });
   }
 
   /** A call to the present broker only; BrokerGone when it dies or does not know us. */
@@ -226,6 +237,7 @@ export class Connection {
       } catch (error) {
         if (isDestroyed(error)) return this.#destroyed(error);
         const failure = asMQError(error);
+        this.#trouble = failure instanceof BrokerGone ? this.#trouble : failure;
         onFailure(failure);
         if (failure.code === "UPGRADE_REQUIRED") this.#refuseWaiting(failure);
         await sleep(timers, delay);
@@ -253,6 +265,7 @@ export class Connection {
     const began = clock.monotonic();
     const heartbeat = new Heartbeat(timers, channel, () => this.#replace(life));
     this.#life = life;
+    this.#trouble = null;
     this.#serving = serving;
     this.#opened.resolve(life);
     this.lifecycle.emit("open", null);

@@ -43,7 +43,11 @@ export interface ConsumeContext {
    * `autoCommit = false`, with the COMMIT. Not with BROADCASTING.
    */
   send(message: Message): string;
-  /** Orderly: set it to false and what is consumed is committed by a later call that answers COMMIT, or begun again by one that answers ROLLBACK. */
+  /**
+   * Orderly: set it to false and what is consumed is committed by a later call that answers COMMIT, or begun again by one
+   * that answers ROLLBACK. Until then it counts for `pullThresholdForQueue` and `pullThresholdSizeForQueue`, as in RocketMQ:
+   * when they are reached nothing more comes, so COMMIT before.
+   */
   autoCommit: boolean;
 }
 

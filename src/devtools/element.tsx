@@ -15,9 +15,6 @@ import base from "./styles/base.css?inline";
 /** In Node, where a server renders a page that imports this, there are no elements: the class exists and does nothing. */
 const Base: typeof HTMLElement = globalThis.HTMLElement ?? Object;
 
-/** `detail.path`: where the element is now, as its attribute `path` takes it. `replace`: no step of its own in the history. */
-export type NavigateEvent = CustomEvent<{ path: string; replace: boolean }>;
-
 /** Puts something around all panels, and takes it away with them. */
 export interface Furniture {
   provide(shell: VNode): VNode;

@@ -28,7 +28,7 @@ function hashOf(arg: unknown, selector: string): number {
 }
 
 function checkQueues(queues: readonly MessageQueue[]): void {
-  if (queues.length === 0) throw new MQError("INVALID_PARAMETER", "queues: a selector needs at least one queue to choose from.", { field: "queues" });
+  if (!Array.isArray(queues) || queues.length === 0) throw new MQError("INVALID_PARAMETER", "queues: a selector needs at least one queue to choose from.", { field: "queues" });
 }
 
 /**

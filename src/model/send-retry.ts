@@ -17,8 +17,17 @@ const RETRIED_CODES: ReadonlySet<string> = new Set([
   "TOPIC_NOT_EXIST", "SERVICE_NOT_AVAILABLE", "SYSTEM_ERROR", "SYSTEM_BUSY", "NO_PERMISSION", "NO_BUYER_ID", "NOT_IN_CURRENT_UNIT", "GO_AWAY",
 ]);
 
-/** May another try follow the one that was number `tries` and ended so? Source: RocketMQ client/impl/producer/DefaultMQProducerImpl.java. */
+/** Of anything, also of what cannot be made a text. */
+function shown(given: unknown): string {
+  return typeof given === "string" ? JSON.stringify(given.slice(0, 40)) : typeof given === "object" && given !== null ? "an object" : String(given);
+}
+
+/**
+ * May another try follow the one that was number `tries` and ended so? Source: RocketMQ client/impl/producer/DefaultMQProducerImpl.java.
+ * @throws MQError INVALID_PARAMETER for what is no outcome
+ */
 export function maySendAgain(outcome: TryOutcome, tries: number, rules: RetryRules = {}): boolean {
+  if (typeof outcome !== "string") throw new MQError("INVALID_PARAMETER", `outcome must be a text, not ${shown(outcome)}.`, { field: "outcome" });
   const { mode = "sync", retryTimesWhenSendFailed = 2, retryTimesWhenSendAsyncFailed = 2, retryAnotherBrokerWhenNotStoreOK = false } = rules;
   if (mode === "oneway" || outcome === "SEND_OK" || outcome === "interrupted") return false;
   if (mode === "async") return outcome === "remoting-error" && tries <= retryTimesWhenSendAsyncFailed;
@@ -40,9 +49,10 @@ export const FAILED_TRY_LATENCY: Readonly<Record<LatencyRules, number>> = { "5":
 
 /**
  * How long a producer leaves a broker alone after a try of this latency, ms. Source: RocketMQ client/latency/MQFaultStrategy.java.
- * @throws MQError INVALID_PARAMETER for what is no latency
+ * @throws MQError INVALID_PARAMETER for what is no latency, or are no rules
  */
 export function notAvailableDuration(latency: number, rules: LatencyRules = "5"): number {
-  if (typeof latency !== "number" || !(latency >= 0)) throw new MQError("INVALID_PARAMETER", `latency must be a number of milliseconds from 0 on, not ${String(latency)}.`, { field: "latency" });
+  if (typeof latency !== "number" || !(latency >= 0)) throw new MQError("INVALID_PARAMETER", `latency must be a number of milliseconds from 0 on, not ${shown(latency)}.`, { field: "latency" });
+  if (typeof rules !== "string" || !Object.hasOwn(STEPS, rules)) throw new MQError("INVALID_PARAMETER", `rules must be ${Object.keys(STEPS).map((known) => JSON.stringify(known)).join(" or ")}, not ${shown(rules)}.`, { field: "rules" });
   return STEPS[rules].findLast(([from]) => latency >= from)?.[1] ?? 0;
 }

@@ -1,4 +1,4 @@
-import type { NavigateEvent } from "../devtools/element.tsx";
+import type { NavigateEvent } from "../devtools/public.ts";
 import { type EntitleEvent, TabmqPlayground } from "./element.tsx";
 import { worksOffline } from "./offline.ts";
 

@@ -1,4 +1,3 @@
-import type { Endpoint } from "comlink";
 import { MAX_CALL_ARGUMENTS, MAX_CALL_ID_LENGTH } from "../model/limits.ts";
 import { type ErrorData, errorToData, MQError } from "../model/errors.ts";
 import type { Answer } from "./api.ts";
@@ -13,6 +12,14 @@ export interface PortLike {
   close(): void;
   /** Something has arrived that cannot be read here. */
   onmessageerror?: ((event: MessageEvent) => void) | null;
+}
+
+/** comlink's Endpoint. Written here, because an application's compiler comes by, and comlink is built in and not installed. */
+interface Endpoint {
+  start(): void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject): void;
 }
 
 /** Instead of a call's id: the answer to all calls over the port, and the last. */

@@ -204,6 +204,21 @@ describe("autoCommit = false", () => {
     await until(async () => (await mq.admin.consumeStats("g")).queues.some(({ topic, consumerOffset }) => topic === "t" && consumerOffset === 4));
   });
 
+  test("what is not committed counts for pullThresholdForQueue: a listener that never commits is given no more than that", async () => {
+    await send(30);
+    const given = new Map<string, number>();
+    const never = (group: string, options: Partial<PushConsumerOptions>) => consume((_message, context) => {
+      context.autoCommit = false;
+      given.set(group, (given.get(group) ?? 0) + 1);
+      return "SUCCESS";
+    }, { consumerGroup: group, pullBatchSize: 4, ...options });
+    await never("bounded", { pullThresholdForQueue: 4 });
+    await until(() => given.get("bounded") === 4);
+    await never("control", {});
+    await until(() => given.get("control") === 30);
+    expect(given.get("bounded")).toBe(4);
+  });
+
   test("what is not committed comes again to the next owner", async () => {
     const first = await consume((_message, context) => {
       context.autoCommit = false;

@@ -123,6 +123,20 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("nobody can take over: what waits says why, and goes on when somebody can", async () => {
+    await live(async (origin) => {
+      const [host, other] = [await origin.connect(), await origin.connect()];
+      origin.loading = null;
+      origin.killTab(host);
+      await expect(other.diagnostics()).rejects.toMatchObject({
+        code: "DEADLINE_EXCEEDED", message: expect.stringMatching(/"diagnostics" took longer.*no broker at the moment: The script is not there\./) as string,
+        cause: expect.objectContaining({ code: "UNSUPPORTED_ENVIRONMENT" }) as object,
+      });
+      origin.loading = 50;
+      expect((await hostOf(other)).isHere).toBe(true);
+    });
+  });
+
   test("one host after the other dies, until one tab is left", async () => {
     await live(async (origin) => {
       const tabs = await Promise.all(Array.from({ length: 5 }, () => origin.connect()));

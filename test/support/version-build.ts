@@ -5,14 +5,12 @@ const ROOT = join(import.meta.dirname, "../..");
 
 /** The library and a worker as of another version, which speaks these protocols: `/NAME/index.js` and `/NAME/worker.js`. */
 export async function versionBuild(name: string, range: readonly [number, number]): Promise<Record<string, string>> {
-  const [index, worker] = await Promise.all([
-    one(join(ROOT, "src/index.ts"), "es", name, range),
-    one(join(ROOT, "test/fault/workers/with-door.ts"), "iife", name, range),
-  ]);
+  const worker = await one(join(ROOT, "test/fault/workers/with-door.ts"), "iife", name, range);
+  const index = await one(join(ROOT, "src/index.ts"), "es", name, range, worker);
   return { [`/${name}/index.js`]: index, [`/${name}/worker.js`]: worker };
 }
 
-async function one(entry: string, format: "es" | "iife", name: string, [min, max]: readonly [number, number]): Promise<string> {
+async function one(entry: string, format: "es" | "iife", name: string, [min, max]: readonly [number, number], workerSource = ""): Promise<string> {
   const built = await build({
     configFile: false,
     logLevel: "error",
@@ -21,6 +19,9 @@ async function one(entry: string, format: "es" | "iife", name: string, [min, max
       {
         name: "another-version",
         enforce: "pre",
+        // The text that is tried where the file cannot be had: of this version too.
+        resolveId: (id) => (id === "virtual:worker-source" ? `\0${id}` : null),
+        load: (id) => (id === "\0virtual:worker-source" ? `export default ${JSON.stringify(workerSource)};` : null),
         transform(code, id) {
           if (!id.endsWith("/src/protocol/api.ts")) return code.replace(/new URL\("\.\.\/broker\/worker\.ts", import\.meta\.url\)/, `"/${name}/worker.js"`);
           const [version, spoken] = [/PROTOCOL_VERSION = \d+/, /(PROTOCOL_RANGE.* = )\[\d+, \d+\]/];

@@ -1,11 +1,13 @@
 /** What is in dist/, beside what `import "tabmq"` gives: the worker's text, and the package where there is no browser. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DIST, House, type Tab } from "../support/house.ts";
 
 type Inline = typeof import("../../src/worker-inline.ts");
@@ -36,6 +38,75 @@ describe("in Node", () => {
   test("nothing loads the worker's text before it is asked for", () => {
     for (const file of ["index.js", "core.js", "rules.js", "clients.js"]) expect(readFileSync(join(DIST, file), "utf8")).not.toMatch(/from "\.\/worker-inline\.js"/);
   });
+});
+
+describe("types", () => {
+  const ROOT = join(DIST, "..");
+  const TYPED = ["tabmq", "tabmq/worker-inline", "tabmq/service-worker", "tabmq/devtools", "tabmq/react", "tabmq/testing"];
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "tabmq-types-"));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** What an application's compiler says that looks at all declarations, where nothing is installed but the package and React. */
+  async function complaints(resolution: string, more = ""): Promise<string> {
+    const installed = join(folder, "node_modules/tabmq");
+    await mkdir(join(folder, "node_modules/@types"), { recursive: true });
+    await cp(join(ROOT, "package.json"), join(installed, "package.json"));
+    await cp(DIST, join(installed, "dist"), { recursive: true, filter: (path) => !path.includes("playground") && (!path.includes(".") || !/\.(js|map|css|html|png)$/.test(path)) });
+    await symlink(join(ROOT, "node_modules/@types/react"), join(folder, "node_modules/@types/react"), "junction");
+    await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+    const imports = TYPED.map((name, at) => `import * as m${at} from "${name}";\nexport const e${at} = m${at};\n`).join("");
+    await writeFile(join(folder, "app.ts"), `${imports}
+      // What the element is, and what has Symbol.asyncDispose.
+      export const client: m0.TabMQ | undefined = document.querySelector("tabmq-devtools")?.client;
+      ${more}`);
+    const module = resolution === "bundler" ? "esnext" : resolution;
+    const compilerOptions = {
+      strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true, skipLibCheck: false, noEmit: true,
+      target: "es2022", lib: ["es2022", "dom", "dom.iterable"], types: [], module, moduleResolution: resolution,
+    };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["app.ts"] }));
+    return run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", folder]).then(({ stdout }) => stdout, (error: { stdout: string }) => error.stdout);
+  }
+
+  test.each(["bundler", "node16", "nodenext"])("say all they need, with moduleResolution %s", async (resolution) => {
+    expect(await complaints(resolution)).toBe("");
+  });
+
+  test("control: what is not there is found out", async () => {
+    expect(await complaints("bundler", `import type { VNode } from "preact"; export type V = VNode; export const n: number = m0.connect;`)).toMatch(/'preact'[^]*TS2322/);
+  });
+});
+
+test("tabmq-copy-worker: what it copies and says works with and without a SharedWorker", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tabmq-copy-"));
+  const { stdout: said } = await run(process.execPath, [join(DIST, "../src/bin/copy-worker.js"), folder]);
+  const own = await House.open({
+    pages: {
+      "/tabmq-worker.js": readFileSync(join(folder, "tabmq-worker.js"), "utf8"),
+      "/without": `<!doctype html><script>delete globalThis.SharedWorker</script><script type="module" src="/page.js"></script>`,
+    },
+  });
+  try {
+    for (const [path, kind] of [["/", "shared"], ["/without", "dedicated"]] as const) {
+      const tab = await own.tab(path);
+      const host = await tab.run(async ({ tabmq }, { words, namespace }) => {
+        const code = /connect\([^]*?\n {2}\}\)/.exec(words)![0];
+        const connect: typeof tabmq.connect = (options) => tabmq.connect({ ...options, namespace });
+        const mq = await (new Function("connect", `return ${code}`) as (given: typeof connect) => ReturnType<typeof connect>)(connect);
+        const { host: told } = await mq.diagnostics();
+        await mq.close();
+        return told;
+      }, { words: said, namespace: kind });
+      expect(host).toMatchObject({ kind });
+      await tab.page.close();
+    }
+  } finally {
+    await own.close();
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("the worker's text", () => {

@@ -732,7 +732,7 @@ export const zh: Catalogue = {
   "broker.quota.refused": "拒绝发送",
   "broker.full": "存储已满：发送被拒绝。",
   "broker.full.text": "发送会得到错误 STORAGE_FULL，不会存储任何内容。消费者照常工作：确认和位点有预留的空间。",
-  "broker.full.mend": "要腾出空间，请限制日志大小（{size}：最旧的消息立即删除，无论是否已消费），或缩短消息的保留时间（{time}）；也可以删除此源存储的其他内容。如需保留消息，请先导出日志。浏览器可能需要一些时间才把它算作可用空间。",
+  "broker.full.mend": "要腾出空间，请限制日志大小（{size}：最旧的消息立即删除，无论是否已消费），或缩短消息的保留时间（{time}）；也可以删除此源存储的其他内容。如需保留消息，请先导出日志。浏览器可能需要一些时间才把它算作可用空间。再次有消息存入后，此提示消失。",
   "broker.durability": "持久性",
   "broker.durability.strict": "严格：已确认的消息断电也不会丢失",
   "broker.durability.relaxed": "宽松：浏览器崩溃不会丢失已确认的消息，断电则可能丢失",

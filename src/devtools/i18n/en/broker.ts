@@ -43,7 +43,7 @@ export const broker = {
   "broker.quota.refused": "sends are refused",
   "broker.full": "Storage is full: sends are refused.",
   "broker.full.text": "They get the error STORAGE_FULL, and nothing of them is stored. Consumers go on: acknowledgements and offsets have room of their own.",
-  "broker.full.mend": "To make room, limit the log ({size}: the oldest messages go at once, consumed or not) or keep messages for a shorter time ({time}). Or delete what else this origin stores. Export the log first if its messages are needed. The browser may take its time to count that as room.",
+  "broker.full.mend": "To make room, limit the log ({size}: the oldest messages go at once, consumed or not) or keep messages for a shorter time ({time}). Or delete what else this origin stores. Export the log first if its messages are needed. The browser may take its time to count that as room. When a message is stored again, this goes.",
   "broker.durability": "Durability",
   "broker.durability.strict": "Strict: what is acknowledged survives a power cut",
   "broker.durability.relaxed": "Relaxed: what is acknowledged survives a crash of the browser, but perhaps not a power cut",

@@ -41,8 +41,8 @@ export function useTopic<Body extends Message["body"] = Message["body"]>(topic: 
   }, [mq, producerGroup]);
 
   useEffect(() => {
-    const refuse = (error: MQError): void => {
-      for (const { reject } of waiting.current.splice(0)) reject(error);
+    const refuse = (reason: MQError): void => {
+      for (const { reject } of waiting.current.splice(0)) reject(reason);
     };
     refusal.current = failure;
     if (failure !== null) refuse(failure);

@@ -28,7 +28,7 @@ export function Destroy({ stats }: { stats: BrokerStats }) {
       {isAsked.value && (
         <Confirm title={t("broker.destroy.title", { namespace: session.namespace })} action={t("broker.destroy.action")} name={session.namespace} done={t("broker.destroy.done", { namespace: session.namespace })} act={destroy} onClose={() => (isAsked.value = false)}>
           <ul class="consequences">
-            <li>{t("broker.destroy.all", { messages: stats.messages, topics: stats.topics, groups: stats.groups, bytes: t.bytes(stats.bytes) })}</li>
+            <li>{t("broker.destroy.all", { messages: t("common.messages", { count: stats.messages }), topics: t("broker.topics", { count: stats.topics }), groups: t("broker.groups", { count: stats.groups }), bytes: t.bytes(stats.bytes) })}</li>
             <li>{others === 0 ? t("broker.destroy.alone") : t("broker.destroy.others", { count: others })}</li>
             <li>{t("broker.destroy.after")}</li>
           </ul>

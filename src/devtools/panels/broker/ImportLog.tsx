@@ -46,7 +46,7 @@ export function ImportLog({ stats, onChange }: { stats: BrokerStats; onChange: (
             </>
           )
           : isTaken
-            ? state !== "done" && <p class="outcome" data-result="taken">{t("broker.import.taken", { topics: stats.topics, messages: stats.messages })}</p>
+            ? state !== "done" && <p class="outcome" data-result="taken">{t("broker.import.taken", { topics: t("broker.topics", { count: stats.topics }), messages: t("common.messages", { count: stats.messages }) })}</p>
             : (
               <>
                 {stats.messages > 0 && <p class="outcome warn">{t("broker.import.part", { count: stats.messages })}</p>}

@@ -21,6 +21,9 @@ async function one(entry: string, format: "es" | "iife", name: string, [min, max
       {
         name: "another-version",
         enforce: "pre",
+        // Its worker has a file.
+        resolveId: (source) => (source === "virtual:worker-source" ? `\0${source}` : undefined),
+        load: (id) => (id === "\0virtual:worker-source" ? `export default "";` : undefined),
         transform(code, id) {
           if (!id.endsWith("/src/protocol/api.ts")) return code.replace(/new URL\("\.\.\/broker\/worker\.ts", import\.meta\.url\)/, `"/${name}/worker.js"`);
           const [version, spoken] = [/PROTOCOL_VERSION = \d+/, /(PROTOCOL_RANGE.* = )\[\d+, \d+\]/];

@@ -68,7 +68,7 @@ export class BrowserWorkers {
       (code) => new code.TabHost({ ...this.#wish, onFailure }),
       (cause: unknown) => {
         this.#tabHost = null;
-        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded: is it served, and allowed by the Content-Security-Policy (script-src)?", { cause });
+        throw new MQError("UNSUPPORTED_ENVIRONMENT", "The part of TabMQ that runs the broker in a tab could not be loaded: is it served, and allowed by the page's policy (script-src)?", { cause });
       },
     ));
   }

@@ -28,7 +28,7 @@ export async function codeOf<Part = Code>(load: () => Part | Promise<Part>): Pro
   try {
     return await load();
   } catch (cause) {
-    throw new MQError("UNSUPPORTED_ENVIRONMENT", "A part of TabMQ could not be loaded: is there a network, are its files still served, and allowed by the Content-Security-Policy (script-src)?", { cause });
+    throw new MQError("UNSUPPORTED_ENVIRONMENT", "A part of TabMQ could not be loaded: is there a network, are its files still served, and allowed by the page's policy (script-src)?", { cause });
   }
 }
 

@@ -3,7 +3,7 @@ import { MQError } from "../model/errors.ts";
 type Kind = "SharedWorker" | "worker";
 
 /** What a page's developer can do. Browsers tell a script neither that a policy has blocked a worker nor that its file is missing. */
-const ADVICE = "is its script served from this origin, and does the page's Content-Security-Policy allow it (worker-src 'self')?";
+const ADVICE = "is its script served, and allowed by the page's policy (worker-src 'self')?";
 
 /** Of its `error` event. */
 export function workerFailed(kind: Kind, event: Event): MQError {

@@ -3,6 +3,7 @@ import { type Message, type MessageFields, MQError, type Producer, type SendResu
 import { asError, useTabMQ } from "./provider.ts";
 import { useNewest } from "./use-newest.ts";
 
+/** What `useTopic` answers. */
 export interface Topic<Body> {
   /** Resolves when the message is stored. Called before the connection is there, it waits for it; rejects with why there is none, or CLOSED when the component is gone. */
   send: (body: Body, fields?: MessageFields) => Promise<SendResult>;
@@ -41,8 +42,8 @@ export function useTopic<Body extends Message["body"] = Message["body"]>(topic: 
   }, [mq, producerGroup]);
 
   useEffect(() => {
-    const refuse = (error: MQError): void => {
-      for (const { reject } of waiting.current.splice(0)) reject(error);
+    const refuse = (why: MQError): void => {
+      for (const { reject } of waiting.current.splice(0)) reject(why);
     };
     refusal.current = failure;
     if (failure !== null) refuse(failure);

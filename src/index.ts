@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * TabMQ's public API: everything an application may import, and nothing else.
  * @module tabmq

@@ -1,5 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** TabMQ's public API: everything an application may import, and nothing else. */
+/**
+ * TabMQ's public API: everything an application may import, and nothing else.
+ * @module tabmq
+ */
 export { connect, type ConnectOptions } from "./client/connect.ts";
 export type { TabMQ, Diagnostics, HostDiagnostics } from "./client/tabmq.ts";
 export type { HostCode } from "./client/environment.ts";

@@ -1,4 +1,7 @@
-/** TabMQ for an application's service worker: all that the package exports, with a `connect` that can host the broker there. */
+/**
+ * TabMQ for an application's service worker: all that the package exports, with a `connect` that can host the broker there.
+ * @module tabmq/service-worker
+ */
 import { browserHost } from "./broker/browser-host.ts";
 import { type BackgroundConnectOptions, type BackgroundContext, type BackgroundOptions, inBackground as runInBackground } from "./client/background.ts";
 import { connectWith } from "./client/connect-with.ts";

@@ -2,7 +2,7 @@
  * The site: `npm run docs`. DOCS_BASE: the path it is served under, "/" unless given.
  * The pages are docs/**.md as they lie; README, SECURITY and CHANGELOG are pages of it too. Links between them work here as they do in the repository.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type DefaultTheme, defineConfig } from "vitepress";
@@ -44,13 +44,17 @@ function titles(folder: string): { text: string; link: string }[] {
     });
 }
 
-function reference(): DefaultTheme.SidebarItem[] {
+/** What can be imported from one entry of the package. */
+function reference(entry: string): DefaultTheme.SidebarItem {
   const kinds = { classes: "Classes", functions: "Functions", interfaces: "Interfaces", "type-aliases": "Types", variables: "Values" };
-  return Object.entries(kinds).map(([folder, text]) => ({
-    text,
-    collapsed: folder !== "functions",
-    items: titles(`reference/${folder}`).map((item) => ({ ...item, text: item.text.replace(/^[^:]+: /, "") })),
-  }));
+  const items = Object.entries(kinds)
+    .filter(([folder]) => existsSync(join(docs, "reference", entry, folder)))
+    .map(([folder, text]) => ({
+      text,
+      collapsed: folder !== "functions",
+      items: titles(`reference/${entry}/${folder}`).map((item) => ({ ...item, text: item.text.replace(/^[^:]+: /, "") })),
+    }));
+  return { text: entry, link: `/reference/${entry}/`, items };
 }
 
 const guide: DefaultTheme.SidebarItem[] = [
@@ -155,7 +159,7 @@ export default defineConfig({
       { text: "Design", link: "/decisions/", activeMatch: "^/decisions/" },
     ],
     sidebar: {
-      "/reference/": [{ text: "API reference", link: "/reference/", items: reference() }],
+      "/reference/": ["tabmq", "tabmq/react", "tabmq/service-worker", "tabmq/testing"].map(reference),
       "/decisions/": [{ text: "Design", link: "/decisions/", items: titles("decisions") }],
       "/": guide,
     },

@@ -20,6 +20,7 @@ const topicName = named(checkClientTopic);
 const groupName = named(checkGroup);
 const boundaryCheck = oneOf("LOWER", "UPPER");
 
+/** What `admin.queryMessages` takes. */
 export interface QueryOptions {
   topic: string;
   /** One of a message's keys, or its msgId. */
@@ -31,6 +32,7 @@ export interface QueryOptions {
   end?: number;
 }
 
+/** What `admin.deleteGroup` takes. */
 export interface DeleteGroupOptions {
   /** Also when there are consumers in it. Default false. */
   force?: boolean;

@@ -19,12 +19,14 @@ export type Drainable =
   /** By its group's lag. */
   | { consumerGroup: string };
 
+/** What the work in the background is given besides the connection. */
 export interface BackgroundContext {
   /** Aborted when the time is up. */
   signal: AbortSignal;
   /**
    * Resolves when nothing waits any more: nothing in the outbox, or no message that the consumer's group has not consumed.
-   * What is to be tried again later, and what is a dead letter or parked, does not count. Rejects when the time is up.
+   * What is a dead letter or parked does not count; what is to be tried again does in an outbox, and in a group not before its time.
+   * Rejects when the time is up.
    */
   drained(source: Drainable): Promise<void>;
 }

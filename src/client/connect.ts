@@ -13,6 +13,7 @@ import { codeOf, type LoadCode, type LoadHttpOutbox, TabMQ } from "./tabmq.ts";
 import type { TelemetryApi } from "./telemetry.ts";
 import { telemetryApi } from "./telemetry-api.ts";
 
+/** What `connect` takes. */
 export interface ConnectOptions {
   /** Its own broker, lock and database. Default "default". */
   namespace?: string;

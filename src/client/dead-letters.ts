@@ -6,25 +6,30 @@ import { decodeRecords } from "../model/record-codec.ts";
 import { filled, list, named, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 
+/** Which dead letters are to be sent again. */
 export interface ResendOptions {
   group: string;
   /** Missing = all. */
   msgIds?: string[];
 }
 
+/** Which dead letters are to be discarded. */
 export type DiscardOptions = ResendOptions;
 
+/** A dead letter that stays one, and why. */
 export interface FailedLetter {
   msgId: string;
   error: MQError;
 }
 
+/** What has become of dead letters that were to be sent again. */
 export interface ResendResult {
   /** msgIds; these are no dead letters any more. */
   resent: string[];
   failed: FailedLetter[];
 }
 
+/** What has become of dead letters that were to be discarded. */
 export interface DiscardResult {
   /** msgIds; these are no dead letters any more, and nobody is given them. */
   discarded: string[];

@@ -7,6 +7,7 @@ import type { KeyReport, KeyState } from "../protocol/api.ts";
 import { callable, integer, optional, record } from "../protocol/validate.ts";
 import { BrokerGone } from "./channel.ts";
 
+/** How a push consumer knows what its group has done already. */
 export interface IdempotentOptions {
   /** What makes two messages the same for the group: text of 1 to 256 characters. Default the `msgId`, which a retry and an automatic re-send share. When it throws, the message fails as if its listener had. */
   key?: (message: MessageExt) => string;

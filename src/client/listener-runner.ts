@@ -18,6 +18,7 @@ export type ConsumeResult =
   | "CONSUME_SUCCESS" | "RECONSUME_LATER" | null | undefined | void
   | "SUCCESS" | "SUSPEND_CURRENT_QUEUE_A_MOMENT" | "COMMIT" | "ROLLBACK";
 
+/** What a listener is told besides its message, and what it can say back. */
 export interface ConsumeContext {
   queue: MessageQueue;
   /** 1 for the first try. */
@@ -51,7 +52,9 @@ export interface ConsumeContext {
   autoCommit: boolean;
 }
 
+/** Is given one message. Returns: done. Throws: `exceptionPolicy` says what becomes of it. */
 export type MessageListener = (message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
+/** Is given several messages at once; answers or throws for all of them, `context.ackIndex` for a part. */
 export type BatchListener = (messages: MessageExt[], context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 
 /** What to do when a listener throws: try again, or say so and go on as if it had succeeded. */

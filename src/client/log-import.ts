@@ -12,6 +12,7 @@ import { list, offset, oneOf, optional, record, text } from "../protocol/validat
 import type { Connection } from "./connection.ts";
 import { ImportError } from "./import-error.ts";
 
+/** What `admin.importLog` has stored. */
 export interface ImportResult {
   /** Messages in the stream, all of which are stored now. */
   imported: number;

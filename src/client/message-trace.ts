@@ -33,6 +33,7 @@ interface Stored extends Happening {
   offsetMsgId: string;
 }
 
+/** Something that has happened to a message. Times are ms since 1970. */
 export type TraceEvent =
   /** By its producer, who is known for as long as the trace of the producer's start is kept. */
   | (Happening & { type: "SEND"; group?: string; clientId?: string })
@@ -53,6 +54,7 @@ export type TraceEvent =
   /** A dead letter is given to nobody any more. */
   | (Told & { type: "DISCARD" });
 
+/** What can happen to a message. */
 export type TraceEventType = TraceEvent["type"];
 
 /** What is known of one message, in the order of its times. */

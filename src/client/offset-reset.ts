@@ -6,6 +6,7 @@ import { named, offset, optional, record, time } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { queueRef } from "./queue-ref.ts";
 
+/** What `admin.resetOffset` takes: where a group is to go on, by time or by offset. */
 export interface ResetOffsetOptions {
   group: string;
   topic: string;

@@ -23,6 +23,7 @@ import { SequenceNumbers } from "./sequence-numbers.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { Tracer } from "./tracer.ts";
 
+/** What `mq.createProducer` takes. */
 export interface ProducerOptions {
   producerGroup: string;
   /** The whole send with its retries, ms. Default 3000. */
@@ -38,6 +39,7 @@ export interface ProducerOptions {
   sequenceAudit?: boolean;
 }
 
+/** What one `send` takes besides its message. */
 export interface SendOptions {
   /** Instead of the producer's sendMsgTimeout, ms. */
   timeout?: number;

@@ -32,6 +32,7 @@ export interface PullConsumerOptions extends StandingOptions {
   pullBatchSize?: number;
 }
 
+/** What a pull consumer's `poll` takes. */
 export interface PollOptions {
   /** How long to wait for the first message, ms. Default 5000; 0 = do not wait. */
   timeout?: number;

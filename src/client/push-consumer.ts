@@ -84,6 +84,7 @@ export interface PushConsumerOptions extends StandingOptions {
   idempotent?: boolean | IdempotentOptions;
 }
 
+/** What a push consumer tells. */
 export interface ConsumerEvents {
   rebalance: { assigned: MessageQueue[]; revoked: MessageQueue[] };
   error: MQError;
@@ -99,6 +100,7 @@ export interface ConsumerEvents {
   subscribed: { subscriptions: Record<string, MessageSelector> };
 }
 
+/** Messages of a queue that a group did not get: it goes on at `to` instead of `from`. */
 export interface OffsetMoved {
   queue: MessageQueue;
   from: number;

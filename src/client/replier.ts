@@ -10,6 +10,7 @@ import { FrameWriter } from "../protocol/frame.ts";
 import { integer, optional, record } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 
+/** What `context.reply` takes besides the body. */
 export interface ReplyOptions {
   /** The reply's own. */
   properties?: Record<string, string>;

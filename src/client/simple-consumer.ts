@@ -18,6 +18,7 @@ import { PopMember } from "./pop-member.ts";
 import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
 import type { Tracer, Try, TryEnd } from "./tracer.ts";
 
+/** What `mq.createSimpleConsumer` takes. */
 export interface SimpleConsumerOptions {
   consumerGroup: string;
   /** topic -> "*", a tag expression such as "created || paid", or a MessageSelector. */
@@ -30,6 +31,7 @@ export interface SimpleConsumerOptions {
   replaceSubscription?: boolean;
 }
 
+/** What a simple consumer's `receive` takes. */
 export interface ReceiveOptions {
   /** At most 32, which is the default. */
   max?: number;
@@ -39,6 +41,7 @@ export interface ReceiveOptions {
   awaitDuration?: number;
 }
 
+/** What a simple consumer tells. */
 export interface SimpleConsumerEvents {
   error: MQError;
   /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */

@@ -32,6 +32,7 @@ export async function codeOf<Part = Code>(load: () => Part | Promise<Part>): Pro
   }
 }
 
+/** What runs, and how safe it is: the answer of `mq.diagnostics()`. */
 export interface Diagnostics {
   namespace: string;
   clientId: string;
@@ -55,6 +56,7 @@ export interface Diagnostics {
   trace: TraceCounts;
 }
 
+/** What runs the broker, and why that. */
 export interface HostDiagnostics {
   /** As in `connect`'s option: `"memory"` stores nothing, whatever it runs in. */
   kind: "shared" | "dedicated" | "service" | "memory";
@@ -95,6 +97,7 @@ export class TabMQ {
     this.admin = new Admin(connection, () => this.#clients?.messages ?? this.#loaded().then(({ messages }) => messages));
   }
 
+  /** A producer that can send at once. */
   async createProducer(options: ProducerOptions): Promise<Producer> {
     this.#checkOpen();
     return (this.#clients ?? (await this.#loaded())).createProducer(options);

@@ -4,12 +4,14 @@ import { decodeProperties, encodeProperties } from "../model/properties.ts";
 
 /* What of `@opentelemetry/api` is used. The application gives the module itself; TabMQ imports nothing of it. */
 
+/** OpenTelemetry's `Context`, as far as it is needed. */
 export interface TelemetryContext {
   getValue(key: symbol): unknown;
   setValue(key: symbol, value: unknown): TelemetryContext;
   deleteValue(key: symbol): TelemetryContext;
 }
 
+/** OpenTelemetry's `SpanContext`. */
 export interface TelemetrySpanContext {
   traceId: string;
   spanId: string;
@@ -18,6 +20,7 @@ export interface TelemetrySpanContext {
   traceState?: TelemetryTraceState;
 }
 
+/** OpenTelemetry's `TraceState`, as far as it is needed. */
 export interface TelemetryTraceState {
   get(key: string): string | undefined;
   set(key: string, value: string): TelemetryTraceState;
@@ -25,8 +28,10 @@ export interface TelemetryTraceState {
   serialize(): string;
 }
 
+/** OpenTelemetry's attributes, by name. */
 export type TelemetryAttributes = Record<string, string | number | string[]>;
 
+/** OpenTelemetry's `Span`, as far as it is needed. */
 export interface TelemetrySpan {
   spanContext(): TelemetrySpanContext;
   setAttribute(key: string, value: string | number): unknown;
@@ -34,6 +39,7 @@ export interface TelemetrySpan {
   end(endTime?: number): void;
 }
 
+/** OpenTelemetry's `SpanOptions`, as far as they are needed. */
 export interface TelemetrySpanOptions {
   kind: number;
   attributes: TelemetryAttributes;

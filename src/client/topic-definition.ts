@@ -16,8 +16,10 @@ export interface StandardSchema<Output> {
   };
 }
 
+/** What a Standard Schema says of a value: the value, or what is wrong with it. */
 export type StandardResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly { readonly message: string }[] };
 
+/** What `defineTopic` takes besides the name. */
 export interface TopicDefinitionOptions<Body> {
   /** Turns a body as it was received (JSON, text or bytes, as it was sent) into what the listener gets; throws where it is none. A function, or a schema. */
   parse?: ((body: unknown) => Body | Promise<Body>) | StandardSchema<Body>;
@@ -26,8 +28,10 @@ export interface TopicDefinitionOptions<Body> {
 /** Everything of a message but what the definition knows. */
 export type MessageFields = Omit<Message, "topic" | "body">;
 
+/** A listener for a definition's bodies. */
 export type TypedListener<Body> = (body: Body, message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 
+/** What a definition's `subscribe` takes: a push consumer's options, with a listener for bodies. */
 export interface TypedConsumerOptions<Body> extends Omit<PushConsumerOptions, "subscriptions" | "messageListener" | "batchListener"> {
   /** `"*"` unless given. */
   filter?: PushConsumerOptions["subscriptions"][string];
@@ -39,11 +43,13 @@ export interface TopicDefinition<Body extends Message["body"]> {
   readonly topic: string;
   /** A message for any `send`, a batch, an outbox or `context.send`. */
   message(body: Body, fields?: MessageFields): Message;
+  /** Resolves when the message is stored. */
   send(producer: Producer, body: Body, fields?: MessageFields, options?: SendOptions): Promise<SendResult>;
   /** @throws MQError MESSAGE_ILLEGAL: the body is not what the definition says */
   parse(message: MessageExt): Promise<Body>;
   /** A listener for any consumer of this topic. A body that does not parse fails like a listener that throws: `exceptionPolicy` says what becomes of its message. */
   listener(listener: TypedListener<Body>): MessageListener;
+  /** A push consumer of this topic alone. */
   subscribe(mq: TabMQ, options: TypedConsumerOptions<Body>): Promise<PushConsumer>;
 }
 

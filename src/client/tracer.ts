@@ -30,6 +30,7 @@ export interface TryEnd {
   isConsumed?: (at: number) => boolean;
 }
 
+/** How many trace records this tab has told, and how many it could not. */
 export interface TraceCounts {
   /** Trace records that this tab has handed to the broker. */
   written: number;

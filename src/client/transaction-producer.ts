@@ -13,6 +13,7 @@ import { Producer, type ProducerOptions, type SendResult } from "./producer.ts";
 import type { ProducerGroups } from "./producer-groups.ts";
 import type { Tracer } from "./tracer.ts";
 
+/** What a local transaction has come to: `COMMIT`, `ROLLBACK`, or `UNKNOWN` (ask again later). */
 export type LocalTransactionState = TransactionState;
 
 /** What belongs to one call of `executeLocalTransaction`. */
@@ -23,6 +24,7 @@ export interface LocalTransaction {
 
 type Answer = LocalTransactionState | Promise<LocalTransactionState>;
 
+/** What `mq.createTransactionProducer` takes. */
 export interface TransactionProducerOptions extends ProducerOptions {
   /**
    * Called in this tab when the message is stored and nobody sees it yet; `arg` is that of `sendMessageInTransaction`.
@@ -44,6 +46,7 @@ export interface TransactionSendResult extends SendResult {
   localTransactionState: LocalTransactionState;
 }
 
+/** What a transaction producer tells. */
 export interface TransactionProducerEvents {
   /** A listener has thrown, or answered what is no answer; or an end could not be told: the transaction stays open, and is checked. */
   error: MQError;

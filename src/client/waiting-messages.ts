@@ -10,11 +10,13 @@ import type { Connection } from "./connection.ts";
 
 /* Messages that nobody is given yet, as an operator sees them. */
 
+/** What `admin.openTransactions` takes. */
 export interface OpenTransactionsOptions {
   /** Default 100; at most 4000, and there are never more. */
   max?: number;
 }
 
+/** What `admin.pendingTimers` takes. */
 export interface PendingTimersOptions {
   topic?: string;
   /** Times of delivery, ms since 1970, inclusive. */
@@ -24,6 +26,7 @@ export interface PendingTimersOptions {
   max?: number;
 }
 
+/** What `admin.endTransaction` takes. */
 export interface EndTransactionOptions {
   /** The transaction's id. */
   msgId: string;

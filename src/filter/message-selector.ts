@@ -11,6 +11,7 @@ export interface Selectable {
   properties?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What a filter is written in. */
 export type SelectorType = "TAG" | "SQL92" | "WASM";
 
 /** A subscription's filter. It is checked when it is made, so that a wrong one fails where it is written. */

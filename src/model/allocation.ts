@@ -3,6 +3,7 @@ import { md5 } from "./md5.ts";
 import type { MessageQueue } from "./queue.ts";
 
 export const STRATEGIES = ["AVG", "AVG_BY_CIRCLE", "CONFIG", "MACHINE_ROOM", "MACHINE_ROOM_NEARBY", "CONSISTENT_HASH"] as const;
+/** How a group's members share the queues: RocketMQ's six ways. */
 export type AllocateStrategyName = (typeof STRATEGIES)[number];
 
 /** Who shares what, and for whom it is asked. Everybody must give both lists in the same order. */
@@ -19,7 +20,9 @@ export interface AllocateOptions extends AllocateRequest {
   consumerIdcs?: Iterable<string>;
   /** MACHINE_ROOM_NEARBY: how to share within a room. Default AVG. */
   inner?: AllocateStrategyName | AllocateFunction;
+  /** MACHINE_ROOM_NEARBY: in which room a broker is. */
   brokerRoom?: (brokerName: string) => string | null | undefined;
+  /** MACHINE_ROOM_NEARBY: in which room a client is. */
   consumerRoom?: (clientId: string) => string | null | undefined;
   /** CONSISTENT_HASH: points of a client on the ring. Default 10. */
   virtualNodes?: number;

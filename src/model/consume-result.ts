@@ -1,3 +1,4 @@
+/** `CLUSTERING`: each message to one member of the group. `BROADCASTING`: to every member. */
 export type MessageModel = "CLUSTERING" | "BROADCASTING";
 
 /** What became of a batch that listeners work on at the same time; numbers are places in the batch. */

@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   "INTERNAL_ERROR",
 ] as const;
 
+/** What an `MQError` is about: one of `ERROR_CODES`. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** `rejected`: it certainly did not happen. `unknown`: it may have happened; the same call again is safe, its `msgId` stays the same. */
@@ -52,6 +53,7 @@ const RETRIABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "SESSION_UNKNOWN",
 ]);
 
+/** What an `MQError` says besides its code and message. */
 export interface MQErrorOptions {
   /** The offending field, as a path: `"message.topic"`, `"connect.namespace"`. */
   field?: string;

@@ -1,5 +1,6 @@
 /** RocketMQ's message.type of a topic. MIXED takes every message; no message is of that type. */
 export const MESSAGE_TYPES = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY", "MIXED"] as const;
+/** What a topic is for: `NORMAL`, `FIFO`, `DELAY`, `TRANSACTION`, `PRIORITY`, or `MIXED`, everything. */
 export type MessageType = (typeof MESSAGE_TYPES)[number];
 
 /**

@@ -7,6 +7,7 @@ import { checkSendable } from "./system-names.ts";
 import { PROPERTY, checkUserProperty, encodeProperties } from "./properties.ts";
 import { isWellFormed, utf8Length } from "./text.ts";
 
+/** What JSON can write. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
 /** A value of an interface type is no JsonValue to TypeScript, because interfaces have no index signature; it is checked when it is sent. */
@@ -93,6 +94,7 @@ export interface MessageExt {
   readonly priority: number | undefined;
 }
 
+/** What a body was when it was sent: bytes, text, or a JSON value. */
 export type BodyKind = "bytes" | "text" | "json";
 
 /** A checked message, ready to be written as a record. */

@@ -23,6 +23,7 @@ export function requestProperties(request: { correlationId: string; clientId: st
   ];
 }
 
+/** A reply, for a producer to send. Made by `createReplyMessage`. */
 export interface ReplyMessage {
   topic: string;
   body: Message["body"];

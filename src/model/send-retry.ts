@@ -43,6 +43,7 @@ const STEPS = {
   "4": [[50, 0], [100, 0], [550, 30_000], [1000, 60_000], [2000, 120_000], [3000, 180_000], [15_000, 600_000]],
 } as const;
 
+/** Which generation of RocketMQ's table says how long a slow broker is left alone. */
 export type LatencyRules = keyof typeof STEPS;
 /** What a failed try counts as. */
 export const FAILED_TRY_LATENCY: Readonly<Record<LatencyRules, number>> = { "5": 10_000, "4": 30_000 };

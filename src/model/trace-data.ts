@@ -25,6 +25,7 @@ const HALF_MESSAGE = 1;
 
 /** How a listener came back; in a record its place in this list. RocketMQ's ConsumeReturnType. */
 export const CONSUME_RETURN_TYPES = ["SUCCESS", "TIME_OUT", "EXCEPTION", "RETURNNULL", "FAILED"] as const;
+/** How a try of a listener has ended, as a trace says it. */
 export type ConsumeReturnType = (typeof CONSUME_RETURN_TYPES)[number];
 
 /** RocketMQ's names in a record. */

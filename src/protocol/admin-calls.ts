@@ -21,6 +21,7 @@ export interface ResetOffsetRequest {
  */
 export type TrackType = "CONSUMED" | "NOT_CONSUMED_YET" | "FILTERED" | "NOT_ONLINE" | "IN_RETRY" | "DEAD" | "DISCARDED";
 
+/** What became of a message in one group. */
 export interface MessageTrack {
   group: string;
   trackType: TrackType;
@@ -45,6 +46,7 @@ export interface LettersRequest {
   queueOffsets: number[];
 }
 
+/** What one queue of a topic holds. */
 export interface QueueStats extends QueueRef {
   brokerName: string;
   /** The oldest offset that can be read. */
@@ -55,11 +57,13 @@ export interface QueueStats extends QueueRef {
   lastUpdate: number;
 }
 
+/** What a topic holds, queue by queue. */
 export interface TopicStats {
   topic: string;
   queues: QueueStats[];
 }
 
+/** How far a group has come in one queue. */
 export interface QueueConsumeStats extends QueueRef {
   brokerName: string;
   /** The offset that the next message gets. */
@@ -76,6 +80,7 @@ export interface QueueConsumeStats extends QueueRef {
   clientId?: string;
 }
 
+/** How far a group has come. */
 export interface ConsumeStats {
   group: string;
   queues: QueueConsumeStats[];
@@ -98,6 +103,7 @@ export interface GroupSpec {
   retryMaxTimes?: number | null;
 }
 
+/** A group's settings, all of them. */
 export type GroupConfig = Required<GroupSpec>;
 
 export interface DeleteGroupRequest {
@@ -119,6 +125,7 @@ export interface TopicRoute {
   brokerDatas: BrokerData[];
 }
 
+/** A broker of a cluster, as RocketMQ's route information names it. */
 export interface BrokerData {
   cluster: string;
   brokerName: string;
@@ -160,6 +167,7 @@ export interface BrokerStats {
   removedMessages: number;
 }
 
+/** A consumer group. */
 export interface GroupInfo {
   group: string;
   /** What an admin has said of it; undefined = nothing. */
@@ -172,6 +180,7 @@ export interface GroupInfo {
   topics: string[];
 }
 
+/** One consumer of a group, as the broker sees it. */
 export interface ConsumerConnection {
   clientId: string;
   consumeType: ConsumeType;
@@ -183,6 +192,7 @@ export interface ConsumerConnection {
   assignment: { topic: string; brokerName: string; queueId: number }[];
 }
 
+/** Who is in a group now. */
 export interface ConsumerConnections {
   group: string;
   /** By client id; empty when nobody is there. */

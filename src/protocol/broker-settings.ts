@@ -43,8 +43,10 @@ export interface BrokerSettings {
   traceEnable: boolean;
 }
 
+/** When a send is answered: `sync`, when the message is flushed to the device; `async`, before. */
 export type FlushDiskType = "sync" | "async";
 
+/** The broker's settings where nobody has said otherwise. */
 export const DEFAULT_BROKER_SETTINGS: Readonly<BrokerSettings> = {
   defaultTopicQueueNums: 4,
   autoCreateTopicEnable: true,

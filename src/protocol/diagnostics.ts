@@ -10,6 +10,7 @@ import type { DamagedRange, RecoveryReport, StorageKind, WorkerKind } from "./se
  */
 export type Durability = "strict" | "relaxed" | "memory";
 
+/** What the broker says of itself: its store, its load, its last recovery. */
 export interface BrokerDiagnostics {
   lib: string;
   incarnation: string;

@@ -4,6 +4,7 @@ import type { QueueRef } from "./send-calls.ts";
 
 /* What the members of a consumer group and their coordinator say to each other. */
 
+/** Where a group begins in a queue that it has never consumed. */
 export type ConsumeFromWhere = "CONSUME_FROM_LAST_OFFSET" | "CONSUME_FROM_FIRST_OFFSET" | "CONSUME_FROM_TIMESTAMP";
 
 /** Which messages of a topic: a tag expression, an SQL92 condition, or a module that exports `matches`. */

@@ -17,6 +17,7 @@ export interface PullReply {
   records: Uint8Array;
 }
 
+/** What a pull has come to, in RocketMQ's words. */
 export type PullStatus = "FOUND" | "NO_NEW_MSG" | "NO_MATCHED_MSG" | "OFFSET_ILLEGAL";
 
 export interface SearchOffsetRequest extends QueueRef {

@@ -24,6 +24,7 @@ export interface RecallRequest {
   msgId: string;
 }
 
+/** Whether a delayed message could still be recalled. */
 export interface RecallReply {
   /** It will never be delivered. */
   recalled: boolean;

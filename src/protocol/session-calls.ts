@@ -27,6 +27,7 @@ export interface WitnessMark {
   groups: string[];
 }
 
+/** Where the broker keeps its log. */
 export type StorageKind = "indexeddb" | "memory";
 
 /** What a broker runs in: a worker of all tabs, one that hangs on a tab, or the application's service worker, for the length of an event. */
@@ -73,6 +74,7 @@ export interface RecoveryReport {
   tookMs: number;
 }
 
+/** What the browser has taken of the log: nothing, its end, or all of it. */
 export type LossKind = "none" | "tail" | "total";
 
 /** Bytes of the log that are not what was written. */

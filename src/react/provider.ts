@@ -8,11 +8,13 @@ export type TabMQStatus =
   /** `error`: why. */
   | { status: "failed"; mq: null; error: MQError };
 
+/** What `useTabMQ` answers. */
 export type TabMQState = TabMQStatus & {
   /** Tries to connect once more. */
   reconnect: () => void;
 };
 
+/** What `TabMQProvider` takes: a connection, or what to connect with. */
 export interface TabMQProviderProps {
   /** A connection that the application has already: it is used and left open. */
   client?: TabMQ;

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import type { MQError } from "../index.ts";
 import { asError, useTabMQ } from "./provider.ts";
 
+/** What `useConsumerLag` answers. */
 export interface ConsumerLag {
   /** Messages that the group has not consumed, over all its queues; null = not known yet. */
   lag: number | null;

@@ -3,6 +3,7 @@ import type { ConsumeContext, ConsumeResult, Message, MessageExt, MessageQueue, 
 import { asError, useTabMQ } from "./provider.ts";
 import { useNewest } from "./use-newest.ts";
 
+/** What `useConsumer` answers. */
 export interface ConsumerState {
   status: "connecting" | "running" | "failed";
   /** Why it has failed, or what its listener has thrown last. */
@@ -11,13 +12,16 @@ export interface ConsumerState {
   assignment: readonly MessageQueue[];
 }
 
+/** What `useConsumer` takes for a topic by name: a push consumer's options, one topic, and a listener. */
 export interface UseConsumerOptions extends Omit<PushConsumerOptions, "subscriptions" | "messageListener" | "batchListener"> {
   topic: string;
   /** A tag expression; `"*"` unless given. */
   filter?: string;
+  /** The newest is called. Returns: done. Throws: `exceptionPolicy` says what becomes of the message. */
   listener: (message: MessageExt, context: ConsumeContext) => ConsumeResult | Promise<ConsumeResult>;
 }
 
+/** What `useConsumer` takes for a topic made by `defineTopic`. */
 export interface UseTypedConsumerOptions<Body extends Message["body"]> extends Omit<TypedConsumerOptions<Body>, "filter"> {
   topic: TopicDefinition<Body>;
   filter?: string;

@@ -3,6 +3,7 @@ import { type Message, type MessageFields, MQError, type Producer, type SendResu
 import { asError, useTabMQ } from "./provider.ts";
 import { useNewest } from "./use-newest.ts";
 
+/** What `useTopic` answers. */
 export interface Topic<Body> {
   /** Resolves when the message is stored. Called before the connection is there, it waits for it; rejects with why there is none, or CLOSED when the component is gone. */
   send: (body: Body, fields?: MessageFields) => Promise<SendResult>;

@@ -1,6 +1,7 @@
 import type { Producer, TabMQ } from "../index.ts";
 import { type ErrorCode, MQError } from "../model/errors.ts";
 
+/** How a send is to fail. */
 export interface SendFault {
   /** Default STORAGE_FULL. */
   code?: ErrorCode;

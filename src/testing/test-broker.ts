@@ -14,6 +14,7 @@ import { RefusingStore } from "./refusing-store.ts";
 import { type SendFault, SendFaults } from "./send-faults.ts";
 import { rest, type TestClock, VirtualClock } from "./virtual-clock.ts";
 
+/** What `createTestBroker` takes. */
 export interface TestBrokerOptions {
   /** Where the clock begins, ms since 1970. Default: now. */
   now?: number;

@@ -26,6 +26,7 @@ export interface HttpOutboxMessage extends Try {
   clientId: string;
 }
 
+/** How an HTTP outbox stands, over all tabs. */
 export interface HttpOutboxProgress {
   /** Messages that are neither sent nor dead, those that nobody has looked at yet included. */
   waiting: number;
@@ -156,6 +157,7 @@ export class HttpOutbox {
     this.#channel?.post({ told: "hello" } satisfies Notice);
   }
 
+  /** Begins to send; `mq.createHttpOutbox` has done it. Resolves when its consumer has joined its group. */
   start(): Promise<void> {
     return this.#consumer.start();
   }
@@ -209,6 +211,7 @@ export class HttpOutbox {
     this.#channel?.post({ told: "now" } satisfies Notice);
   }
 
+  /** Returns the function that stops listening. */
   on<Name extends keyof HttpOutboxEvents>(name: Name, listener: (event: HttpOutboxEvents[Name]) => void): () => void {
     const stop = listen(this.#events, HTTP_OUTBOX_EVENTS, name, listener);
     if (name !== "progress") return stop;

@@ -12,6 +12,7 @@ export interface HttpRequest extends Omit<RequestInit, "signal"> {
   url: string | URL;
 }
 
+/** What `mq.createHttpOutbox` takes. The same in every tab of a group. */
 export interface HttpOutboxOptions {
   /** Tabs of one group share the queues; each queue is sent by one tab at a time. */
   consumerGroup: string;

@@ -253,8 +253,8 @@ async function tests(): Promise<UserConfig> {
               runner: "test/support/engines/runner.ts",
               globalSetup: "test/support/profiles.mjs",
               sequence: { groupOrder: isChromium ? 2 : 4 },
-              // Most of the time they wait for a browser: four at once take little more than two.
-              maxWorkers: 4,
+              // Most of the time they wait for a browser: three at once take little more than two, and four as long as three.
+              maxWorkers: 3,
               testTimeout: 120_000,
               hookTimeout: 120_000,
               retry: 0,

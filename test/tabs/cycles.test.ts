@@ -9,10 +9,10 @@ import { House, type Tab } from "../support/house.ts";
 import { versionBuild } from "../support/version-build.ts";
 
 /** All, and those before the first look, until code is compiled and tables have their size. */
-const [CYCLES, WARM_UP] = SHORT ? [250, 50] : [1000, 200];
+const [CYCLES, WARM_UP] = SHORT ? [120, 40] : [1000, 200];
 /** Of those with a worker each, which take ten times as long. */
 const [OWN_CYCLES, OWN_WARM_UP] = SHORT ? [50, 20] : [CYCLES, WARM_UP];
-const IN_VAIN = SHORT ? 60 : 200;
+const IN_VAIN = SHORT ? 30 : 200;
 
 const SCENES: [name: string, cycling: Cycling, isKept: boolean][] = [
   ["at a SharedWorker that another page keeps", { namespace: "kept", host: "shared" }, true],

@@ -106,7 +106,7 @@ export const CANNOT: Limit[] = [
 /** What shows no more in another engine than in Chromium, or little for the time it takes: in `npm run test:engines`, not in `npm test`. */
 const ELSEWHERE: Limit["tests"] = {
   ...Object.fromEntries(
-    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "tabs/reopen", "tabs/csp", "tabs/csp-recipe", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/last-tab", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
+    ["fault/damage", "fault/hostile-port", "fault/loss", "fault/two-builds", "fault/two-versions", "tabs/package", "tabs/reopen", "tabs/csp", "tabs/csp-recipe", "tabs/namespaces", "tabs/environments", "tabs/retention", "tabs/consumers-under-load", "tabs/query", "tabs/tab-host", "tabs/last-tab", "tabs/docs"].map((name) => [`test/${name}.test.ts`, [""]]),
   ),
   "test/fault/sigkill.test.ts": ["kill -9 of the whole browser control"],
 };

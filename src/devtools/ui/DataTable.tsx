@@ -11,6 +11,8 @@ export interface Column<Row> {
   width?: string;
   /** Figures stand at the right. */
   number?: boolean;
+  /** The last column, where something can be done: it stays in sight when the table is moved sideways. */
+  pinned?: boolean;
   cell: (row: Row) => ComponentChildren;
 }
 
@@ -45,7 +47,7 @@ export function DataTable<Row>({ label, columns, rows, keyOf, rowHeight = ROW_HE
     return (
       <div key={key} role="row" class="tr" aria-rowindex={at + 2} aria-current={key === current ? "true" : undefined} data-key={key} {...more}>
         {columns.map((column, index) => (
-          <div key={column.id} role={index === 0 ? "rowheader" : "cell"} class={column.number === true ? "td number" : "td"} data-column={column.id}>
+          <div key={column.id} role={index === 0 ? "rowheader" : "cell"} class={classOf("td", column)} data-column={column.id}>
             <span class="caption" aria-hidden="true">{column.title}</span>
             {column.cell(row)}
           </div>
@@ -53,18 +55,23 @@ export function DataTable<Row>({ label, columns, rows, keyOf, rowHeight = ROW_HE
       </div>
     );
   };
+  const isLong = rows.length >= VIRTUAL_FROM;
   return (
-    <div role="table" class="table" aria-label={label} aria-rowcount={rows.length + 1} style={{ "--tracks": tracks, "--least": `${least}px` }}>
+    <div role="table" class={isLong ? "table long" : "table"} aria-label={label} aria-rowcount={rows.length + 1} style={{ "--tracks": tracks, "--least": `${least}px` }}>
       <div role="rowgroup" class="thead">
         <div role="row" class="tr" aria-rowindex={1}>
-          {columns.map((column) => <div key={column.id} role="columnheader" class={column.number === true ? "th number" : "th"} title={column.hint}>{column.title}</div>)}
+          {columns.map((column) => <div key={column.id} role="columnheader" class={classOf("th", column)} title={column.hint}>{column.title}</div>)}
         </div>
       </div>
-      {rows.length < VIRTUAL_FROM
-        ? <div role="rowgroup" class="tbody">{rows.map((row, at) => line(row, at))}</div>
-        : <VirtualRows rows={rows} rowHeight={rowHeight} line={line} />}
+      {isLong
+        ? <VirtualRows rows={rows} rowHeight={rowHeight} line={line} />
+        : <div role="rowgroup" class="tbody">{rows.map((row, at) => line(row, at))}</div>}
     </div>
   );
+}
+
+function classOf(name: string, { number: isNumber = false, pinned: isPinned = false }: Pick<Column<unknown>, "number" | "pinned">): string {
+  return `${name}${isNumber ? " number" : ""}${isPinned ? " pinned" : ""}`;
 }
 
 interface VirtualRowsProps<Row> {
@@ -94,9 +101,11 @@ function VirtualRows<Row>({ rows, rowHeight, line }: VirtualRowsProps<Row>) {
   // oxlint-disable-next-line no-underscore-dangle
   useLayoutEffect(() => list.current!._willUpdate());
   void drawn.value;
+  // Its own bar moves the rows sideways, for what is pinned in them: the names of the columns go along.
+  const onScroll = ({ currentTarget }: { currentTarget: HTMLElement }): void => void (currentTarget.previousElementSibling!.scrollLeft = currentTarget.scrollLeft);
   return (
-    <div ref={scroller} class="scroller" tabIndex={0} style={{ height: `${Math.min(MOST_HEIGHT, list.current.getTotalSize())}px` }}>
-      <div role="rowgroup" class="tbody virtual" style={{ height: `${list.current.getTotalSize()}px` }}>
+    <div ref={scroller} role="rowgroup" class="scroller" tabIndex={0} onScroll={onScroll} style={{ height: `${Math.min(MOST_HEIGHT, list.current.getTotalSize())}px` }}>
+      <div class="tbody virtual" style={{ height: `${list.current.getTotalSize()}px` }}>
         {list.current.getVirtualItems().map((item) => line(rows[item.index]!, item.index, { "data-index": item.index, ref: list.current!.measureElement, style: { transform: `translateY(${item.start}px)` } }))}
       </div>
     </div>

@@ -55,3 +55,25 @@ test("what waits is listed with the soonest first; a recalled message is gone fo
   await expect.poll(() => table.getByRole("row").count()).toBe(2);
   expect(page.url()).toContain("topic=orders");
 });
+
+test("in a long list moved sideways the recall stays in sight, and the columns' names go along", async () => {
+  house = await openDevtoolsHouse();
+  const app = await house.tab();
+  await app.connect({ namespace: "n" });
+  await app.run(async ({ producer }) => {
+    await Promise.all(Array.from({ length: 70 }, (_, at) => producer.send({ topic: "mail", body: "later", deliverAfter: 86_400_000 + at * 1000 })));
+  });
+  const page = (await devtoolsTab(house, "/timers", { complaints })).chromium;
+  await page.setViewportSize({ width: 720, height: 900 });
+  const rows = page.locator(".scroller");
+  await rows.waitFor();
+  const left = async (place: string): Promise<number> => (await page.locator(place).first().boundingBox())!.x;
+  for (const moved of [0, 120]) {
+    await rows.evaluate((element, by) => void (element.scrollLeft = by), moved);
+    await expect.poll(() => left(".th").then(Math.round)).toBe(Math.round((await left(".table")) - moved));
+    expect(await left(".td")).toBeCloseTo(await left(".th"), 0);
+    const recall = (await page.getByRole("button", { name: "Recall" }).first().boundingBox())!;
+    expect(recall.x + recall.width).toBeLessThan(720 - 16);
+    if (moved === 0) expect(await accessibilityViolations(page)).toEqual([]);
+  }
+});

@@ -1,4 +1,5 @@
 /** The panel of transactions in doubt: what nobody has decided, and who decides in its producer's place. */
+import type { Locator } from "playwright-core";
 import { afterEach, expect, test } from "vitest";
 import { accessibilityViolations, devtoolsTab, openDevtoolsHouse } from "../../support/devtools-house.ts";
 import type { House } from "../../support/house.ts";
@@ -30,6 +31,12 @@ test("a transaction that nobody decides is listed; committed it is delivered, ro
   expect(await table.getByRole("row").nth(1).innerText()).toMatch(/ledger\s+payments\s+<b>first<\/b>[^]*of 15/);
   expect(await accessibilityViolations(page)).toEqual([]);
 
+  // Half a window: whatever does not fit, the two decisions are in sight.
+  await page.setViewportSize({ width: 720, height: 900 });
+  await expect.poll(() => rightOf(page.getByRole("button", { name: "Roll back" }).first())).toBeLessThan(720 - 16);
+  expect(await accessibilityViolations(page)).toEqual([]);
+  await page.setViewportSize({ width: 1440, height: 900 });
+
   const open = (): Promise<string[]> => app.run(async ({ mq }) => (await mq.admin.openTransactions()).map(({ msgId }) => msgId));
   const dialog = page.getByRole("dialog");
   await page.getByRole("button", { name: "Commit" }).first().click();
@@ -52,3 +59,8 @@ test("a transaction that nobody decides is listed; committed it is delivered, ro
   await dialog.getByRole("alert").getByText("The transaction has ended with ROLLBACK").waitFor();
   expect(await app.run(({ box }) => box.taken)).toEqual(["first"]);
 });
+
+async function rightOf(control: Locator): Promise<number> {
+  const box = await control.boundingBox();
+  return box!.x + box!.width;
+}

@@ -37,7 +37,7 @@ export function LetterTable({ letters, chosen, onChoose, onEdit }: LetterTablePr
         { id: "reason", title: t("deadLetters.reason"), width: "minmax(0, 1.8fr)", cell: ({ properties }) => <span class="reason" title={properties["DLQ_ERROR"]}>{properties["DLQ_ERROR"] ?? "–"}</span> },
         { id: "keys", title: t("deadLetters.keys"), cell: ({ keys }) => keys.slice(0, 20).join(" ") || "–" },
         { id: "body", title: t("deadLetters.body"), width: "minmax(0, 1.4fr)", cell: ({ beginning, isCut }) => <span class="row-body">{isCut ? `${beginning}…` : beginning}</span> },
-        { id: "edit", title: t("deadLetters.deeds"), width: "128px", cell: (letter) => <button type="button" class="button small" onClick={() => onEdit(letter)}>{t("deadLetters.edit")}</button> },
+        { id: "edit", title: t("deadLetters.deeds"), width: "128px", pinned: true, cell: (letter) => <button type="button" class="button small" onClick={() => onEdit(letter)}>{t("deadLetters.edit")}</button> },
       ]}
     />
   );

@@ -32,7 +32,7 @@ export function TimerTable({ rows, now, onRecall }: TimerTableProps) {
         { id: "size", title: t("timers.size"), width: "70px", number: true, cell: ({ bodySize }) => t.bytes(bodySize) },
         { id: "stored", title: t("timers.stored"), width: "152px", cell: ({ storeTimestamp }) => t.time(storeTimestamp) },
         {
-          id: "recall", title: t("timers.recall"), width: "120px",
+          id: "recall", title: t("timers.recall"), width: "120px", pinned: true,
           cell: (timer) => (timer.recallHandle === undefined
             ? <span class="quiet" title={t("timers.noRecall.hint")}>{t("timers.noRecall")}</span>
             : <button type="button" class="button small danger" onClick={() => onRecall(timer)}>{t("timers.recall")}</button>),

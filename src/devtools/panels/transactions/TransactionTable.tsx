@@ -31,7 +31,7 @@ export function TransactionTable({ rows, now, mostChecks, onEnd }: TransactionTa
         { id: "checks", title: t("transactions.checks"), hint: t("transactions.checks.hint"), width: "70px", number: true, cell: ({ checks }) => (mostChecks === undefined ? t.number(checks) : t("transactions.checksOf", { checks, most: mostChecks })) },
         { id: "next", title: t("transactions.next"), hint: t("transactions.next.hint"), width: "90px", number: true, cell: ({ nextCheckTimestamp: next }) => (next <= now ? t("transactions.next.now") : t("transactions.next.in", { time: running(t, next - now) })) },
         {
-          id: "end", title: t("transactions.decide"), width: "190px",
+          id: "end", title: t("transactions.decide"), width: "190px", pinned: true,
           cell: (transaction) => (
             <span class="buttons">
               <button type="button" class="button small" onClick={() => onEnd(transaction, "COMMIT")}>{t("transactions.COMMIT")}</button>

@@ -169,6 +169,27 @@ describe("the live map", () => {
     }
   });
 
+  test("an address with an illegal name says so until another is chosen; SQL in the place of tags is noticed", async () => {
+    const page = await open();
+    const notice = page.getByRole("alert").filter({ hasText: "You see the topic orders and the group workers." });
+    for (const path of ["/live/a%20b", "/live/orders?group=a%20b"]) {
+      await page.evaluate((hash) => void (location.hash = hash), path);
+      await notice.getByText(/The (topic|group) "a b" may only contain/).waitFor();
+      expect(new URL(page.url()).hash).toBe(`#${path}`);
+    }
+    await page.getByRole("combobox", { name: "Topic" }).press("Enter");
+    await notice.waitFor({ state: "detached" });
+    await expect.poll(() => new URL(page.url()).hash).toBe("#/live/orders?group=workers");
+
+    await page.getByText("Start another consumer").click();
+    const expression = page.getByLabel("Tag expression");
+    const hint = page.getByText("This looks like SQL");
+    for (const [text, isSql] of [["amount > 1", 1], ["created || paid", 0], ["region IS NOT NULL", 1], ["island", 0]] as const) {
+      await expression.fill(text);
+      await expect.poll(() => hint.count()).toBe(isSql);
+    }
+  });
+
   test("markup in whatever another tab sends or says stays text, and a huge body is shown in part", async () => {
     const page = await open();
     const application = await openApplication();
@@ -267,6 +288,25 @@ describe("the live map", () => {
     expect(before.slice(0, 3)).toEqual(["ltr", "none", "normal"]);
     await own("visibility: hidden");
     await link.waitFor({ state: "hidden" });
+  });
+
+  test("an element whose height the page has given fills it and scrolls inside; nothing of it lies over the page", async () => {
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/embedding`);
+    await page.getByRole("link", { name: "Broker" }).click();
+    const heights = (height: string): Promise<{ element: number; frame: number; content: number; page: number }> =>
+      page.evaluate((given) => {
+        const element = document.querySelector<HTMLElement>("tabmq-devtools")!;
+        element.style.height = given;
+        return { element: element.clientHeight, frame: element.shadowRoot!.querySelector<HTMLElement>(".frame")!.offsetHeight, content: element.scrollHeight, page: document.documentElement.scrollHeight };
+      }, height);
+    // Control: without a height of its own it is as high as what is in it, and the page scrolls.
+    await expect.poll(async () => (await heights("auto")).page).toBeGreaterThan(1500);
+    const low = await heights("400px");
+    expect(low).toMatchObject({ element: 400, page: await page.evaluate("innerHeight") });
+    expect(low.content).toBeGreaterThan(1500);
+    const high = await heights("5000px");
+    expect(high).toMatchObject({ element: 5000, frame: 5000, content: 5000 });
   });
 
   test("an element that is moved within its page goes on; one that is taken out begins anew where it is put in", async () => {

@@ -11,6 +11,9 @@ interface ConsumerFormProps {
   onGroup: (group: string) => void;
 }
 
+/** What no tag is likely to have in it: `amount > 1`, `region IS NOT NULL`. */
+const SQL = /[<>=]|\s(and|or|not|is|in|like|between)\s/i;
+
 /** Starts a consumer of the topic that is looked at. */
 export function ConsumerForm({ topic, group, onGroup }: ConsumerFormProps) {
   const { session } = useDevtools();
@@ -21,6 +24,7 @@ export function ConsumerForm({ topic, group, onGroup }: ConsumerFormProps) {
   const from = useSignal<ConsumerWish["consumeFromWhere"]>("CONSUME_FROM_FIRST_OFFSET");
   useEffect(() => void (name.value = group), [group]);
   const failure = consumers.startFailure.value;
+  const isSql = SQL.test(expression.value);
   const errorOf = (field: string): string | undefined => (failure?.field === field ? failure.sentence : undefined);
 
   const start = async (event: Event): Promise<void> => {
@@ -36,8 +40,8 @@ export function ConsumerForm({ topic, group, onGroup }: ConsumerFormProps) {
         <Field id="consumer-group" label={t("live.consumer.group")} error={errorOf("group")}>
           <input id="consumer-group" list="map-groups" autocomplete="off" spellcheck={false} value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} {...describedBy("consumer-group", errorOf("group"))} />
         </Field>
-        <Field id="expression" label={t("live.consumer.expression")} error={errorOf("expression")}>
-          <input id="expression" autocomplete="off" spellcheck={false} placeholder="created || paid" value={expression.value} onInput={(event) => (expression.value = event.currentTarget.value)} {...describedBy("expression", errorOf("expression"))} />
+        <Field id="expression" label={t("live.consumer.expression")} hint={isSql ? t("live.consumer.expression.sql") : undefined} error={errorOf("expression")}>
+          <input id="expression" autocomplete="off" spellcheck={false} placeholder="created || paid" value={expression.value} onInput={(event) => (expression.value = event.currentTarget.value)} {...describedBy("expression", errorOf("expression"), isSql)} />
         </Field>
       </div>
       <Field id="from" label={t("live.consumer.from")} hint={t("live.consumer.from.hint")}>

@@ -122,6 +122,7 @@ export const zh: Catalogue = {
   "map.empty": "还没有主题",
   "map.empty.hint": "向主题发送第一条消息即会创建它；随后这里会画出它的队列、消费者组和消费者。",
   "map.missing": "没有这个主题",
+  "map.illegal.hint": "请选择其他主题。",
   "map.missing.hint": "它可能已被删除，请选择其他主题。",
   "map.message": "队列 {queue}，位点 {offset}",
   "map.message.gone": "这条消息已不再存储。",

@@ -155,6 +155,12 @@ test("a setting is changed where it stands, by the keyboard; what cannot be is e
   await row.getByText("100 h").waitFor();
   await row.getByText("Default: 3 d").waitFor();
   expect(await running()).toEqual([100, 5000]);
+  // 1.1 * 3,600,000 is no integer for a computer.
+  await page.getByRole("button", { name: "Change fileReservedTime" }).press("Enter");
+  await row.getByLabel("Unit").selectOption("h");
+  await row.getByLabel("New value").fill("1.1");
+  await row.getByLabel("New value").press("Enter");
+  await expect.poll(running).toEqual([1.1, 5000]);
 
   await page.getByRole("button", { name: "Change syncFlushTimeout" }).click();
   const other = page.locator("[data-setting=syncFlushTimeout]");
@@ -168,7 +174,7 @@ test("a setting is changed where it stands, by the keyboard; what cannot be is e
   await other.getByLabel("New value").press("Escape");
   await expect.poll(() => page.evaluate("location.hash")).toBe("#/broker");
   expect(await page.evaluate("document.querySelector('tabmq-devtools').shadowRoot.activeElement.ariaLabel")).toBe("Change syncFlushTimeout");
-  expect(await running()).toEqual([100, 5000]);
+  expect(await running()).toEqual([1.1, 5000]);
   // Somebody else's change is seen too.
   await app.run(async ({ mq }) => void (await mq.admin.updateBrokerConfig({ syncFlushTimeout: 7000 })));
   await other.getByText("7 s").waitFor();

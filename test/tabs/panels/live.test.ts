@@ -361,6 +361,9 @@ describe("the live map", () => {
       await page.setViewportSize({ width, height: 900 });
       await expect.poll(() => page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
     }
+    await page.evaluate(`document.querySelector("tabmq-devtools").setAttribute("path", "/map/a%20b")`);
+    await page.getByText('The topic "a b" may only contain').waitFor();
+    await page.getByLabel("Topic", { exact: true }).selectOption("invoices");
     await page.locator("tr[data-queue] .chip").first().click();
     await page.getByRole("dialog").getByRole("link", { name: "Everything about this message" }).waitFor();
     expect(await page.title()).toBe("embedding");

@@ -56,6 +56,7 @@ export const map = {
   "map.empty": "There are no topics yet",
   "map.empty.hint": "The first message to a topic makes it. Then its queues, groups and consumers are drawn here.",
   "map.missing": "There is no such topic",
+  "map.illegal.hint": "Choose another one.",
   "map.missing.hint": "It may have been deleted. Choose another one.",
   "map.message": "Queue {queue}, offset {offset}",
   "map.message.gone": "This message is no longer stored.",

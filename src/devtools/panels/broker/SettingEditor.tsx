@@ -2,10 +2,10 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS, MQError } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
-import { amountOf, besideField } from "../../submit.ts";
+import { besideField } from "../../submit.ts";
 import { describedBy, Field } from "../../ui/Field.tsx";
 import { Select } from "../../ui/Select.tsx";
-import { settingText, type SettingKind, unitFor, unitsOf } from "./setting-kinds.ts";
+import { amountIn, settingText, type SettingKind, unitFor, unitsOf } from "./setting-kinds.ts";
 
 interface SettingEditorProps {
   setting: SettingKind;
@@ -30,7 +30,7 @@ export function SettingEditor({ setting, value, onClose, onChange }: SettingEdit
 
   const onSubmit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const next = kind === "switch" ? text.value === "true" : typeof value === "number" ? amountOf(text.value) * (unit.value?.factor ?? 1) : text.value;
+    const next = kind === "switch" ? text.value === "true" : typeof value === "number" ? amountIn(unit.value, text.value) : text.value;
     isBusy.value = true;
     try {
       if (Number.isNaN(next)) throw new Error(t("common.noNumber"));

@@ -1,5 +1,6 @@
 import type { BrokerSettings, MutableSettings } from "../../../index.ts";
 import type { Translate } from "../../i18n/translate.ts";
+import { amountOf } from "../../submit.ts";
 
 export type SettingName = keyof BrokerSettings;
 type Kind = "duration" | "bytes" | "count" | "switch" | "flush" | "text";
@@ -53,6 +54,11 @@ export function unitsOf(kind: Kind): readonly Unit[] {
 /** The largest unit in which the value is a whole number. */
 export function unitFor(kind: Kind, value: number): Unit | undefined {
   return unitsOf(kind).findLast(({ factor }) => value > 0 && value % factor === 0) ?? unitsOf(kind).at(kind === "bytes" ? 2 : 1);
+}
+
+/** What was typed, in the unit that was chosen: whole ms or bytes, for 1.1 h is a little more or less than so many. NaN = no number. */
+export function amountIn(unit: Unit | undefined, text: string): number {
+  return unit === undefined ? amountOf(text) : Math.round(amountOf(text) * unit.factor);
 }
 
 export function settingText({ name, kind }: SettingKind, value: BrokerSettings[SettingName], t: Translate): string {

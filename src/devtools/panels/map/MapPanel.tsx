@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { checkGroup, checkTopic } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
 import { map } from "../../i18n/en/map.ts";
 import { usePolled } from "../../polled.ts";
@@ -10,7 +11,7 @@ import { Select } from "../../ui/Select.tsx";
 import { Inspector } from "./Inspector.tsx";
 import { LiveMap, type Place } from "./LiveMap.tsx";
 import { useLiveView } from "./live-view.ts";
-import { defaultGroup } from "./names.ts";
+import { defaultGroup, reasonAgainst } from "./names.ts";
 
 export const texts = [map];
 
@@ -32,12 +33,13 @@ export default function MapPanel() {
         if (topic === undefined) return <Panel title={t("map.nav")}><Empty title={t("map.empty")}>{t("map.empty.hint")}</Empty></Panel>;
         const group = query.group ?? groups.find((one) => one.topics.includes(topic))?.group ?? defaultGroup(topic);
         const options = [...new Set([topic, ...names])].sort().map((name) => [name, name] as const);
+        const illegal = reasonAgainst(topic, checkTopic) ?? reasonAgainst(group, checkGroup);
         return (
           <Panel
             eyebrow={t("map.nav")} title={topic}
             tools={<Select label={t("map.topic")} value={topic} options={options} onChoose={(name) => router.go(pathTo("map", [name]))} />}
           >
-            <Content key={topic} topic={topic} group={group} />
+            {illegal === undefined ? <Content key={topic} topic={topic} group={group} /> : <Empty title={illegal}>{t("map.illegal.hint")}</Empty>}
           </Panel>
         );
       }}

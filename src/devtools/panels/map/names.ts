@@ -1,3 +1,5 @@
+import { reasonOf } from "../../polled.ts";
+
 /** What the broker calls the places beside a topic: RocketMQ's names. */
 export const SCHEDULE_TOPIC = "SCHEDULE_TOPIC_XXXX";
 /** Whose offsets say what has been delivered of the delay levels. */
@@ -13,4 +15,15 @@ const MAX_GROUP_STEM = 100;
  */
 export function defaultGroup(topic: string): string {
   return topic === "orders" ? "workers" : `${topic.slice(0, MAX_GROUP_STEM)}-workers`;
+}
+
+/** Why the name in an address is none, as a sentence. */
+export function reasonAgainst(name: string | undefined, check: (name: unknown) => void): string | undefined {
+  if (name === undefined || name === "") return undefined;
+  try {
+    check(name);
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
 }

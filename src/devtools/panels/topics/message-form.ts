@@ -21,7 +21,7 @@ export function messageOf(form: HTMLFormElement, topic: string, t: Translate): M
     ...(Object.keys(properties).length > 0 && { properties }),
     ...(messageGroup !== "" && { messageGroup: messageGroup! }),
     ...(valueOf(form, "priority").trim() !== "" && { priority: numberOf(form, "priority", t) }),
-    ...(when === OWN_TIME ? { deliverAfter: numberOf(form, "deliverAfter", t) * 1000 } : { delayTimeLevel: Number(when) }),
+    ...(when === OWN_TIME ? { deliverAfter: Math.round(numberOf(form, "deliverAfter", t) * 1000) } : { delayTimeLevel: Number(when) }),
   };
 }
 

@@ -6,8 +6,7 @@ import { live } from "../../../devtools/i18n/en/live.ts";
 import { map } from "../../../devtools/i18n/en/map.ts";
 import { Inspector } from "../../../devtools/panels/map/Inspector.tsx";
 import type { Place } from "../../../devtools/panels/map/LiveMap.tsx";
-import { defaultGroup } from "../../../devtools/panels/map/names.ts";
-import { reasonOf } from "../../../devtools/polled.ts";
+import { defaultGroup, reasonAgainst } from "../../../devtools/panels/map/names.ts";
 import { pathTo } from "../../../devtools/router.ts";
 import { useStyles } from "../../../devtools/styles.ts";
 import { DEFAULT_TOPIC, useWorkshop } from "../../workshop.ts";
@@ -64,15 +63,4 @@ export default function LivePanel() {
 
 function placeOf(topic: string, group: string): string {
   return pathTo("live", [topic], { group });
-}
-
-/** Why the name in an address is none, as a sentence. */
-function reasonAgainst(name: string | undefined, check: (name: unknown) => void): string | undefined {
-  if (name === undefined || name === "") return undefined;
-  try {
-    check(name);
-    return undefined;
-  } catch (error) {
-    return reasonOf(error);
-  }
 }

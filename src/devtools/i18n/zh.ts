@@ -44,7 +44,7 @@ export const zh: Catalogue = {
   "common.refresh": "刷新",
   "common.none": "无",
   "common.loading": "正在查询 Broker…",
-  "common.failed": "Broker 未响应：{reason}",
+  "common.failed": "查询 Broker 失败：{reason}",
   "common.copy": "复制",
   "common.copied": "已复制。",
   "common.notCopied": "浏览器不允许复制。",

@@ -54,6 +54,9 @@ test("what waits is listed with the soonest first; a recalled message is gone fo
   await page.getByRole("button", { name: "Filter" }).click();
   await expect.poll(() => table.getByRole("row").count()).toBe(2);
   expect(page.url()).toContain("topic=orders");
+  await page.getByLabel("Topic").fill("a b");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await page.getByRole("alert").getByText('Asking the broker failed: The topic "a b" may only contain').waitFor();
 });
 
 test("in a long list moved sideways the recall stays in sight, and the columns' names go along", async () => {

@@ -44,7 +44,7 @@ export const shell = {
   "common.refresh": "Refresh",
   "common.none": "None",
   "common.loading": "Asking the broker…",
-  "common.failed": "The broker did not answer: {reason}",
+  "common.failed": "Asking the broker failed: {reason}",
   "common.copy": "Copy",
   "common.copied": "Copied.",
   "common.notCopied": "The browser did not allow copying.",

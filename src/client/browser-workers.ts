@@ -86,7 +86,7 @@ export class BrowserWorkers {
     try {
       worker = createWorker === undefined ? this.#startShared(name) : createWorker(name, "shared");
     } catch (cause) {
-      throw workerRefused("SharedWorker", cause);
+      throw workerRefused("SharedWorker", cause, createWorker !== undefined);
     }
     if (!isSharedWorker(worker)) {
       throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });

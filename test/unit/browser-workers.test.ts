@@ -80,3 +80,11 @@ test("neither kind could be started, and later the first can: that is what is to
   expect(started).toHaveLength(2);
   expect(page.choice).toEqual({ code: "SHARED_WORKER", reason: "One SharedWorker serves all tabs." });
 });
+
+test("what the application's own function throws is said", () => {
+  const cause = new RangeError("no such file in the manifest");
+  const page = workers({ createWorker: () => { throw cause; } });
+  expect(() => page.open(0)).toThrow(expect.objectContaining({
+    code: "UNSUPPORTED_ENVIRONMENT", cause, message: "The broker's SharedWorker cannot be created: connect.worker has thrown: no such file in the manifest",
+  }));
+});

@@ -361,7 +361,7 @@ export class Connection {
   #end(error: MQError): void {
     this.#closed ??= error;
     this.#ended.resolve();
-    this.#finder.closed = this.#closed;
+    this.#finder.close(this.#closed);
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);

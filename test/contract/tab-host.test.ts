@@ -123,6 +123,23 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("a connect that was aborted stands in no line any more: when the host ends, it starts no worker", async () => {
+    await live(async (origin) => {
+      origin.tellsOfFreezing = false;
+      const host = await origin.connect();
+      origin.freeze(host);
+      const abort = new AbortController();
+      const connecting = origin.connect({ signal: abort.signal });
+      await origin.time.sleep(100);
+      abort.abort();
+      await expect(connecting).rejects.toMatchObject({ code: "CLOSED" });
+      origin.killTab(host);
+      await origin.time.sleep(1000);
+      expect(origin.workers).toHaveLength(1);
+      expect(origin.channels.open.size).toBe(0);
+    });
+  });
+
   test("nobody can take over: what waits says why, and goes on when somebody can", async () => {
     await live(async (origin) => {
       const [host, other] = [await origin.connect(), await origin.connect()];

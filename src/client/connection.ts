@@ -21,6 +21,8 @@ export interface ClientEvents {
   connected: { epoch: number; recovery: RecoveryReport };
   /** The broker is gone; TabMQ looks for the next one by itself. */
   disconnected: { reason: string };
+  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. */
+  closed: { error: MQError };
   /** The running broker has other settings than this client asked for. */
   configIgnored: { name: string; asked: unknown; running: unknown };
   /** The browser has lost messages that were durable, its newest or all; offsets go on above those that were used. */
@@ -34,7 +36,7 @@ export interface ClientEvents {
   flushFailed: { msgIds: string[]; error: MQError };
 }
 
-export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged", "flushFailed"] as const satisfies readonly (keyof ClientEvents)[];
+export const CLIENT_EVENTS = ["connected", "disconnected", "closed", "configIgnored", "loss", "damaged", "flushFailed"] as const satisfies readonly (keyof ClientEvents)[];
 
 /** A broker that has served this long, ms, was a good one. */
 const PROVEN = 60_000;
@@ -369,6 +371,8 @@ export class Connection {
     this.#shown?.resolve();
     this.#lifeSign.end();
     this.#released = this.environment.release?.();
+    // In a task of its own: after the end of the last broker.
+    this.environment.timers.after(0, () => this.events.emit("closed", { error }));
   }
 }
 

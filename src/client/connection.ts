@@ -127,14 +127,14 @@ export class Connection {
         }
       }
     } catch (error) {
-      throw this.#explained(asMQError(error));
+      throw this.explained(asMQError(error));
     } finally {
       deadline.clear();
     }
   }
 
-  /** A call that has found no broker says why there is none. */
-  #explained(error: MQError): MQError {
+  /** What has found no broker in time says why there is none. */
+  explained(error: MQError): MQError {
     const cause = this.#trouble;
     if (error.code !== "DEADLINE_EXCEEDED" || cause === null) return error;
     return new MQError(error.code, `${error.message} There is no broker at the moment: ${cause.message}`, { outcome: error.outcome, cause });

@@ -66,13 +66,13 @@ export class BrokerFinder {
   /** What a broker that does not serve yet said last. */
   lastStatus: "waiting" | "recovering" | null = null;
   isSeekingSuccessor = false;
-  /** Why nobody is to be asked any more. */
-  closed: MQError | null = null;
   readonly #environment: ClientEnvironment;
   readonly #options: ConnectionOptions;
   readonly #witness: Witness;
   readonly #lifeSign: LifeSign;
   #generation = 0;
+  /** Why nobody is to be asked any more. */
+  #closed: MQError | null = null;
   /** Changes of the generation since a broker has proven good. */
   #successions = 0;
   /** Whom we wait for to answer or to serve, and its generation. */
@@ -84,6 +84,12 @@ export class BrokerFinder {
     this.#witness = witness;
     this.#lifeSign = lifeSign;
     this.#generation = this.#noted();
+  }
+
+  /** Nobody is to be asked any more. Who is asked still might start a worker for us, or take us for a client. */
+  close(error: MQError): void {
+    this.#closed = error;
+    for (const channel of this.#asked.keys()) dismiss(channel, error);
   }
 
   /** A broker has served for long enough: whatever hung the one before does not hang this. */
@@ -208,7 +214,7 @@ export class BrokerFinder {
     signal.addEventListener("abort", giveUp);
     try {
       for (;;) {
-        if (this.closed !== null) throw this.closed;
+        if (this.#closed !== null) throw this.#closed;
         if (generation < this.#generation) throw laterServes();
         const deadline = new Deadline(this.#environment.timers, timeout, "The broker's greeting");
         const reply = await deadline.race(channel.call("hello", [request])).finally(() => deadline.clear());
@@ -245,10 +251,10 @@ export class BrokerFinder {
   }
 }
 
-/** Another worker serves. This one must not take us for its client when its turn comes and it finds our question. */
-function dismiss(channel: Channel): void {
+/** Another worker serves, or none is needed. This one must not take us for its client when its turn comes and it finds our question. */
+function dismiss(channel: Channel, reason: MQError = new BrokerGone("Another worker serves.")): void {
   channel.call("leave", []).catch(() => {});
-  channel.fail(new BrokerGone("Another worker serves."));
+  channel.fail(reason);
 }
 
 function laterServes(): BrokerGone {

@@ -24,6 +24,8 @@ const REASONS = {
   NO_SHARED_WORKER: `There is no SharedWorker here: ${IN_A_TAB}`,
 } as const;
 
+const choice = (code: keyof typeof REASONS): HostChoice => ({ code, reason: REASONS[code] });
+
 /** Which worker runs the broker: a SharedWorker where that can be; where it certainly cannot, a dedicated one of a tab. */
 export class BrowserWorkers {
   choice: HostChoice;
@@ -39,7 +41,7 @@ export class BrowserWorkers {
     const hasShared = "SharedWorker" in globalThis;
     this.#isShared = wish.host !== "dedicated" && hasShared;
     const code = wish.host !== "auto" ? "ASKED_FOR" : hasShared ? "SHARED_WORKER" : "NO_SHARED_WORKER";
-    this.choice = { code, reason: REASONS[code] };
+    this.choice = choice(code);
   }
 
   open(generation: number): BrokerPort | Promise<BrokerPort> {
@@ -63,7 +65,11 @@ export class BrowserWorkers {
 
   #tab(): Promise<TabHost> {
     // Of two kinds that fail (there is no network at the moment) each is tried again in its turn.
-    const onFailure = (): unknown => (this.#isShared ||= this.choice.code === "SHARED_WORKER_FAILED");
+    const onFailure = (): void => {
+      if (this.choice.code !== "SHARED_WORKER_FAILED") return;
+      this.#isShared = true;
+      this.choice = choice("SHARED_WORKER");
+    };
     return (this.#tabHost ??= import("./tab-host.ts").then(
       (code) => new code.TabHost({ ...this.#wish, onFailure }),
       (cause: unknown) => {
@@ -80,7 +86,7 @@ export class BrowserWorkers {
     try {
       worker = createWorker === undefined ? this.#startShared(name) : createWorker(name, "shared");
     } catch (cause) {
-      throw workerRefused("SharedWorker", cause);
+      throw workerRefused("SharedWorker", cause, createWorker !== undefined);
     }
     if (!isSharedWorker(worker)) {
       throw new MQError("INVALID_PARAMETER", "connect.worker must return a SharedWorker: something with a port to post to.", { field: "connect.worker" });

@@ -21,6 +21,8 @@ export interface ClientEvents {
   connected: { epoch: number; recovery: RecoveryReport };
   /** The broker is gone; TabMQ looks for the next one by itself. */
   disconnected: { reason: string };
+  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. */
+  closed: { error: MQError };
   /** The running broker has other settings than this client asked for. */
   configIgnored: { name: string; asked: unknown; running: unknown };
   /** The browser has lost messages that were durable, its newest or all; offsets go on above those that were used. */
@@ -34,7 +36,7 @@ export interface ClientEvents {
   flushFailed: { msgIds: string[]; error: MQError };
 }
 
-export const CLIENT_EVENTS = ["connected", "disconnected", "configIgnored", "loss", "damaged", "flushFailed"] as const satisfies readonly (keyof ClientEvents)[];
+export const CLIENT_EVENTS = ["connected", "disconnected", "closed", "configIgnored", "loss", "damaged", "flushFailed"] as const satisfies readonly (keyof ClientEvents)[];
 
 /** A broker that has served this long, ms, was a good one. */
 const PROVEN = 60_000;
@@ -125,14 +127,14 @@ export class Connection {
         }
       }
     } catch (error) {
-      throw this.#explained(asMQError(error));
+      throw this.explained(asMQError(error));
     } finally {
       deadline.clear();
     }
   }
 
-  /** A call that has found no broker says why there is none. */
-  #explained(error: MQError): MQError {
+  /** What has found no broker in time says why there is none. */
+  explained(error: MQError): MQError {
     const cause = this.#trouble;
     if (error.code !== "DEADLINE_EXCEEDED" || cause === null) return error;
     return new MQError(error.code, `${error.message} There is no broker at the moment: ${cause.message}`, { outcome: error.outcome, cause });
@@ -361,7 +363,7 @@ export class Connection {
   #end(error: MQError): void {
     this.#closed ??= error;
     this.#ended.resolve();
-    this.#finder.closed = this.#closed;
+    this.#finder.close(this.#closed);
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);
@@ -369,6 +371,8 @@ export class Connection {
     this.#shown?.resolve();
     this.#lifeSign.end();
     this.#released = this.environment.release?.();
+    // In a task of its own: after the end of the last broker.
+    this.environment.timers.after(0, () => this.events.emit("closed", { error }));
   }
 }
 

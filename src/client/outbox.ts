@@ -255,7 +255,7 @@ export class Outbox {
     const held = [...this.#inFlight, ...this.#waiting].filter((batch) => !batch.settled);
     const late = held.filter(({ deadline }) => deadline <= now);
     this.#waiting = this.#waiting.filter(({ deadline }) => deadline > now);
-    for (const batch of late) this.#settle(batch, (entry) => entry.refused(tooLate(batch)));
+    for (const batch of late) this.#settle(batch, (entry) => entry.refused(this.#connection.explained(tooLate(batch))));
     return held.reduce((next, { deadline }) => (deadline > now ? Math.min(next, deadline) : next), Number.POSITIVE_INFINITY);
   }
 

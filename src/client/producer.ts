@@ -364,7 +364,7 @@ export class Producer {
     return timers.after(Math.max(0, parcel.deadline - clock.monotonic()), () => {
       parcel.isLate = true;
       const timeout = parcel.options.timeout ?? this.#rules.timeout;
-      parcel.fail(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`));
+      parcel.fail(this.#connection.explained(new MQError("DEADLINE_EXCEEDED", `The send took longer than ${timeout} ms and was never sent: the broker did not say where "${parcel.drafts[0]!.topic}" is.`)));
     });
   }
 

@@ -8,9 +8,13 @@ export class SharedPort implements PortLike {
   readonly #port: MessagePort;
   readonly #open = new AbortController();
 
+  /** `onError`: the worker cannot be started. Firefox tells each page also of an error in one that runs, which is no reason to end it. */
   constructor(worker: SharedWorker, onError: (event: Event) => void) {
+    const { signal } = this.#open;
+    let runs = false;
     this.#port = worker.port;
-    worker.addEventListener("error", onError, { signal: this.#open.signal });
+    this.#port.addEventListener("message", () => (runs = true), { once: true, signal });
+    worker.addEventListener("error", (event) => runs || onError(event), { signal });
   }
 
   postMessage(message: unknown, transfer: Transferable[] = []): void {

@@ -45,7 +45,7 @@ export class TabHost {
         try {
           return hostWorker(this.#createWorker(wish.nameOf(generation)), (error) => onError(this.#hasFailed(error, isInline)));
         } catch (cause) {
-          throw this.#hasFailed(workerRefused("worker", cause), isInline);
+          throw this.#hasFailed(workerRefused("worker", cause, wish.createWorker !== undefined), isInline);
         }
       },
     });

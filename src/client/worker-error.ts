@@ -1,4 +1,4 @@
-import { MQError } from "../model/errors.ts";
+import { MQError, textOf } from "../model/errors.ts";
 
 type Kind = "SharedWorker" | "worker";
 
@@ -11,7 +11,9 @@ export function workerFailed(kind: Kind, event: Event): MQError {
   return new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's ${kind} failed to start${detail}`);
 }
 
-/** What its constructor throws. */
-export function workerRefused(kind: Kind, cause: unknown): MQError {
-  return cause instanceof MQError ? cause : new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's ${kind} cannot be created; ${ADVICE}`, { cause });
+/** What its constructor throws, or the application's function that makes it. */
+export function workerRefused(kind: Kind, cause: unknown, isGiven: boolean): MQError {
+  if (cause instanceof MQError) return cause;
+  const detail = isGiven ? `: connect.worker has thrown: ${textOf(cause)}` : `; ${ADVICE}`;
+  return new MQError("UNSUPPORTED_ENVIRONMENT", `The broker's ${kind} cannot be created${detail}`, { cause });
 }

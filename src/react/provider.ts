@@ -5,12 +5,12 @@ import { connect, type ConnectOptions, MQError, type TabMQ } from "../index.ts";
 export type TabMQStatus =
   | { status: "connecting"; mq: null; error: null }
   | { status: "connected"; mq: TabMQ; error: null }
-  /** `error`: why. */
+  /** There is no connection, or it has ended for good: the namespace was destroyed, or somebody has closed it. `error`: why. */
   | { status: "failed"; mq: null; error: MQError };
 
 /** What `useTabMQ` answers. */
 export type TabMQState = TabMQStatus & {
-  /** Tries to connect once more. */
+  /** Tries to connect once more; does nothing where the connection is the application's own. */
   reconnect: () => void;
 };
 
@@ -30,27 +30,32 @@ export function TabMQProvider({ client, options, children }: TabMQProviderProps)
   const [given] = useState(options);
   const [turn, setTurn] = useState(0);
   const [state, setState] = useState<TabMQStatus>(CONNECTING);
-  const reconnect = useCallback(() => setTurn((before) => before + 1), []);
+  const reconnect = useCallback(() => {
+    if (client === undefined) setTurn((before) => before + 1);
+  }, [client]);
   useEffect(() => {
-    if (client !== undefined) return undefined;
     const abort = new AbortController();
-    const opening = connect({ ...given, signal: abort.signal });
-    opening.then(
-      (mq) => {
-        if (!abort.signal.aborted) setState({ mq, status: "connected", error: null });
-      },
-      (error: unknown) => {
-        if (!abort.signal.aborted) setState({ mq: null, status: "failed", error: asError(error) });
-      },
-    );
+    const fail = (error: unknown): void => {
+      if (!abort.signal.aborted) setState({ mq: null, status: "failed", error: asError(error) });
+    };
+    const use = (mq: TabMQ): void => {
+      if (abort.signal.aborted) return;
+      setState({ mq, status: "connected", error: null });
+      const stop = mq.on("closed", ({ error }) => fail(error));
+      abort.signal.addEventListener("abort", stop);
+    };
+    const opening = client === undefined ? connect({ ...given, signal: abort.signal }) : null;
+    if (opening === null) use(client!);
+    else opening.then(use, fail);
     return () => {
       abort.abort();
       setState(CONNECTING);
       // Also one that comes too late: in StrictMode each effect runs twice.
-      opening.then((mq) => mq.close()).catch(() => {});
+      opening?.then((mq) => mq.close()).catch(() => {});
     };
   }, [client, given, turn]);
-  const value = useMemo((): TabMQState => ({ ...(client === undefined ? state : { mq: client, status: "connected" as const, error: null }), reconnect }), [client, state, reconnect]);
+  // One that is given is there in the first render already.
+  const value = useMemo((): TabMQState => ({ ...(client === undefined || state.status === "failed" ? state : { mq: client, status: "connected" as const, error: null }), reconnect }), [client, state, reconnect]);
   return createElement(Context.Provider, { value }, children);
 }
 

@@ -100,6 +100,43 @@ test("a connection that is given is used and left open", async () => {
   await mq.close();
 });
 
+test("a connection that has ended for good is shown as failed, and another can be made", async () => {
+  let mq: TabMQ | null = null;
+  render(() => {
+    const { status, error, reconnect, ...state } = useTabMQ();
+    const { status: consuming } = useConsumer({ consumerGroup: "g", topic: "t", listener: () => {} });
+    mq = state.mq;
+    return createElement("button", { onClick: reconnect }, `${status} ${error?.code ?? ""} ${consuming}`);
+  }, { options: { namespace, host: "memory" } });
+  await expect.poll(text).toBe("connected  running");
+  const other = await connect({ namespace, host: "memory" });
+  await other.admin.destroy();
+  await expect.poll(text).toBe("failed CLOSED failed");
+  expect(mq).toBeNull();
+  place.querySelector("button")!.click();
+  await expect.poll(text).toBe("connected  running");
+});
+
+test("so is one that was given and is closed; that one is the application's to replace", async () => {
+  const mq = await connect({ namespace, host: "memory" });
+  const shown: string[] = [];
+  render(() => {
+    const { status, error, reconnect } = useTabMQ();
+    shown.push(status);
+    return createElement("button", { onClick: reconnect }, `${status} ${error?.code ?? ""}`);
+  }, { client: mq });
+  await expect.poll(text).toBe("connected ");
+  await mq.close();
+  await expect.poll(text).toBe("failed CLOSED");
+  shown.length = 0;
+  place.querySelector("button")!.click();
+  const next = await connect({ namespace, host: "memory" });
+  expect(shown).toEqual([]);
+  render(() => createElement("p", null, useTabMQ().status), { client: next });
+  await expect.poll(text).toBe("connected");
+  await next.close();
+});
+
 test("why it cannot connect, or consume, is told", async () => {
   const seen: { status: string; code: string | undefined }[] = [];
   render(() => {

@@ -78,6 +78,27 @@ test("every other client hears it: calls, sends and consumers end with CLOSED, a
   expect(await next.admin.topics()).toEqual([]);
 });
 
+test("the last that every connection tells is its end, once, with the reason; also of one that is closed later", async () => {
+  const [mq, other, closed] = [await used(), await origin.connect(), await origin.connect()];
+  const told = new Map([mq, other, closed].map((one) => [one, [] as string[]]));
+  for (const [one, events] of told) {
+    one.on("disconnected", () => events.push("disconnected"));
+    one.on("closed", ({ error: { code, field } }) => events.push(`closed ${code} ${field}`));
+  }
+  await closed.close();
+  await until(() => told.get(closed)!.length === 2);
+  await mq.admin.destroy();
+  await until(() => [...told.values()].every((events) => events.at(-1)?.startsWith("closed") === true));
+  await Promise.all([mq.close(), other.close()]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(told.get(closed)).toEqual(["disconnected", "closed CLOSED undefined"]);
+  for (const one of [mq, other]) {
+    const ends = told.get(one)!.filter((event) => event !== "disconnected");
+    expect(ends).toEqual(["closed CLOSED namespace"]);
+    expect(told.get(one)!.at(-1)).toBe(ends[0]);
+  }
+});
+
 test("two at the same time, and a memory host", async () => {
   const [one, two] = [await used(), await origin.connect()];
   await Promise.all([one.admin.destroy(), two.admin.destroy()]);

@@ -123,11 +123,33 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("a connect that was aborted stands in no line any more: when the host ends, it starts no worker", async () => {
+    await live(async (origin) => {
+      origin.tellsOfFreezing = false;
+      const host = await origin.connect();
+      origin.freeze(host);
+      const abort = new AbortController();
+      const connecting = origin.connect({ signal: abort.signal });
+      await origin.time.sleep(100);
+      abort.abort();
+      await expect(connecting).rejects.toMatchObject({ code: "CLOSED" });
+      origin.killTab(host);
+      await origin.time.sleep(1000);
+      expect(origin.workers).toHaveLength(1);
+      expect(origin.channels.open.size).toBe(0);
+    });
+  });
+
   test("nobody can take over: what waits says why, and goes on when somebody can", async () => {
     await live(async (origin) => {
       const [host, other] = [await origin.connect(), await origin.connect()];
+      const producer = await other.createProducer({ producerGroup: "p" });
+      await producer.send({ topic: "known", body: "x" });
       origin.loading = null;
       origin.killTab(host);
+      await origin.time.sleep(1000);
+      const why = { code: "DEADLINE_EXCEEDED", outcome: "rejected", message: expect.stringMatching(/never sent.*no broker at the moment: The script is not there\./) as string };
+      await Promise.all(["known", "unknown"].map((topic) => expect(producer.send({ topic, body: "x" })).rejects.toMatchObject(why)));
       await expect(other.diagnostics()).rejects.toMatchObject({
         code: "DEADLINE_EXCEEDED", message: expect.stringMatching(/"diagnostics" took longer.*no broker at the moment: The script is not there\./) as string,
         cause: expect.objectContaining({ code: "UNSUPPORTED_ENVIRONMENT" }) as object,

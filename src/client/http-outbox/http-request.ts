@@ -1,4 +1,4 @@
-import { MQError } from "../../model/errors.ts";
+import { MQError, textOf } from "../../model/errors.ts";
 import type { MessageExt } from "../../model/message.ts";
 import type { HttpOutboxOptions, HttpRequest } from "./options.ts";
 
@@ -22,9 +22,11 @@ export async function fetchArguments({ request, idempotencyKey }: Pick<HttpOutbo
   if (!headers.has("idempotency-key")) headers.set("idempotency-key", idempotencyKey?.(message) ?? quoted(message.msgId));
   const redirect = "manual";
   // A Request follows unless it was told otherwise, and does not tell whether it was.
+  if (isRequest(made) && made.bodyUsed) throw illegal("answers a Request whose body has been read; it is asked for a new one each time", "request");
   if (isRequest(made)) return [made, made.redirect === "follow" ? { headers, redirect } : { headers }];
   const { url, ...init } = { redirect, ...made } as HttpRequest;
   if (!isAddress(url)) throw illegal(`has no url that can be read: ${String(url)}`, "request.url");
+  checkInit(init);
   const method = (init.method ?? "POST").toUpperCase();
   const isBare = method === "GET" || method === "HEAD";
   if (isBare && init.body !== undefined && init.body !== null) throw illegal(`has a body, which ${method} cannot have`, "request.body");
@@ -36,6 +38,16 @@ export async function fetchArguments({ request, idempotencyKey }: Pick<HttpOutbo
 
 function illegal(what: string, field: string): MQError {
   return new MQError("INVALID_PARAMETER", `request ${what}.`, { field });
+}
+
+/** What `fetch` refuses whatever the network does, such as a method that is forbidden; the body is not touched. */
+function checkInit(init: RequestInit): void {
+  try {
+    // oxlint-disable-next-line no-new -- it throws
+    new Request("https://relative.invalid", { ...init, body: null });
+  } catch (cause) {
+    throw illegal(`is refused by fetch: ${textOf(cause)}`, "request");
+  }
 }
 
 /** Also one that is relative to the page's address. */

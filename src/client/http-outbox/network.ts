@@ -1,3 +1,5 @@
+import { BroadcastPort } from "../../platform/broadcast-port.ts";
+
 /** What an HTTP outbox needs of a page besides a broker; replaced in tests. */
 export interface Network {
   fetch(input: Request | string | URL, init: RequestInit): Promise<Response>;
@@ -32,7 +34,7 @@ export const systemNetwork: Network = {
   },
   openChannel(name, onMessage) {
     if (typeof BroadcastChannel === "undefined") return null;
-    const channel = new BroadcastChannel(name);
+    const channel = new BroadcastPort(name);
     channel.addEventListener("message", ({ data }) => onMessage(data));
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no target
     return { post: (data) => channel.postMessage(data), close: () => channel.close() };

@@ -82,7 +82,15 @@ async function destroy(namespace: string, encryptionKey?: Uint8Array): Promise<v
   await mq.admin.destroy();
   await mq.close();
   // Databases of its own, which are named after the namespace.
-  for (const { name } of (await indexedDB.databases?.()) ?? []) if (name?.endsWith(`-${namespace}`)) indexedDB.deleteDatabase(name);
+  for (const { name } of (await indexedDB.databases?.()) ?? []) if (name?.endsWith(`-${namespace}`)) await remove(name);
+}
+
+/** As far as it can be: what an example that was stopped holds open goes when it is closed. */
+function remove(database: string): Promise<void> {
+  return new Promise((resolve) => {
+    const request = indexedDB.deleteDatabase(database);
+    for (const end of ["success", "error", "blocked"]) request.addEventListener(end, () => resolve());
+  });
 }
 
 function note(namespace: string, isThere: boolean): void {

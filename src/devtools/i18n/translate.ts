@@ -7,7 +7,9 @@ export const LANGUAGES: readonly (readonly [Language, string])[] = [["en", "Engl
 /** A text, or one for each plural form of `count`. `{name}` is where a value goes. */
 export type Entry = string | Readonly<{ one: string; other: string }>;
 export type Key = keyof typeof en;
-export type Catalogue = Readonly<Record<Key, Entry>>;
+/** A text that stands in code which is shown, and is said as it stands there: no key has a blank. It is its own key, and English. */
+export type Sentence = `${string} ${string}`;
+export type Catalogue = Readonly<Record<Key | Sentence, Entry>>;
 /** Some of a catalogue: what there is of it in the page. */
 export type Texts = Readonly<Partial<Catalogue>>;
 
@@ -15,7 +17,7 @@ export type Texts = Readonly<Partial<Catalogue>>;
 export type Values = Readonly<Record<string, string | number>>;
 
 export interface Translate {
-  (key: Key, values?: Values): string;
+  (key: Key | Sentence, values?: Values): string;
   readonly language: Language;
   /** The same with elements in the places of values. */
   rich(key: Key, values: Readonly<Record<string, ComponentChildren>>): ComponentChildren;
@@ -38,13 +40,13 @@ export function translator(language: Language, texts: Texts): Translate {
   const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
   const calendar = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
-  const text = (key: Key, values: Readonly<Record<string, unknown>>): string => {
-    // A panel brings its texts along: devtools-texts.test.ts sees to it that it brings all of them.
+  const text = (key: Key | Sentence, values: Readonly<Record<string, unknown>>): string => {
+    // A sentence is English already. A panel brings its other texts along: devtools-texts.test.ts sees to it that it brings all of them.
     const entry = texts[key] ?? key;
     if (typeof entry === "string") return entry;
     return plural.select(Number(values.count)) === "one" ? entry.one : entry.other;
   };
-  const translate = (key: Key, values: Values = {}): string =>
+  const translate = (key: Key | Sentence, values: Values = {}): string =>
     text(key, values).replaceAll(/\{(\w+)\}/g, (_, name: string) => {
       const value = values[name];
       return typeof value === "number" ? whole.format(value) : (value ?? `{${name}}`);

@@ -266,6 +266,23 @@ describe("scenarios", () => {
     expect(await page.locator('[data-check="early"]').getAttribute("data-good")).toBe("false");
   });
 
+  test("who reads Chinese is told what happened in Chinese; the code stays as it is", async () => {
+    complaints = [];
+    const page = await context.newPage();
+    await page.addInitScript(() => Object.defineProperty(navigator, "language", { get: () => "zh-CN" }));
+    await page.goto(`${server.origin}/#/scenarios/retry-and-resend?pace=fast`);
+    await page.getByRole("button", { name: "播放", exact: true }).click();
+    await expect.poll(() => phaseOf(page), { timeout: STORY }).toBe("over");
+    const said = await page.locator(".story-log li > span:last-child").allInnerTexts();
+    expect(said).toContain("o-2，第 1 次消费：失败");
+    for (const line of said) expect(line).toMatch(/\p{Script=Han}/u);
+    expect(await page.locator(".story-code").first().textContent()).toContain("stage.log(\"till\")`${order}, try ${attempt}: fails`");
+    // Lines that are there already are said anew in the language that is chosen.
+    await page.locator("tabmq-playground").evaluate((element) => element.setAttribute("lang", "en"));
+    await expect.poll(() => page.locator(".story-log li > span:last-child").allInnerTexts()).toContain("o-2, try 1: fails");
+    expect(complaints).toEqual([]);
+  });
+
   test("stopped, a story leaves nobody behind, and the next play begins with nothing; two pages do not play at once", async () => {
     complaints = [];
     const page = await context.newPage();

@@ -86,11 +86,11 @@ function Log({ lines }: { lines: readonly LogLine[] }) {
     <section class="story-log">
       <h3>{t("scenarios.log")}</h3>
       <ol tabIndex={0} aria-label={t("scenarios.log")}>
-        {lines.toReversed().map(({ at, who, what }, index) => (
+        {lines.toReversed().map(({ at, who, what, values }, index) => (
           <li key={lines.length - index}>
             <span class="quiet number">{(at / 1000).toFixed(1)} s</span>
             <TabName clientId={who} always />
-            <span>{what}</span>
+            <span>{t(what, values)}</span>
           </li>
         ))}
       </ol>

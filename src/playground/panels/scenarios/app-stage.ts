@@ -50,8 +50,8 @@ class Stage {
     this.#say(`— ${key}`);
   }
 
-  log(who: string, what: string): void {
-    this.#say(`${who}: ${what}`);
+  log(who: string) {
+    return (parts: TemplateStringsArray, ...values: unknown[]): void => this.#say(`${who}: ${String.raw(parts, ...values)}`);
   }
 
   pause(ms: number): Promise<void> {

@@ -1,16 +1,19 @@
 import { type Signal, signal } from "@preact/signals";
 import { connect, type ConnectOptions, type TabMQ } from "../../../index.ts";
+import type { Sentence, Values } from "../../../devtools/i18n/translate.ts";
 import { KillableBroker } from "./killable-broker.ts";
 import { Onlooker, type Snapshot } from "./snapshot.ts";
 import type { Expected, Scenario, Stage } from "./stage.ts";
 import { TabFrame } from "./tab-frame.ts";
-import type { ScenarioName } from "./texts.ts";
+import { type ScenarioName, sentenceOf } from "./texts.ts";
 
 export interface LogLine {
   /** ms since the story began. */
   at: number;
   who: string;
-  what: string;
+  /** Its sentence; what goes into its places {0}, {1} … */
+  what: Sentence;
+  values: Values;
 }
 
 export interface Check {
@@ -180,9 +183,12 @@ export class Play implements Stage<ScenarioName> {
     return read;
   }
 
-  log(who: string, what: string): void {
-    if (this.phase.peek() !== "playing") return;
-    this.lines.value = [...this.lines.value, { at: performance.now() - this.#began, who, what }].slice(-MOST_LINES);
+  log(who: string) {
+    return (parts: TemplateStringsArray, ...values: unknown[]): void => {
+      if (this.phase.peek() !== "playing") return;
+      const said = Object.fromEntries(values.map((value, at) => [at, typeof value === "number" ? value : String(value)]));
+      this.lines.value = [...this.lines.value, { at: performance.now() - this.#began, who, what: sentenceOf(parts), values: said }].slice(-MOST_LINES);
+    };
   }
 
   pause(ms: number): Promise<void> {

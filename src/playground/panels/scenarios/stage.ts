@@ -20,7 +20,8 @@ export interface Stage<Name extends ScenarioName> {
   killBroker(): void;
   /** The explanation goes on to this sentence; awaited, it leaves time to read it. */
   step(key: StepKey<Name>): Promise<void>;
-  log(who: string, what: string): void;
+  /** A line of the log, as a template: stage.log("shop")`${count} orders are stored`. The page says it in its reader's language. */
+  log(who: string): (parts: TemplateStringsArray, ...values: unknown[]) => void;
   pause(ms: number): Promise<void>;
   until(condition: () => boolean | Promise<boolean>): Promise<void>;
   /** What has come of it, as the broker says, beside what should have. */

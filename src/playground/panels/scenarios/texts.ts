@@ -1,5 +1,5 @@
 import { scenarios } from "../../../devtools/i18n/en/scenarios.ts";
-import type { Key } from "../../../devtools/i18n/translate.ts";
+import type { Key, Sentence } from "../../../devtools/i18n/translate.ts";
 
 /** A story has a title in the catalogues: that makes its name. What else is said of it begins with the same. */
 export type ScenarioName = Key extends infer K ? (K extends `scenarios.${infer Name}.title` ? Name : never) : never;
@@ -21,4 +21,9 @@ export function textOf(name: ScenarioName, part: "title" | "line" | "why" | "pro
 
 export function checkText(name: ScenarioName, check: string): Key {
   return `scenarios.${name}.check.${check}` as Key;
+}
+
+/** What a line of a story's log says: the constant parts of its template, which are its English, with {0}, {1} … in the places of its values. */
+export function sentenceOf(parts: readonly string[]): Sentence {
+  return parts.reduce((text, part, at) => `${text}{${at - 1}}${part}`) as Sentence;
 }

@@ -23,7 +23,7 @@ export async function run(stage: Stage<"backlog">, { messages }: { messages: num
         done.set(msgId, [...(done.get(msgId) ?? []), name]);
       },
     });
-    stage.log(name, `begins; ${await lag()} pictures wait`);
+    stage.log(name)`begins; ${await lag()} pictures wait`;
   };
 
   await stage.step("pile");
@@ -44,7 +44,7 @@ export async function run(stage: Stage<"backlog">, { messages }: { messages: num
   void stage.step("three");
   await Promise.all([work("worker-2"), work("worker-3")]);
   await stage.until(async () => (await owners()).size === 3);
-  stage.log("camera", "sends the rest");
+  stage.log("camera")`sends the rest`;
   await send(pictures.slice(most));
   await stage.until(async () => (await lag()) === 0);
 

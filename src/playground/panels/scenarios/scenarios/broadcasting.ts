@@ -34,13 +34,13 @@ export async function run(stage: Stage<"broadcasting">, { messages }: { messages
 
   await stage.step("away");
   await second.close();
-  stage.log("screen-2", "is closed");
+  stage.log("screen-2")`is closed`;
   await send(messages / 2, messages);
   const missed = messages - shown.get("screen-2")!.length;
 
   await stage.step("back");
   await open("screen-2");
-  stage.log("screen-2", "is there again under its name");
+  stage.log("screen-2")`is there again under its name`;
   await stage.until(() => haveAll(messages));
   await stage.pause(500);
 

@@ -36,7 +36,7 @@ export async function run(stage: Stage<"consumer-groups">, { messages }: { messa
   await stage.step("share");
   const second = await work("billing", "billing-2");
   await stage.until(() => owns("billing-2", 2));
-  stage.log("billing-2", "has two of the four queues now");
+  stage.log("billing-2")`has two of the four queues now`;
   const shared = new Set(await owners()).size;
   await send(messages * 0.4);
   await stage.until(() => [...got.billing.values()].some((names) => names.includes("billing-2")));
@@ -44,7 +44,7 @@ export async function run(stage: Stage<"consumer-groups">, { messages }: { messa
   await stage.step("leave");
   await second.close();
   await stage.until(() => owns("billing-1", 4));
-  stage.log("billing-1", "has all queues again");
+  stage.log("billing-1")`has all queues again`;
   await send(messages * 0.2);
   await stage.until(async () => (await admin.consumeStats("billing")).diffTotal + (await admin.consumeStats("mailing")).diffTotal === 0);
 

@@ -43,11 +43,11 @@ export async function run(stage: Stage<"exactly-once">, { messages }: { messages
   void stage.step("crash");
   await stage.until(async () => isStuck || (await stored("receipts")) === messages);
   await stage.crash(first);
-  stage.log("till-1", "crashes with payments in its hands");
+  stage.log("till-1")`crashes with payments in its hands`;
 
   await stage.step("finish");
   await stage.until(async () => (await admin.consumeStats("till")).diffTotal === 0);
-  stage.log("till-2", `all done, in ${calls} calls of the listener`);
+  stage.log("till-2")`all done, in ${calls} calls of the listener`;
 
   await stage.step("result");
   const receipts = new Set<string>();

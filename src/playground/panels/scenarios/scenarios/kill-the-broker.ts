@@ -22,7 +22,7 @@ export async function run(stage: Stage<"kill-the-broker">, { messages, kills }: 
       packed.add(msgId);
     },
   });
-  shop.on("disconnected", () => stage.log("shop", `has lost its broker, and goes on taking orders: ${acknowledged.size} are stored`));
+  shop.on("disconnected", () => stage.log("shop")`has lost its broker, and goes on taking orders: ${acknowledged.size} are stored`);
 
   await stage.step("send");
   const producer = await shop.createProducer({ producerGroup: "shop", sendMsgTimeout: 10_000 });
@@ -46,8 +46,8 @@ export async function run(stage: Stage<"kill-the-broker">, { messages, kills }: 
   for (let kill = 1; kill <= kills; kill++) {
     await stage.until(() => acknowledged.size >= (messages * kill) / (kills + 1));
     stage.killBroker();
-    stage.log("stage", "the broker is killed");
-    stage.log("stage", `the next one serves: epoch ${await epoch()}`);
+    stage.log("stage")`the broker is killed`;
+    stage.log("stage")`the next one serves: epoch ${await epoch()}`;
   }
 
   await stage.step("finish");

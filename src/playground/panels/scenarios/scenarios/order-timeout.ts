@@ -21,7 +21,7 @@ export async function run(stage: Stage<"order-timeout">, { messages, patience }:
       const late = Date.now() - due.get(order)!;
       earliest = Math.min(earliest, late);
       cancelled.add(order);
-      stage.log("clerk", `${order} is cancelled, ${(late / 1000).toFixed(1)} s late`);
+      stage.log("clerk")`${order} is cancelled, ${(late / 1000).toFixed(1)} s late`;
     },
   });
 
@@ -33,7 +33,7 @@ export async function run(stage: Stage<"order-timeout">, { messages, patience }:
     handles.set(`o-${order}`, recallHandle!);
     await stage.pause(100);
   }
-  stage.log("shop", `${await timers()} orders wait for their payment`);
+  stage.log("shop")`${await timers()} orders wait for their payment`;
 
   await stage.step("pay");
   for (const [at, [order, handle]] of [...handles].entries()) {
@@ -41,7 +41,8 @@ export async function run(stage: Stage<"order-timeout">, { messages, patience }:
     // Who pays too late is told so: the order is cancelled, or about to be.
     const { recalled } = await producer.recall(handle);
     if (recalled) paid.add(order);
-    stage.log("shop", recalled ? `${order} is paid` : `${order} is paid too late`);
+    if (recalled) stage.log("shop")`${order} is paid`;
+    else stage.log("shop")`${order} is paid too late`;
   }
 
   await stage.step("timeout");

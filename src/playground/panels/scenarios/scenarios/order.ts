@@ -22,7 +22,7 @@ export async function run(stage: Stage<"order">, { messages }: { messages: numbe
         const { who, step } = message.json<{ who: string; step: number }>();
         await stage.pause(Math.random() * 60);
         if (who === "ann" && step === 2 && attempt === 1) {
-          stage.log(name, "ann's move 2 fails: her queue rests, the others go on");
+          stage.log(name)`ann's move 2 fails: her queue rests, the others go on`;
           throw new Error("no answer from the bank");
         }
         workers.add(name);

@@ -27,15 +27,15 @@ export async function run(stage: Stage<"peak-shaving">, { messages, workers }: {
   const seconds = () => ((performance.now() - began) / 1000).toFixed(1);
   const orders = Array.from({ length: messages }, (_, order) => checkout.send({ topic: "orders", body: { order }, keys: `o-${order}` }));
   await Promise.all(orders);
-  stage.log("shop", `${messages} orders stored in ${seconds()} s`);
+  stage.log("shop")`${messages} orders stored in ${seconds()} s`;
 
   const { diffTotal: backlog } = await admin.consumeStats("warehouse");
-  stage.log("warehouse", `${backlog} orders wait`);
+  stage.log("warehouse")`${backlog} orders wait`;
   isRush = false;
 
   await stage.step("drain");
   await stage.until(async () => (await admin.consumeStats("warehouse")).diffTotal === 0);
-  stage.log("warehouse", `all packed after ${seconds()} s`);
+  stage.log("warehouse")`all packed after ${seconds()} s`;
 
   await stage.step("flat");
   const { queues } = await admin.topicStats("orders");

@@ -40,20 +40,20 @@ export async function run(stage: Stage<"replay">, { messages }: { messages: numb
   // Some seconds ago: nobody wants to wait for a day.
   const { storeTimestamp: yesterday } = await admin.viewMessage(first!);
   await caughtUp();
-  stage.log("office", `${sales} sales, ${total} euros: that cannot be`);
+  stage.log("office")`${sales} sales, ${total} euros: that cannot be`;
   await stage.pause(1500);
 
   await stage.step("reset");
   [hasBug, total, sales] = [false, 0, 0];
   const places = await admin.resetOffset({ group: "report", topic: "sales", timestamp: yesterday });
-  stage.log("office", `begins again at the offsets ${places.map(({ offset }) => offset).join(", ")}`);
+  stage.log("office")`begins again at the offsets ${places.map(({ offset }) => offset).join(", ")}`;
   await stage.until(() => sales >= messages / 2);
   await caughtUp();
   await stage.pause(500);
 
   await stage.step("result");
   const { queues } = await admin.topicStats("sales");
-  stage.log("office", `${sales} sales, ${total} euros`);
+  stage.log("office")`${sales} sales, ${total} euros`;
   stage.check("stored", queues.reduce((sum, queue) => sum + queue.maxOffset, 0), messages);
   stage.check("skipped", places.reduce((sum, { offset }) => sum + offset, 0), messages / 2);
   stage.check("replayed", sales, messages / 2);

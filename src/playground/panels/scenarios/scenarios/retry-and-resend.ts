@@ -19,11 +19,11 @@ export async function run(stage: Stage<"retry-and-resend">): Promise<void> {
       tries.set(order, attempt);
       // One order fails once; another fails until somebody mends the card reader.
       if ((order === "o-2" && attempt === 1) || (order === "o-5" && !isMended)) {
-        stage.log("till", `${order}, try ${attempt}: fails`);
+        stage.log("till")`${order}, try ${attempt}: fails`;
         throw new Error("the card reader is broken");
       }
       charged.push(order);
-      stage.log("till", `${order}, try ${attempt}: charged`);
+      stage.log("till")`${order}, try ${attempt}: charged`;
     },
   });
 
@@ -34,7 +34,7 @@ export async function run(stage: Stage<"retry-and-resend">): Promise<void> {
   await stage.until(async () => (await admin.deadLetters("billing")).length === 1);
   const dead = await admin.deadLetters("billing");
   const [letter] = dead;
-  stage.log("till", `o-5 is a dead letter: ${letter!.properties.DLQ_ERROR}`);
+  stage.log("till")`o-5 is a dead letter: ${letter!.properties.DLQ_ERROR}`;
   const [track] = await admin.messageTrack(letter!.msgId);
   await stage.pause(2000);
 

@@ -34,7 +34,7 @@ export async function run(stage: Stage<"sql-filter">, { messages }: { messages: 
   await stage.until(async () => (await admin.consumeStats("all")).diffTotal === 0);
   // Time for what nobody has asked for.
   await stage.pause(1000);
-  for (const [group, orders] of Object.entries(got)) stage.log(group, `has got ${orders.length} of ${messages} orders`);
+  for (const [group, orders] of Object.entries(got)) stage.log(group)`has got ${orders.length} of ${messages} orders`;
 
   await stage.step("result");
   const { queues } = await admin.topicStats("orders");

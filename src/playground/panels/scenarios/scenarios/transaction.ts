@@ -22,7 +22,7 @@ export async function run(stage: Stage<"transaction">): Promise<void> {
   const checkLocalTransaction = ({ transactionId, keys: [order = ""] }: MessageExt) => {
     checks++;
     const state = saved.has(transactionId!) ? "COMMIT" : "ROLLBACK";
-    stage.log("desk", `is asked about ${order}: ${state}`);
+    stage.log("desk")`is asked about ${order}: ${state}`;
     return state;
   };
   const onPhone = await phone.createTransactionProducer({
@@ -30,7 +30,7 @@ export async function run(stage: Stage<"transaction">): Promise<void> {
     checkLocalTransaction,
     executeLocalTransaction: async (_message, _order, { transactionId }): Promise<"COMMIT"> => {
       saved.add(transactionId);
-      stage.log("phone", "has saved o-1, and crashes before it can say so");
+      stage.log("phone")`has saved o-1, and crashes before it can say so`;
       await stage.crash(phone);
       return "COMMIT"; // Nobody hears it.
     },
@@ -50,7 +50,7 @@ export async function run(stage: Stage<"transaction">): Promise<void> {
 
   await stage.step("rollback");
   const { localTransactionState } = await onDesk.sendMessageInTransaction({ topic: "orders", body: { order: 2 }, keys: "o-2" });
-  stage.log("desk", `o-2 could not be saved: ${localTransactionState}`);
+  stage.log("desk")`o-2 could not be saved: ${localTransactionState}`;
   await stage.until(async () => (await halves()) === 0);
   await stage.pause(1000);
 

@@ -594,6 +594,8 @@ export const zh: Catalogue = {
   "deadLetters.none.hint": "消费者组多次重试仍失败的消息会成为该组的死信，并列在这里。",
   "deadLetters.noneHere": "该消费者组没有死信",
   "deadLetters.noneHere.discarded": "至今已丢弃 {count} 条。",
+  "deadLetters.unknown": "没有这个消费者组",
+  "deadLetters.unknown.hint": "消费者组被删除时，它的死信也一并删除。",
   "deadLetters.group": "消费者组",
   "deadLetters.count": "死信数",
   "deadLetters.moreThan": "超过 {count}",

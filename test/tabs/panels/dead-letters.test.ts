@@ -75,6 +75,17 @@ test("letters are counted and read; those selected are given to their group agai
   expect(await taken()).toEqual([`${MARKUP} 1`, `${MARKUP} 3`]);
 });
 
+test("that there is no such group is said, and not that it has no letters; a group that has none is there", async () => {
+  await app.run(async ({ mq }) => void (await mq.admin.createGroup({ group: "mailing" })));
+  const visit = (group: string): Promise<void> => page.locator("tabmq-devtools").evaluate((element, path) => element.setAttribute("path", path), `/dead-letters/${group}`);
+  await visit("bilinlg");
+  await page.getByText("There is no group with this name").waitFor();
+  expect(await page.getByText("This group has no dead letters").count()).toBe(0);
+  await visit("mailing");
+  await page.getByText("This group has no dead letters").waitFor();
+  expect(await page.getByText("There is no group with this name").count()).toBe(0);
+});
+
 test("what another tab does is seen; an edited letter is a new message for all groups, and the letter is gone", async () => {
   await page.getByRole("link", { name: "billing" }).click();
   await expect.poll(rows).toBe(5);

@@ -5,6 +5,8 @@ export const deadLetters = {
   "deadLetters.none.hint": "A message that a group has tried too often in vain becomes its dead letter, and is listed here.",
   "deadLetters.noneHere": "This group has no dead letters",
   "deadLetters.noneHere.discarded": { one: "{count} was discarded so far.", other: "{count} were discarded so far." },
+  "deadLetters.unknown": "There is no group with this name",
+  "deadLetters.unknown.hint": "With a group that is deleted go its dead letters.",
   "deadLetters.group": "Group",
   "deadLetters.count": "Dead letters",
   "deadLetters.moreThan": { one: "more than {count}", other: "more than {count}" },

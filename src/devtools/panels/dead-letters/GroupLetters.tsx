@@ -63,14 +63,14 @@ export function GroupLetters({ group }: { group: string }) {
   const confirmTitle = isAll ? t(`deadLetters.${asked.value ?? "resend"}All`) : t(`deadLetters.${asked.value ?? "resend"}Some`, { count: ids.length });
   return (
     <Panel
-      eyebrow={t("deadLetters.of")} title={<Link to={pathTo("groups", [group])}>{group}</Link>}
+      eyebrow={t("deadLetters.of")} title={answer.value.value === null ? group : <Link to={pathTo("groups", [group])}>{group}</Link>}
       tools={<><Link class="button small" to={pathTo("dead-letters")}>{t("deadLetters.allGroups")}</Link><button type="button" class="button small" onClick={again}>{t("common.refresh")}</button></>}
     >
       {outcome.value !== null && <Outcome {...outcome.value} />}
       {isBusy.value && <Progress label={t("deadLetters.busy")} />}
       <Answer of={answer}>
-        {({ hasMore, discarded }) => letters.length === 0
-          ? <Empty title={t("deadLetters.noneHere")}>{discarded > 0 ? t("deadLetters.noneHere.discarded", { count: discarded }) : t("deadLetters.none.hint")}</Empty>
+        {(found) => found === null ? <Empty title={t("deadLetters.unknown")}>{t("deadLetters.unknown.hint")}</Empty>
+          : letters.length === 0 ? <Empty title={t("deadLetters.noneHere")}>{found.discarded > 0 ? t("deadLetters.noneHere.discarded", { count: found.discarded }) : t("deadLetters.none.hint")}</Empty>
           : (
             <>
               <div class="letter-tools">
@@ -84,7 +84,7 @@ export function GroupLetters({ group }: { group: string }) {
                 </span>
               </div>
               <LetterTable letters={letters} chosen={chosen.value} onChoose={(next) => (chosen.value = next)} onEdit={(letter) => (edited.value = letter)} />
-              {hasMore && (
+              {found.hasMore && (
                 <div class="letter-tools">
                   <span class="quiet" role="status">{t("deadLetters.shown", { count: letters.length })}</span>
                   {most.value < MOST_SHOWN && <button type="button" class="button small" onClick={() => (most.value *= 4)}>{t("deadLetters.more")}</button>}

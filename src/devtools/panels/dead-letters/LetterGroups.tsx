@@ -28,7 +28,7 @@ export function LetterGroups() {
       const box = boxes.current.get(group) ?? new LetterBox(group);
       boxes.current.set(group, box);
       const read = await box.read(session.mq.admin, MOST_COUNTED);
-      if (read.letters.length > 0) rows.push({ group, ...read });
+      if (read !== null && read.letters.length > 0) rows.push({ group, ...read });
     }
     return rows;
   }, EVERY);

@@ -19,9 +19,12 @@ export class LetterBox {
     this.group = group;
   }
 
-  async read(admin: Admin, most: number): Promise<Letters> {
+  /** Null: there is no such group. */
+  async read(admin: Admin, most: number): Promise<Letters | null> {
     // A letter comes into the one queue; sent again it goes into the other.
     const [dead, retries, { discarded }] = await Promise.all([ends(admin, deadLetterTopic(this.group)), ends(admin, retryTopic(this.group)), admin.consumeStats(this.group)]);
+    // Whoever has had a letter has a topic for them.
+    if (dead.length === 0 && !(await admin.groups()).some(({ group }) => group === this.group)) return null;
     const mark = JSON.stringify([dead, retries, discarded, most]);
     if (mark !== this.#mark) {
       const found = await admin.deadLetters(this.group, { max: most + 1 });

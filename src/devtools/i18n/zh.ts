@@ -632,6 +632,7 @@ export const zh: Catalogue = {
   "deadLetters.edit.action": "发送并丢弃该死信",
   "deadLetters.edit.warning": "将向下面的主题发送一条新消息：该主题的所有消费者组都会收到，而不只是 {group}。随后丢弃这条死信。",
   "deadLetters.edit.gone": "这条死信已不存在。",
+  "deadLetters.edit.settled": "没有发送：这条死信刚刚已在别处重新投递、重发或丢弃。",
   "deadLetters.edited": "已发送到 {topic}，消息 ID：{id}。死信已丢弃。",
   "deadLetters.editedOnly": "已发送到 {topic}，消息 ID：{id}。但死信未能丢弃。",
 

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { type Message, type MessageExt, MQError, RESERVED_PROPERTIES, type SendResult } from "../../index.ts";
-import { useDevtools, useTranslate } from "../context.ts";
+import { type Message, type MessageExt, MQError, RESERVED_PROPERTIES } from "../../index.ts";
+import { useTranslate } from "../context.ts";
 import { reasonOf } from "../polled.ts";
 import { useStyles } from "../styles.ts";
 import { describedBy, Field, TextField } from "../ui/Field.tsx";
@@ -17,8 +17,8 @@ interface SendFormProps {
   action: string;
   /** What will happen. */
   children: ComponentChildren;
-  /** Not done before this has ended. */
-  onSent: (result: SendResult, topic: string) => Promise<void> | void;
+  /** Sends it, and whatever else is to be done: the form waits for it, and says what is refused. */
+  onSend: (message: Message) => Promise<void>;
   onCancel: () => void;
 }
 
@@ -26,10 +26,9 @@ interface SendFormProps {
 const MOST_EDITED = 262_144;
 const FIELDS: ReadonlySet<string> = new Set(["topic", "body", "tags", "keys"]);
 
-/** Sends a message like another one, as a new one: with the same body, or with one that was changed. */
-export function SendForm({ message, topic: firstTopic, action, children, onSent, onCancel }: SendFormProps) {
+/** A message like another one, to be sent as a new one: with the same body, or with one that was changed. */
+export function SendForm({ message, topic: firstTopic, action, children, onSend, onCancel }: SendFormProps) {
   useStyles(css);
-  const { session } = useDevtools();
   const t = useTranslate();
   const topic = useSignal(firstTopic);
   const tags = useSignal(message.tags ?? "");
@@ -47,12 +46,11 @@ export function SendForm({ message, topic: firstTopic, action, children, onSent,
     problem.value = null;
     try {
       const { messageGroup, priority } = message;
-      const sent = await session.send({
+      await onSend({
         topic: topic.value.trim(), body: bodyOf(message, edited.value, t("messages.body.notJson")), flag: message.flag, keys: keys.value,
         properties: Object.fromEntries(properties),
         ...(tags.value !== "" && { tags: tags.value }), ...(messageGroup !== undefined && { messageGroup }), ...(priority !== undefined && { priority }),
       });
-      await onSent(sent, topic.value.trim());
     } catch (error) {
       const field = error instanceof MQError ? (error.field ?? "").replace(/^message\./, "") : "";
       problem.value = { field: FIELDS.has(field) ? field : "", reason: reasonOf(error) };

@@ -75,6 +75,23 @@ test("letters are counted and read; those selected are given to their group agai
   expect(await taken()).toEqual([`${MARKUP} 1`, `${MARKUP} 3`]);
 });
 
+test("a letter that two tabs have edited is sent once, and who comes second is told that nothing was sent", async () => {
+  const pages = [page, (await devtoolsTab(house, "/dead-letters/billing", { complaints })).chromium];
+  await page.getByRole("link", { name: "billing" }).click();
+  for (const [at, one] of pages.entries()) {
+    await one.bringToFront();
+    await one.getByRole("button", { name: "Edit, resend" }).first().click();
+    await one.getByRole("dialog").getByLabel("Body").fill(`mended ${at}`);
+  }
+  await Promise.all(pages.map((one) => one.getByRole("button", { name: "Send, and discard the letter" }).click()));
+  const told = async (text: string): Promise<number> => (await Promise.all(pages.map((one) => one.getByText(text).count()))).reduce((sum, count) => sum + count);
+  await expect.poll(() => told("The dead letter is discarded.")).toBe(1);
+  await expect.poll(() => told("Nothing was sent: somebody else has sent this letter again or discarded it meanwhile.")).toBe(1);
+  expect(await letters()).toEqual(["order-1", "order-2", "order-3", "order-4"]);
+  const stored = await app.run(async ({ mq }) => (await mq.admin.queryMessages({ topic: "orders", key: "order-0" })).map((message) => message.text()));
+  expect(stored.filter((text) => text.startsWith("mended"))).toHaveLength(1);
+});
+
 test("that there is no such group is said, and not that it has no letters; a group that has none is there", async () => {
   await app.run(async ({ mq }) => void (await mq.admin.createGroup({ group: "mailing" })));
   const visit = (group: string): Promise<void> => page.locator("tabmq-devtools").evaluate((element, path) => element.setAttribute("path", path), `/dead-letters/${group}`);

@@ -43,6 +43,7 @@ export const deadLetters = {
   "deadLetters.edit.action": "Send, and discard the letter",
   "deadLetters.edit.warning": "A new message is sent to the topic below: all groups there get it, not only {group}. Then this dead letter is discarded.",
   "deadLetters.edit.gone": "This letter is not there any more.",
+  "deadLetters.edit.settled": "Nothing was sent: somebody else has sent this letter again or discarded it meanwhile.",
   "deadLetters.edited": "Sent to {topic} as {id}. The dead letter is discarded.",
   "deadLetters.editedOnly": "Sent to {topic} as {id}. But the dead letter could not be discarded.",
 } as const satisfies Record<string, Entry>;

@@ -100,7 +100,7 @@ export function GroupLetters({ group }: { group: string }) {
       )}
       {edited.value !== null && (
         <EditLetter
-          group={group} letter={edited.value} onClose={() => (edited.value = null)}
+          box={box.current} letter={edited.value} onClose={() => (edited.value = null)}
           onDone={(result) => {
             outcome.value = result;
             edited.value = null;

@@ -34,6 +34,12 @@ export class LetterBox {
     return this.#known;
   }
 
+  /** Whether one that was read is a letter still, as the broker says now. New ones come at the end, so it is not further back than it was. */
+  async stillHas(admin: Admin, { offsetMsgId }: MessageSummary): Promise<boolean> {
+    const { length } = this.#known.letters;
+    return length > 0 && (await admin.deadLetters(this.group, { max: length })).some((letter) => letter.offsetMsgId === offsetMsgId);
+  }
+
   /** Something has been done that only this element knows of. */
   forget(): void {
     this.#mark = "";

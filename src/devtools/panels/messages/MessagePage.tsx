@@ -24,7 +24,7 @@ export function MessagePage({ id }: { id: string }) {
 }
 
 function Found({ message }: { message: MessageExt }) {
-  const { router } = useDevtools();
+  const { router, session } = useDevtools();
   const t = useTranslate();
   const isSending = useSignal(false);
   const sent = useSignal<{ msgId: string; topic: string } | null>(null);
@@ -54,8 +54,9 @@ function Found({ message }: { message: MessageExt }) {
         <Dialog title={t("messages.send")} onClose={() => (isSending.value = false)}>
           <SendForm
             message={message} topic={topicOf(message)} action={t("messages.send.action")} onCancel={() => (isSending.value = false)}
-            onSent={({ msgId }, topic) => {
-              sent.value = { msgId, topic };
+            onSend={async (draft) => {
+              const { msgId } = await session.send(draft);
+              sent.value = { msgId, topic: draft.topic };
               isSending.value = false;
             }}
           >

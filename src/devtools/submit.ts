@@ -52,9 +52,9 @@ function fieldOf(error: unknown, fields: readonly string[]): string {
   return path.split(/[.[]/).find((part) => fields.includes(part)) ?? "";
 }
 
-/** Why it was refused, as a sentence beside the field that it names: "CreateTopic.readQueueNums must be …" is "Must be …" there. */
+/** Why it was refused, as a sentence beside the field that it names: "CreateTopic.readQueueNums must be …" is "Must be …" there, and "ReadQueueNums of "orders" cannot …" is "Cannot …". */
 export function besideField(error: unknown): string {
-  return sentence(reasonOf(error).replace(/^[\w.[\]]+ (?=must )/, ""));
+  return sentence(reasonOf(error).replace(/^[\w.[\]]+ (of "[^"]*" )?(?=must |cannot )/, ""));
 }
 
 /** What stands in a field. Read when it is needed: a text of megabytes is not copied at every key. */

@@ -293,6 +293,7 @@ export const zh: Catalogue = {
   "topics.changed": "主题 {topic} 已修改。",
   "topics.read": "读队列数",
   "topics.write": "写队列数",
+  "topics.write.most": "最多 {count} 个，不能超过读队列数：多出的队列没有人读取。",
   "topics.shrink.hint": "缩减队列：先减少写队列数；所有消费者组消费完要移除的队列后，再减少读队列数。",
   "topics.unknown": "没有这个主题",
   "topics.deletedMeanwhile": "此主题刚刚被删除",

@@ -42,7 +42,7 @@ describe("panel: topics", () => {
     await dialog.getByLabel("Queues to write").fill("9");
     await dialog.getByLabel("Queues to read").fill("8");
     await create.click();
-    await expect.poll(() => dialog.locator("#topic-write-error").innerText()).toContain("exceeds readQueueNums");
+    await expect.poll(() => dialog.locator("#topic-write-error").innerText()).toBe("At most 8, as many as are read: nobody would get what is in the others.");
     expect(await dialog.locator("#topic-name-error").innerText()).toBe("");
     expect(await run(page, async ({ mq }) => (await mq.admin.topics()).length)).toBe(0);
 

@@ -34,6 +34,7 @@ export const topics = {
   "topics.changed": "Topic {topic} is changed.",
   "topics.read": "Queues to read",
   "topics.write": "Queues to write",
+  "topics.write.most": { one: "At most {count}, as many as are read: nobody would get what is in the others.", other: "At most {count}, as many as are read: nobody would get what is in the others." },
   "topics.shrink.hint": "To take queues away: write to fewer first. When every group has consumed those that go, read fewer.",
   "topics.unknown": "There is no topic with this name",
   "topics.deletedMeanwhile": "This topic has been deleted meanwhile",

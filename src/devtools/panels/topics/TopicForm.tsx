@@ -30,6 +30,8 @@ export function TopicForm({ known = [], config, name = "", onDone, onClose }: To
     const spec: Required<TopicSpec> = {
       topic, readQueueNums: numberOf(form, "readQueueNums", t), writeQueueNums: numberOf(form, "writeQueueNums", t), perm: numberOf(form, "perm", t), messageType: valueOf(form, "messageType") as MessageType,
     };
+    // The broker says so too, in the wire's names.
+    if (spec.readQueueNums >= 1 && spec.writeQueueNums > spec.readQueueNums) throw new FieldProblem("writeQueueNums", t("topics.write.most", { count: spec.readQueueNums }));
     await session.mq.admin.createTopic(spec);
     announce(t(config === undefined ? "topics.created" : "topics.changed", { topic }));
     onClose();

@@ -49,6 +49,7 @@ export const zh: Catalogue = {
   "common.copied": "已复制。",
   "common.notCopied": "浏览器不允许复制。",
   "common.typeToConfirm": "输入 {name} 以确认",
+  "common.ignored": "地址中的 {what} 无法识别，已忽略。",
   "common.noNumber": "此处需要填写数字。",
   "common.filter": "筛选",
   "common.noMatch": "没有匹配“{text}”的内容。",

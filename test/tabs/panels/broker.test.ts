@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterEach, expect, test } from "vitest";
-import { accessibilityViolations, devtoolsTab, openDevtoolsHouse } from "../../support/devtools-house.ts";
+import { accessibilityViolations, devtoolsTab, go, openDevtoolsHouse } from "../../support/devtools-house.ts";
 import type { House, Tab } from "../../support/house.ts";
 
 const COUNT = 200;
@@ -145,6 +145,12 @@ test("a setting is changed where it stands, by the keyboard; what cannot be is e
     const { fileReservedTime, syncFlushTimeout } = (await mq.diagnostics()).settings;
     return [fileReservedTime / 3_600_000, syncFlushTimeout];
   });
+  // A setting that there is not, or that cannot be changed, is named.
+  for (const name of ["fileReservedTim", "maxMessageSize"]) {
+    await go(page, `/broker?setting=${name}`);
+    await page.getByRole("alert").getByText(`setting=${name}`).waitFor();
+  }
+  await go(page, "/broker");
   await page.getByRole("button", { name: "Change fileReservedTime" }).press("Enter");
   await expect.poll(() => page.evaluate("location.hash")).toBe("#/broker?setting=fileReservedTime");
   const row = page.locator("[data-setting=fileReservedTime]");

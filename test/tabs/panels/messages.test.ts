@@ -59,6 +59,18 @@ test("a topic's newest messages come first over all queues; a key, a time and an
   const timed = await open(`/messages?topic=orders&begin=${from}&end=${to}`);
   await expect.poll(async () => (await bodies(timed)).sort()).toEqual(expected.sort());
 
+  // What is no time is named, and the rest of the question counts; so is a view of the body that there is not.
+  const notice = timed.getByRole("alert");
+  await go(timed, `/messages?topic=orders&key=order-7&begin=abc&end=`);
+  await expect.poll(() => notice.allInnerTexts()).toEqual(["The address says begin=abc: that cannot be read, and is passed over."]);
+  await expect.poll(async () => (await bodies(timed)).length).toBe(13);
+  await go(timed, `/messages?topic=orders&key=order-7&begin=0&end=yesterday`);
+  await expect.poll(() => notice.allInnerTexts()).toEqual(["The address says end=yesterday: that cannot be read, and is passed over."]);
+  await go(timed, `/messages/${sent[7]!.msgId}?body=morse`);
+  await expect.poll(() => notice.allInnerTexts()).toEqual(["The address says body=morse: that cannot be read, and is passed over."]);
+  await go(timed, `/messages/${sent[7]!.msgId}?body=hex`);
+  await expect.poll(() => notice.count()).toBe(0);
+
   for (const id of [sent[7]!.msgId, sent[7]!.offsetMsgId]) {
     await page.getByRole("link", { name: "Messages", exact: true }).click();
     await page.getByLabel("Key or message id").fill(id.toLowerCase());

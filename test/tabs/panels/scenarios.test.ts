@@ -328,6 +328,17 @@ describe("scenarios", () => {
     });
   }
 
+  test("what of a story's address cannot be read is named, and what there is instead is played", async () => {
+    complaints = [];
+    const page = await context.newPage();
+    await page.goto(`${server.origin}/#/scenarios/order?messages=81&pace=slow`);
+    await expect.poll(() => page.getByRole("alert").innerText()).toBe("The address says pace=slow&messages=81: that cannot be read, and is passed over.");
+    expect(await page.getByRole("radio", { name: "80", exact: true }).isChecked()).toBe(true);
+    await page.goto(`${server.origin}/#/scenarios/order?messages=200&pace=fast`);
+    await expect.poll(() => page.getByRole("alert").count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
   test("the gallery leads to every story; a story shows its own code, and nothing that axe objects to", async () => {
     complaints = [];
     const page = await context.newPage();

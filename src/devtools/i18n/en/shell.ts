@@ -49,6 +49,7 @@ export const shell = {
   "common.copied": "Copied.",
   "common.notCopied": "The browser did not allow copying.",
   "common.typeToConfirm": "Type {name} to confirm",
+  "common.ignored": "The address says {what}: that cannot be read, and is passed over.",
   "common.noNumber": "A number is needed here.",
   "common.filter": "Filter",
   "common.noMatch": "Nothing matches “{text}”.",

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS, type Diagnostics } from "../../../index.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
+import { Ignored } from "../../ui/Ignored.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { SETTINGS, settingText, type SettingKind } from "./setting-kinds.ts";
 import { SettingEditor } from "./SettingEditor.tsx";
@@ -12,6 +13,7 @@ export function BrokerSettingsPanel({ report, onChange }: { report: Diagnostics;
   const edited = router.route.value.query.setting;
   return (
     <Panel title={t("broker.settings")}>
+      <Ignored names={edited === undefined || SETTINGS.some(({ name, isMutable }) => isMutable && name === edited) ? [] : ["setting"]} />
       <p class="quiet settings-note">{t("broker.settings.note")}</p>
       <ul class="settings">
         {SETTINGS.map((setting) => <SettingRow key={setting.name} setting={setting} settings={report.settings} isEdited={setting.isMutable && setting.name === edited} onChange={onChange} />)}

@@ -9,6 +9,7 @@ import { SendForm } from "../../message/SendForm.tsx";
 import { pathTo } from "../../router.ts";
 import { Answer } from "../../ui/Answer.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
+import { Ignored } from "../../ui/Ignored.tsx";
 import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { Life } from "./Life.tsx";
@@ -28,7 +29,8 @@ function Found({ message }: { message: MessageExt }) {
   const t = useTranslate();
   const isSending = useSignal(false);
   const sent = useSignal<{ msgId: string; topic: string } | null>(null);
-  const view = BODY_VIEWS.find((one) => one === router.route.value.query.body);
+  const { body } = router.route.value.query;
+  const view = BODY_VIEWS.find((one) => one === body);
   const tools = (
     <>
       <Link class="button small" to={pathTo("messages", [], { topic: message.topic })}>{t("messages.all")}</Link>
@@ -37,6 +39,7 @@ function Found({ message }: { message: MessageExt }) {
   );
   return (
     <>
+      <Ignored names={view === undefined && body !== undefined ? ["body"] : []} />
       <Panel eyebrow={t("messages.one")} title={<code>{message.msgId}</code>} tools={tools}>
         {sent.value !== null && (
           <p class="outcome good" role="status">
@@ -46,7 +49,7 @@ function Found({ message }: { message: MessageExt }) {
         <MessageFacts message={message} />
       </Panel>
       <Panel title={t("messages.body")}>
-        <BodyView body={message.body} kind={message.bodyKind} name={message.msgId} view={view} onView={(body) => router.refine({ body })} />
+        <BodyView body={message.body} kind={message.bodyKind} name={message.msgId} view={view} onView={(name) => router.refine({ body: name })} />
       </Panel>
       <Life msgId={message.msgId} size={message.storeSize} />
       <Tracks msgId={message.msgId} size={message.storeSize} />

@@ -4,6 +4,7 @@ import { useDevtools, useTranslate } from "../../context.ts";
 import { usePolled } from "../../polled.ts";
 import { pathTo } from "../../router.ts";
 import { Empty } from "../../ui/Answer.tsx";
+import { Ignored } from "../../ui/Ignored.tsx";
 import { Link } from "../../ui/Link.tsx";
 import { Panel } from "../../ui/Panel.tsx";
 import { QueryForm } from "./QueryForm.tsx";
@@ -23,8 +24,10 @@ export function QueryPage() {
   const names = topics.value.value ?? [];
   const own = names.filter((name) => !isSystemTopic(name) && !name.startsWith("%"));
   const { topic } = query.value;
+  const times = (["begin", "end"] as const).filter((name) => query.value[name] === undefined && (router.route.value.query[name] ?? "") !== "");
   return (
     <>
+      <Ignored names={times} />
       <Panel title={t("messages.nav")}>
         <QueryForm key={JSON.stringify(query.value)} query={query.value} topics={names} />
       </Panel>

@@ -4,6 +4,7 @@ import { useDevtools, useTranslate } from "../../../devtools/context.ts";
 import { reasonOf } from "../../../devtools/polled.ts";
 import { pathTo } from "../../../devtools/router.ts";
 import { Choice } from "../../../devtools/ui/Field.tsx";
+import { Ignored } from "../../../devtools/ui/Ignored.tsx";
 import { Link } from "../../../devtools/ui/Link.tsx";
 import { Panel } from "../../../devtools/ui/Panel.tsx";
 import type { Key } from "../../../devtools/i18n/translate.ts";
@@ -40,6 +41,8 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
   const isFast = query.pace === "fast";
   const options = Object.entries(scenario.value?.parameters ?? {});
   const valueOf = (name: string, values: readonly number[]): number => values.find((value) => String(value) === query[name]) ?? (isFast ? Math.min(...values) : values[0]!);
+  const choices: [string, readonly (number | string)[]][] = [["pace", ["fast"]], ...options];
+  const ignored = choices.filter(([name, values]) => query[name] !== undefined && !values.some((value) => String(value) === query[name])).map(([name]) => name);
   const phase = play.value?.phase.value;
   const isRunning = phase !== undefined && RUNNING.has(phase);
   const parameters = Object.fromEntries(options.map(([name, values]) => [name, valueOf(name, values)]));
@@ -60,6 +63,7 @@ export function ScenarioPage({ entry }: { entry: ScenarioEntry }) {
         </>}
       >
         <p>{t(textOf(entry.name, "line"))}</p>
+        <Ignored names={ignored} />
         {options.length > 0 && (
           <div class="story-parameters">
             {options.map(([name, values]) => (

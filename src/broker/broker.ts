@@ -182,7 +182,7 @@ export class Broker {
     this.#checkpoint = new Checkpoint(this.#queues, this.#keys);
     this.#merger = new LogMerger({ store, log: this.#log, indexer, checkpoint: this.#checkpoint, state: this.#state, timers, clock, epoch });
     this.#trimmer = new LogTrimmer({ store, log: this.#log, queues: this.#queues, keys: this.#keys, checkpoint: this.#checkpoint, indexer, epoch });
-    this.#sweeper = new LogSweeper({ store, log: this.#log, trimmer: this.#trimmer, clock, epoch });
+    this.#sweeper = new LogSweeper({ store, log: this.#log, trimmer: this.#trimmer, clock, epoch, onRoom: () => this.#commit.roomMade() });
     this.#retention = new Retention({
       settings, log: this.#log, trimmer: this.#trimmer, sweeper: this.#sweeper, clock, timers, estimate: environment.estimateRoom,
       pinned: () => this.#halves.firstPosition,

@@ -34,8 +34,9 @@ export interface BrokerDiagnostics {
   /** What is kept in memory of the log, queue pages and index pages for reading, bytes; at most about 64 MiB. */
   cacheBytes: number;
   /**
-   * Sends are refused with STORAGE_FULL: the browser gave no room for the last of them, and none has been stored since,
-   * or more of its quota is used than retention allows. Whether there is room again only the next send can tell.
+   * Sends are refused with STORAGE_FULL: the browser gave no room for the last of them, and since then none has been stored and
+   * retention has removed nothing; or more of its quota is used than retention allows. Room that was made elsewhere (another
+   * database of the origin deleted, a larger quota) only the next send finds out.
    */
   storageFull: boolean;
   /** Messages that were answered before their commit, which then failed. */

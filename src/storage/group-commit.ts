@@ -66,9 +66,14 @@ export class GroupCommit {
     return this.#commits;
   }
 
-  /** The last messages, or facts, were refused for want of room, and no message has been stored since. */
+  /** The last messages, or facts, were refused for want of room; since then no message has been stored, and nothing removed. */
   get isFull(): boolean {
     return this.#isFull;
+  }
+
+  /** Something was removed from the store: whether a message fits again the next one shows. */
+  roomMade(): void {
+    this.#isFull = false;
   }
 
   /** Call right after appending: the ticket covers what is in the open log now. */

@@ -35,18 +35,21 @@ export class LogSweeper {
   readonly #trimmer: LogTrimmer;
   readonly #clock: Clock;
   readonly #epoch: number;
+  readonly #onRoom: () => void;
   /** What goes in the next step. */
   #rows = FIRST_STEP;
   #pages = FIRST_STEP;
   /** What was before this cut has gone. */
   #swept = UNTRIMMED;
 
-  constructor(parts: { store: BlockStore; log: CommitLog; trimmer: LogTrimmer; clock: Clock; epoch: number }) {
+  /** `onRoom`: something has gone. */
+  constructor(parts: { store: BlockStore; log: CommitLog; trimmer: LogTrimmer; clock: Clock; epoch: number; onRoom?: () => void }) {
     this.#store = parts.store;
     this.#log = parts.log;
     this.#trimmer = parts.trimmer;
     this.#clock = parts.clock;
     this.#epoch = parts.epoch;
+    this.#onRoom = parts.onRoom ?? (() => {});
   }
 
   /** `row`: what an earlier host has noted. Call when the last cut is known. */
@@ -80,6 +83,7 @@ export class LogSweeper {
       from = to;
     }
     this.#swept = goal;
+    this.#onRoom();
     return true;
   }
 

@@ -52,10 +52,43 @@ async function readAll(mq: TabMQ, topic = "t"): Promise<MessageExt[]> {
   return all;
 }
 
+/** Has no room for messages when it is told so. */
+class FullStore extends MemoryStore {
+  isFull = false;
+
+  override commit(batch: CommitBatch): Promise<CommitOutcome> {
+    if (this.isFull && batch.log.length > 0) return Promise.resolve({ status: "rejected", reason: "FULL" });
+    return super.commit(batch);
+  }
+}
+
 const bytesOf = (disk: MemoryDisk): number => [...disk.log.values()].reduce((sum, bytes) => sum + bytes.byteLength, 0);
 const offsets = async (mq: TabMQ): Promise<[number, number][]> => (await mq.admin.topicStats("t")).queues.map(({ minOffset, maxOffset }) => [minOffset, maxOffset]);
 
 describe("maxStoreBytes", () => {
+  test("a store that had no room is not called full any more when something was removed, until it refuses again", async () => {
+    const store = new FullStore(new MemoryDisk());
+    const origin = new VirtualOrigin(() => store, { memo: null });
+    const work = async (): Promise<void> => {
+      const mq = await origin.connect({ broker: { defaultTopicQueueNums: 2 } });
+      const isFull = async (): Promise<boolean> => (await mq.diagnostics()).broker.storageFull;
+      await send(mq, 4000, 2000);
+      store.isFull = true;
+      await expect(send(mq, 1, 10)).rejects.toMatchObject({ code: "STORAGE_FULL" });
+      await origin.time.sleep(ROW_REST + 2 * CLEAN_INTERVAL);
+      expect(await isFull()).toBe(true);
+      await mq.admin.updateBrokerConfig({ maxStoreBytes: 4 * MIB });
+      await origin.time.sleep(CLEAN_INTERVAL);
+      expect((await mq.diagnostics()).broker.retention.removedMessages).toBeGreaterThan(1000);
+      expect(await isFull()).toBe(false);
+      await expect(send(mq, 1, 10)).rejects.toMatchObject({ code: "STORAGE_FULL" });
+      expect(await isFull()).toBe(true);
+      await mq.close();
+      await origin.stopWorker();
+    };
+    await origin.time.run(work());
+  });
+
   test("the oldest blocks go; what is left is whole, counted, and still there after a restart", async () => {
     const disk = new MemoryDisk();
     const [expected, range] = await life(disk, async (mq, origin) => {

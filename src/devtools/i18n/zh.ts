@@ -892,7 +892,7 @@ export const zh: Catalogue = {
   "diagnostics.full.mend": "缩短消息保留时间（fileReservedTime），限制日志大小（maxStoreBytes），或删除本源的其他数据。",
   "diagnostics.refused.title": "存储已满：发送被拒绝",
   "diagnostics.refused.why": "浏览器没有给最近一条消息空间，发送得到错误 STORAGE_FULL。确认和消费位点仍有空间。",
-  "diagnostics.refused.mend": "缩短消息保留时间（fileReservedTime），限制日志大小（maxStoreBytes），或删除本源的其他数据。再次有消息存入后，此项消失。",
+  "diagnostics.refused.mend": "缩短消息保留时间（fileReservedTime），限制日志大小（maxStoreBytes），或删除本源的其他数据。过期清理删除消息后，或再次有消息存入后，此项消失。",
   "diagnostics.oldest.title": "存储将满：已用配额的 {share}",
   "diagnostics.oldest.why": "超过 85 % 时，最旧的消息会提前删除，无论是否已消费。",
   "diagnostics.oldest.mend": "让落后的消费者组尽快追上。缩短保留时间，限制日志大小，或释放本源的其他存储。",

@@ -25,7 +25,7 @@ export const diagnostics = {
   "diagnostics.full.mend": "Keep messages for a shorter time (fileReservedTime), limit the log (maxStoreBytes), or delete what else this origin stores.",
   "diagnostics.refused.title": "Storage is full: sends are refused",
   "diagnostics.refused.why": "The browser gave no room for the last message, which got the error STORAGE_FULL. Acknowledgements and offsets still have room.",
-  "diagnostics.refused.mend": "Keep messages for a shorter time (fileReservedTime), limit the log (maxStoreBytes), or delete what else this origin stores. When a message is stored again, this goes.",
+  "diagnostics.refused.mend": "Keep messages for a shorter time (fileReservedTime), limit the log (maxStoreBytes), or delete what else this origin stores. This goes when retention has removed something, or a message is stored again.",
   "diagnostics.oldest.title": "Storage is nearly full: {share} of the quota is used",
   "diagnostics.oldest.why": "Above 85 % the oldest messages are deleted before their time, consumed or not.",
   "diagnostics.oldest.mend": "Let slow groups catch up soon. Keep messages for a shorter time, limit the log, or free other storage of this origin.",

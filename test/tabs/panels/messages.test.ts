@@ -48,7 +48,7 @@ test("a topic's newest messages come first over all queues; a key, a time and an
   expect(page.url()).toContain("key=order-7");
 
   // Nothing is found: it says whether that is the key, the time, or the topic.
-  for (const [question, answer] of [["topic=orders&key=order-77", "No message with the key “order-77”"], ["topic=orders&key=order-7&end=1000", "No message with the key “order-7” was stored in this time"], ["topic=nowhere&key=order-7", 'There is no topic "nowhere".']] as const) {
+  for (const [question, answer] of [["topic=orders&key=order-77", "No message with the key “order-77”"], ["topic=orders&key=order-7&end=1000", "No message with the key “order-7” was stored in this time"], ["topic=nowhere&key=order-7", "There is no topic with this name"]] as const) {
     await go(page, `/messages?${question}`);
     await page.getByText(answer, { exact: true }).waitFor();
   }

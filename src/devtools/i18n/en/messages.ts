@@ -2,6 +2,8 @@ import type { Entry } from "../translate.ts";
 
 export const messages = {
   "messages.topic": "Topic",
+  "messages.topic.unknown": "There is no topic with this name",
+  "messages.topic.all": "All topics",
   "messages.topic.missing": "A topic is needed: a key means something within its topic only. A message id needs none.",
   "messages.keyOrId": "Key or message id",
   "messages.begin": "Stored from",

@@ -23,8 +23,8 @@ export function Results({ query }: { query: Query }) {
   const { found: { value: found }, problem: { value: problem }, isBusy: { value: isBusy }, more, again } = useMessages(query);
   const isOpenEnd = key === "" && end === undefined;
   const now = usePolled(async () => (isOpenEnd ? endOf((await session.mq.admin.topicStats(topic)).queues) : 0), NEWER_EVERY, [topic, isOpenEnd]);
-  const newer = isOpenEnd && found !== undefined ? (now.value.value ?? 0) - found.end : 0;
   const rows = found?.rows ?? [];
+  const newer = isOpenEnd && found ? (now.value.value ?? 0) - found.end : 0;
   const tools = (
     <>
       {newer > 0 && <button type="button" class="button small primary" disabled={isBusy} onClick={again}>{t("messages.newer", { count: newer })}</button>}
@@ -35,7 +35,8 @@ export function Results({ query }: { query: Query }) {
     <Panel eyebrow={key === "" ? t("messages.of") : t("messages.withKey", { key })} title={topic} tools={tools}>
       {problem !== "" && <p class="outcome bad" role="alert">{problem}</p>}
       {found === undefined && problem === "" && <p class="quiet" role="status">{t("common.loading")}</p>}
-      {found !== undefined && rows.length === 0 && <Nothing query={query} />}
+      {found === null && <Empty title={t("messages.topic.unknown")}><Link to={pathTo("topics")}>{t("messages.topic.all")}</Link></Empty>}
+      {found && rows.length === 0 && <Nothing query={query} />}
       {rows.length > 0 && (
         <>
           <DataTable label={t("messages.found")} columns={columnsIn(t)} rows={rows} keyOf={({ offsetMsgId }) => offsetMsgId} />

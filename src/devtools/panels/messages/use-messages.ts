@@ -1,5 +1,6 @@
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { MQError } from "../../../index.ts";
 import { useDevtools } from "../../context.ts";
 import type { MessageSummary } from "../../message/summary.ts";
 import { reasonOf } from "../../polled.ts";
@@ -18,8 +19,8 @@ interface Found {
 }
 
 export interface FoundMessages {
-  /** undefined = nothing has been asked, or nothing has come yet. */
-  readonly found: ReadonlySignal<Found | undefined>;
+  /** undefined = nothing has been asked, or nothing has come yet; null = there is no such topic. */
+  readonly found: ReadonlySignal<Found | null | undefined>;
   readonly problem: ReadonlySignal<string>;
   readonly isBusy: ReadonlySignal<boolean>;
   more(): void;
@@ -29,7 +30,7 @@ export interface FoundMessages {
 /** Asks for a page of messages, and for the next ones when somebody wants them. `null`: nothing is asked. */
 export function useMessages(query: Query | null): FoundMessages {
   const { session } = useDevtools();
-  const found = useSignal<Found | undefined>(undefined);
+  const found = useSignal<Found | null | undefined>(undefined);
   const problem = useSignal("");
   const isBusy = useSignal(false);
   const current = useRef({ more: () => {}, again: () => {} });
@@ -53,7 +54,9 @@ export function useMessages(query: Query | null): FoundMessages {
         found.value = { rows: isNew ? rows : [...(found.peek()?.rows ?? []), ...rows], hasMore: source.hasMore, total, end };
         problem.value = "";
       } catch (error) {
-        if (own === round) problem.value = reasonOf(error);
+        if (own !== round) return;
+        if (error instanceof MQError && error.code === "TOPIC_NOT_EXIST") [found.value, problem.value] = [null, ""];
+        else problem.value = reasonOf(error);
       } finally {
         if (own === round) isBusy.value = false;
       }

@@ -309,6 +309,42 @@ describe("tabs of both kinds", () => {
   });
 });
 
+describe("a tab whose own worker cannot be started", () => {
+  test("comes in at the door of whoever serves, also of the next one, and keeps no seat", async () => {
+    await live(async (origin) => {
+      const shared = await origin.connectShared();
+      origin.loading = null;
+      const tab = await origin.connect();
+      expect(await hostOf(tab)).toMatchObject({ isHere: false, code: "ANOTHER_SERVES", worker: "shared", epoch: 1, sessions: 2 });
+      expect(origin.locks.names().filter((name) => name.includes("/seat/"))).toEqual([]);
+      const producer = await producerOf(tab);
+      await producer.send({ topic: "t", body: "by the door" });
+      origin.killShared();
+      await producer.send({ topic: "t", body: "after" });
+      expect(await hostOf(tab)).toMatchObject({ worker: "shared", epoch: 2, sessions: 2 });
+      expect((await stored(shared, "t")).toSorted()).toEqual(["after", "by the door"]);
+    });
+  });
+
+  test("is told why when whoever serves does not let it in", async () => {
+    await live(async (origin) => {
+      await origin.connectShared({ clientId: "one" });
+      origin.loading = null;
+      await expect(origin.connect({ clientId: "one" })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "connect.clientId" });
+    });
+  });
+
+  test("is refused with the reason when nobody opens", async () => {
+    await live(async (origin) => {
+      // Whoever holds it has no door.
+      const held = await origin.locks.acquire("tabmq/default/writer");
+      origin.loading = null;
+      await expect(origin.connect()).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: "The script is not there." });
+      held!.release();
+    });
+  });
+});
+
 describe("a worker whose turn comes while its own tab knocks at the door", () => {
   /** How often the tab loses its broker again. */
   async function losses(kind: "tab" | "shared"): Promise<number> {

@@ -357,7 +357,6 @@ export class Connection {
     this.environment.forgetNotes?.();
     this.#end(error);
     this.lifecycle.emit("ended", error);
-    this.events.emit("disconnected", { reason: error.message });
   }
 
   #end(error: MQError): void {
@@ -367,7 +366,7 @@ export class Connection {
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);
-    this.#life?.ended.resolve("closed");
+    this.#life?.ended.resolve(error.message);
     this.#shown?.resolve();
     this.#lifeSign.end();
     this.#released = this.environment.release?.();

@@ -21,7 +21,7 @@ export interface ClientEvents {
   connected: { epoch: number; recovery: RecoveryReport };
   /** The broker is gone; TabMQ looks for the next one by itself. */
   disconnected: { reason: string };
-  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. */
+  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. Who listens later is told too. */
   closed: { error: MQError };
   /** The running broker has other settings than this client asked for. */
   configIgnored: { name: string; asked: unknown; running: unknown };
@@ -55,6 +55,8 @@ export class Connection {
   /** Called when a broker serves this session; when it no longer does; and when none ever will, because the namespace was destroyed. */
   readonly lifecycle = new Events<{ open: null; lost: null; hide: null; ended: MQError }>();
   readonly witness: Witness;
+  /** Why it is over, when `closed` has been told; null = it has not. */
+  told: MQError | null = null;
   /** When it last lost a broker, on the monotonic clock. */
   lostAt = Number.NEGATIVE_INFINITY;
   #life: Life | null = null;
@@ -371,7 +373,10 @@ export class Connection {
     this.#lifeSign.end();
     this.#released = this.environment.release?.();
     // In a task of its own: after the end of the last broker.
-    this.environment.timers.after(0, () => this.events.emit("closed", { error }));
+    this.environment.timers.after(0, () => {
+      this.told = error;
+      this.events.emit("closed", { error });
+    });
   }
 }
 

@@ -95,6 +95,19 @@ test("the last that every connection tells is its end, once, with the reason; al
   for (const one of [mq, other]) expect(told.get(one)).toEqual(["disconnected", "closed CLOSED namespace"]);
 });
 
+test("who asks for the end when it is over is told it, unless they stop listening", async () => {
+  const mq = await origin.connect();
+  await mq.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const told: string[] = [];
+  mq.on("closed", ({ error }) => told.push(error.code));
+  mq.on("closed", () => told.push("not wanted"))();
+  mq.on("disconnected", () => told.push("disconnected"));
+  expect(told).toEqual([]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(told).toEqual(["CLOSED"]);
+});
+
 test("two at the same time, and a memory host", async () => {
   const [one, two] = [await used(), await origin.connect()];
   await Promise.all([one.admin.destroy(), two.admin.destroy()]);

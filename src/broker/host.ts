@@ -13,7 +13,7 @@ import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "..
 import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { Version } from "../protocol/door.ts";
 import { endPort, type PortLike } from "../protocol/guarded-endpoint.ts";
-import { brokerLock } from "../protocol/lock-names.ts";
+import { brokerLock, clientLock } from "../protocol/lock-names.ts";
 import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { EncryptedStore } from "../storage/encrypted-store.ts";
@@ -41,6 +41,8 @@ export interface HostEnvironment {
   worker?: WorkerKind;
   /** Without it there is no door: only who has a port to this worker is served. */
   openChannel?: OpenChannel;
+  /** Names of all locks of the origin that are held at this moment. Without it the end of a namespace reaches only who has a session. */
+  heldLocks?: () => Promise<string[]>;
 }
 
 /** How long a hello waits for the broker before it is answered "not yet". */
@@ -51,8 +53,8 @@ const RESTART_DELAY_MAX = 5000;
 const WANTED_FOR = 5000;
 /** How often somebody has to knock at a host without clients until it goes. */
 const KNOCKS_TO_GO = 2;
-/** How long the end of a namespace waits until its clients have heard of it. */
-const NEWS_TIMEOUT = 1000;
+/** How long the end of a namespace waits until its clients have heard of it: one that asks another worker is told by that to wait, and comes to us then. */
+const NEWS_TIMEOUT = HELLO_PATIENCE + 500;
 /** How long a broker that gives way has to write what is left. */
 const DRAIN_TIMEOUT = 5000;
 
@@ -138,13 +140,14 @@ export class BrokerHost {
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
         const hello = await withImportedKey(helloRequest(request, "hello"));
-        if (this.#ended.has(hello.lockName)) throw namespaceDestroyed(hello.namespace);
+        this.#refuseEnded(hello);
         // Locks are named by us alone: a client must not make the broker wait for any other.
-        if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
+        if (!hello.lockName.startsWith(clientLock(hello.namespace))) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
         const before = goodbyes;
         const broker = await this.#brokerFor(hello, isGuest);
+        this.#refuseEnded(hello);
         // Nobody waits for this answer any more, and nobody would end the session.
         if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
         if (opened === null || !isOpen()) {
@@ -182,6 +185,11 @@ export class BrokerHost {
         if (this.#broker !== null) this.#broker.violations++;
       },
     });
+  }
+
+  /** A client of the namespace as it was before it was destroyed; one that has not seen it can begin anew. */
+  #refuseEnded({ namespace, lockName, witness }: Hello): void {
+    if (witness !== null && this.#ended.has(lockName)) throw namespaceDestroyed(namespace);
   }
 
   /** The running broker, waited for a moment; null = not yet. */
@@ -395,7 +403,8 @@ export class BrokerHost {
     this.#destruction = null;
     try {
       await store.destroy();
-      this.#ended = new Set(clients.map(({ lockName }) => lockName));
+      // Also those without a session at the moment: they ask for one yet.
+      this.#ended = new Set([...clients.map(({ lockName }) => lockName), ...(await this.#livingClients())]);
       this.#witness = null;
       this.#askedAt = Number.NEGATIVE_INFINITY;
       destruction.resolve();
@@ -406,12 +415,19 @@ export class BrokerHost {
     }
     // Now, because this worker may hang on one of the tabs, and nobody after it knows. Whoever has heard it leaves.
     const late = new AbortController();
-    const gone = clients.map(async ({ lockName, onNamespaceEnd }) => {
-      onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+    for (const { onNamespaceEnd } of clients) onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+    const gone = [...this.#ended].map(async (lockName) => {
       (await locks.acquire(lockName, { signal: late.signal }))?.release();
     });
     await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);
     late.abort();
+  }
+
+  /** By their locks. Those of a namespace in memory are this worker's alone, and have sessions. */
+  async #livingClients(): Promise<string[]> {
+    const { heldLocks } = this.#environment;
+    if (heldLocks === undefined || this.#storage === "memory") return [];
+    return (await heldLocks()).filter((name) => name.startsWith(clientLock(this.#namespace!)));
   }
 }
 

@@ -54,7 +54,7 @@ type Asking = Greeting & { signal: AbortSignal; onWaiting?: (worker: string) => 
 const HELLO_TIMEOUT = 3000;
 const SECOND_HELLO_TIMEOUT = 6000;
 /** What whoever serves may refuse us for, so that waiting behind it helps nothing. */
-const DEFINITE_AT_DOOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UPGRADE_REQUIRED", "CANNOT_DECRYPT", "INVALID_PARAMETER"]);
+const DEFINITE_AT_DOOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UPGRADE_REQUIRED", "CANNOT_DECRYPT", "INVALID_PARAMETER", "CLOSED"]);
 /** Whatever hangs each new broker must not fill the machine with hung workers. */
 const MAX_SUCCESSIONS = 3;
 

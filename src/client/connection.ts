@@ -6,6 +6,7 @@ import { Events } from "../platform/events.ts";
 import { randomName } from "../platform/random.ts";
 import { sleep } from "../platform/timers.ts";
 import type { BrokerApi, DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import { clientLock } from "../protocol/lock-names.ts";
 import { BrokerFinder, type ConnectionOptions, type Life, type Serving } from "./broker-finder.ts";
 import type { BrokerMethod, BrokerValue } from "./channel.ts";
 import { BrokerGone } from "./channel.ts";
@@ -90,7 +91,7 @@ export class Connection {
     this.environment = environment;
     this.options = options;
     this.witness = new Witness(environment);
-    this.#lifeSign = new LifeSign(environment.locks, `tabmq/${options.namespace}/client/${randomName(environment.random)}`);
+    this.#lifeSign = new LifeSign(environment.locks, clientLock(options.namespace, randomName(environment.random)));
     this.#finder = new BrokerFinder(environment, options, this.witness, this.#lifeSign);
     this.#opened.promise.catch(() => {});
   }

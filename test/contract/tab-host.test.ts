@@ -1,5 +1,6 @@
 /** No SharedWorker: the broker runs in a worker of one tab, the others come in at its door, and when that tab goes another takes over. */
 import { describe, expect, test } from "vitest";
+import type { HostEnvironment } from "../../src/broker/host.ts";
 import type { Locks } from "../../src/platform/locks.ts";
 import type { Producer, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
@@ -306,6 +307,33 @@ describe("tabs of both kinds", () => {
       expect(told[0]).toMatchObject({ epoch: 2, sessions: 2 });
       expect((await stored(shared, "t")).toSorted()).toEqual(["after", "from outside"]);
     });
+  });
+});
+
+describe("a namespace that is destroyed while a tab is between two brokers", () => {
+  /** What that tab is told. Its own worker waits behind the one of the tab that destroys it, so it has no session there yet. */
+  async function told(host: Partial<HostEnvironment>): Promise<string[]> {
+    return live(async (origin) => {
+      const [between, other] = [await origin.connectShared(), await origin.connect({}, { host })];
+      const events: string[] = [];
+      between.on("loss", ({ loss }) => events.push(`loss ${loss}`));
+      between.on("closed", ({ error: { code, field } }) => events.push(`closed ${code} ${field}`));
+      await (await producerOf(between)).send({ topic: "t", body: "x" });
+      origin.killShared();
+      await other.admin.destroy();
+      const newcomer = await origin.connect();
+      expect(await newcomer.admin.topics()).toEqual([]);
+      await origin.time.sleep(10_000);
+      return events;
+    });
+  }
+
+  test("it is told, and does not go on in the empty one", async () => {
+    expect(await told({})).toEqual(["closed CLOSED namespace"]);
+  });
+
+  test("control: if only those with a session count it takes the empty one for its own", async () => {
+    expect(await told({ heldLocks: () => Promise.resolve([]) })).toEqual(["loss total"]);
   });
 });
 

@@ -77,6 +77,13 @@ const helloRequest = record({
 });
 type Hello = ReturnType<typeof helloRequest> & { encryptionKey?: CryptoKey };
 
+/** The end of a namespace that somebody wants. */
+interface Destruction {
+  done: Deferred<void>;
+  /** Who does, by their locks. */
+  askers: Set<string>;
+}
+
 /**
  * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
  * go on is given up whole and a new one recovers from the store: one way back for every kind of failure.
@@ -97,7 +104,7 @@ export class BrokerHost {
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
   /** Somebody wants all of it deleted, and waits for that. */
-  #destruction: Deferred<void> | null = null;
+  #destruction: Destruction | null = null;
   /** Clients of the namespace as it was before, by the names of their locks. */
   #ended: ReadonlySet<string> = new Set();
   /** The tab that this worker hangs on goes. */
@@ -173,10 +180,10 @@ export class BrokerHost {
         if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
         // Nothing brings it back: whoever asks for it has to say what it is.
         if (namespace !== this.#namespace) throw new MQError("INVALID_PARAMETER", `This is not the namespace that is to be destroyed, but "${this.#namespace}".`, { field: "namespace" });
-        this.#destruction ??= deferred();
-        const { promise } = this.#destruction;
+        const { done, askers } = (this.#destruction ??= { done: deferred(), askers: new Set() });
+        askers.add(opened.session.lockName);
         opened.broker.destroy(namespaceDestroyed(this.#namespace!));
-        await promise;
+        await done.promise;
         return null;
       },
       calls: this.#calls,
@@ -397,9 +404,8 @@ export class BrokerHost {
     }
   }
 
-  /** Nothing is left of the namespace: its clients are told so when they ask for the next broker, and only who comes anew gets one. */
-  async #destroy(store: BlockStore, clients: readonly Session[], destruction: Deferred<void>): Promise<void> {
-    const { locks, timers } = this.#environment;
+  /** Nothing is left of the namespace: its clients are told so, at the latest when they ask for the next broker, and only who comes anew gets one. */
+  async #destroy(store: BlockStore, clients: readonly Session[], { done, askers }: Destruction): Promise<void> {
     this.#destruction = null;
     try {
       await store.destroy();
@@ -407,16 +413,24 @@ export class BrokerHost {
       this.#ended = new Set([...clients.map(({ lockName }) => lockName), ...(await this.#livingClients())]);
       this.#witness = null;
       this.#askedAt = Number.NEGATIVE_INFINITY;
-      destruction.resolve();
     } catch (error) {
-      destruction.reject(asMQError(error));
+      done.reject(asMQError(error));
       // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
-      return sleep(timers, LAST_WORDS);
+      return sleep(this.#environment.timers, LAST_WORDS);
     }
-    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Whoever has heard it leaves.
+    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Who has asked for it comes last,
+    // and may close that tab.
+    for (const { lockName, onNamespaceEnd } of clients) if (!askers.has(lockName)) onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+    await this.#gone([...this.#ended].filter((lockName) => !askers.has(lockName)));
+    done.resolve();
+    await this.#gone([...askers]);
+  }
+
+  /** Whoever has heard of the end leaves; who is asleep is not waited for. */
+  async #gone(lockNames: readonly string[]): Promise<void> {
+    const { locks, timers } = this.#environment;
     const late = new AbortController();
-    for (const { onNamespaceEnd } of clients) onNamespaceEnd(namespaceDestroyed(this.#namespace!));
-    const gone = [...this.#ended].map(async (lockName) => {
+    const gone = lockNames.map(async (lockName) => {
       (await locks.acquire(lockName, { signal: late.signal }))?.release();
     });
     await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);

@@ -124,6 +124,19 @@ describe("tabs without a SharedWorker", () => {
     });
   });
 
+  test("the tab that hosts destroys the namespace, and its page goes as soon as that is done: the others have been told", async () => {
+    await live(async (origin) => {
+      const [host, ...others] = [await origin.connect(), await origin.connect(), await origin.connect()];
+      const events: string[] = [];
+      for (const mq of others) for (const event of ["closed", "loss"] as const) mq.on(event, () => events.push(event));
+      await (await producerOf(host)).send({ topic: "t", body: "x" });
+      await host.admin.destroy();
+      origin.killTab(host);
+      await origin.time.sleep(10_000);
+      expect(events).toEqual(["closed", "closed"]);
+    });
+  });
+
   test("a connect that was aborted stands in no line any more: when the host ends, it starts no worker", async () => {
     await live(async (origin) => {
       origin.tellsOfFreezing = false;

@@ -16,6 +16,7 @@ import { BrokerHost } from "./host.ts";
 export function browserHost(worker: WorkerKind): BrokerHost {
   return new BrokerHost({
     locks: webLocks(navigator.locks),
+    heldLocks: async () => ((await navigator.locks.query()).held ?? []).map(({ name = "" }) => name),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,

@@ -13,7 +13,7 @@ import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "..
 import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { Version } from "../protocol/door.ts";
 import { endPort, type PortLike } from "../protocol/guarded-endpoint.ts";
-import { brokerLock } from "../protocol/lock-names.ts";
+import { brokerLock, clientLock } from "../protocol/lock-names.ts";
 import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { EncryptedStore } from "../storage/encrypted-store.ts";
@@ -41,6 +41,8 @@ export interface HostEnvironment {
   worker?: WorkerKind;
   /** Without it there is no door: only who has a port to this worker is served. */
   openChannel?: OpenChannel;
+  /** Names of all locks of the origin that are held at this moment. Without it the end of a namespace reaches only who has a session. */
+  heldLocks?: () => Promise<string[]>;
 }
 
 /** How long a hello waits for the broker before it is answered "not yet". */
@@ -51,8 +53,8 @@ const RESTART_DELAY_MAX = 5000;
 const WANTED_FOR = 5000;
 /** How often somebody has to knock at a host without clients until it goes. */
 const KNOCKS_TO_GO = 2;
-/** How long the end of a namespace waits until its clients have heard of it. */
-const NEWS_TIMEOUT = 1000;
+/** How long the end of a namespace waits until its clients have heard of it: one that asks another worker is told by that to wait, and comes to us then. */
+const NEWS_TIMEOUT = HELLO_PATIENCE + 500;
 /** How long a broker that gives way has to write what is left. */
 const DRAIN_TIMEOUT = 5000;
 
@@ -75,6 +77,13 @@ const helloRequest = record({
 });
 type Hello = ReturnType<typeof helloRequest> & { encryptionKey?: CryptoKey };
 
+/** The end of a namespace that somebody wants. */
+interface Destruction {
+  done: Deferred<void>;
+  /** Who does, by their locks. */
+  askers: Set<string>;
+}
+
 /**
  * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
  * go on is given up whole and a new one recovers from the store: one way back for every kind of failure.
@@ -95,7 +104,7 @@ export class BrokerHost {
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
   /** Somebody wants all of it deleted, and waits for that. */
-  #destruction: Deferred<void> | null = null;
+  #destruction: Destruction | null = null;
   /** Clients of the namespace as it was before, by the names of their locks. */
   #ended: ReadonlySet<string> = new Set();
   /** The tab that this worker hangs on goes. */
@@ -138,13 +147,14 @@ export class BrokerHost {
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
         const hello = await withImportedKey(helloRequest(request, "hello"));
-        if (this.#ended.has(hello.lockName)) throw namespaceDestroyed(hello.namespace);
+        this.#refuseEnded(hello);
         // Locks are named by us alone: a client must not make the broker wait for any other.
-        if (!hello.lockName.startsWith(`tabmq/${hello.namespace}/client/`)) {
+        if (!hello.lockName.startsWith(clientLock(hello.namespace))) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
         const before = goodbyes;
         const broker = await this.#brokerFor(hello, isGuest);
+        this.#refuseEnded(hello);
         // Nobody waits for this answer any more, and nobody would end the session.
         if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
         if (opened === null || !isOpen()) {
@@ -170,10 +180,10 @@ export class BrokerHost {
         if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
         // Nothing brings it back: whoever asks for it has to say what it is.
         if (namespace !== this.#namespace) throw new MQError("INVALID_PARAMETER", `This is not the namespace that is to be destroyed, but "${this.#namespace}".`, { field: "namespace" });
-        this.#destruction ??= deferred();
-        const { promise } = this.#destruction;
+        const { done, askers } = (this.#destruction ??= { done: deferred(), askers: new Set() });
+        askers.add(opened.session.lockName);
         opened.broker.destroy(namespaceDestroyed(this.#namespace!));
-        await promise;
+        await done.promise;
         return null;
       },
       calls: this.#calls,
@@ -182,6 +192,11 @@ export class BrokerHost {
         if (this.#broker !== null) this.#broker.violations++;
       },
     });
+  }
+
+  /** A client of the namespace as it was before it was destroyed; one that has not seen it can begin anew. */
+  #refuseEnded({ namespace, lockName, witness }: Hello): void {
+    if (witness !== null && this.#ended.has(lockName)) throw namespaceDestroyed(namespace);
   }
 
   /** The running broker, waited for a moment; null = not yet. */
@@ -389,29 +404,44 @@ export class BrokerHost {
     }
   }
 
-  /** Nothing is left of the namespace: its clients are told so when they ask for the next broker, and only who comes anew gets one. */
-  async #destroy(store: BlockStore, clients: readonly Session[], destruction: Deferred<void>): Promise<void> {
-    const { locks, timers } = this.#environment;
+  /** Nothing is left of the namespace: its clients are told so, at the latest when they ask for the next broker, and only who comes anew gets one. */
+  async #destroy(store: BlockStore, clients: readonly Session[], { done, askers }: Destruction): Promise<void> {
     this.#destruction = null;
     try {
       await store.destroy();
-      this.#ended = new Set(clients.map(({ lockName }) => lockName));
+      // Also those without a session at the moment: they ask for one yet.
+      this.#ended = new Set([...clients.map(({ lockName }) => lockName), ...(await this.#livingClients())]);
       this.#witness = null;
       this.#askedAt = Number.NEGATIVE_INFINITY;
-      destruction.resolve();
     } catch (error) {
-      destruction.reject(asMQError(error));
+      done.reject(asMQError(error));
       // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
-      return sleep(timers, LAST_WORDS);
+      return sleep(this.#environment.timers, LAST_WORDS);
     }
-    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Whoever has heard it leaves.
+    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Who has asked for it comes last,
+    // and may close that tab.
+    for (const { lockName, onNamespaceEnd } of clients) if (!askers.has(lockName)) onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+    await this.#gone([...this.#ended].filter((lockName) => !askers.has(lockName)));
+    done.resolve();
+    await this.#gone([...askers]);
+  }
+
+  /** Whoever has heard of the end leaves; who is asleep is not waited for. */
+  async #gone(lockNames: readonly string[]): Promise<void> {
+    const { locks, timers } = this.#environment;
     const late = new AbortController();
-    const gone = clients.map(async ({ lockName, onNamespaceEnd }) => {
-      onNamespaceEnd(namespaceDestroyed(this.#namespace!));
+    const gone = lockNames.map(async (lockName) => {
       (await locks.acquire(lockName, { signal: late.signal }))?.release();
     });
     await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);
     late.abort();
+  }
+
+  /** By their locks. Those of a namespace in memory are this worker's alone, and have sessions. */
+  async #livingClients(): Promise<string[]> {
+    const { heldLocks } = this.#environment;
+    if (heldLocks === undefined || this.#storage === "memory") return [];
+    return (await heldLocks()).filter((name) => name.startsWith(clientLock(this.#namespace!)));
   }
 }
 

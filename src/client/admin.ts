@@ -99,7 +99,8 @@ export class Admin {
 
   /**
    * Deletes the namespace: messages, topics, groups, everything that is stored of it, and this origin's notes about it. Whoever is
-   * connected to it, in any tab, gets CLOSED from then on, and so does this connection; `connect` begins anew with an empty store.
+   * connected to it, in any tab, gets CLOSED from then on, and so does this connection; `connect` begins anew with an empty store. Resolves when every tab that is
+   * awake has heard of it (of tabs that are asleep none is waited for longer than 1.5 s), so a page may be closed or reloaded then.
    */
   destroy(): Promise<void> {
     return this.#connection.destroy();

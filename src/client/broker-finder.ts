@@ -54,7 +54,7 @@ type Asking = Greeting & { signal: AbortSignal; onWaiting?: (worker: string) => 
 const HELLO_TIMEOUT = 3000;
 const SECOND_HELLO_TIMEOUT = 6000;
 /** What whoever serves may refuse us for, so that waiting behind it helps nothing. */
-const DEFINITE_AT_DOOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UPGRADE_REQUIRED", "CANNOT_DECRYPT", "INVALID_PARAMETER"]);
+const DEFINITE_AT_DOOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["UPGRADE_REQUIRED", "CANNOT_DECRYPT", "INVALID_PARAMETER", "CLOSED"]);
 /** Whatever hangs each new broker must not fill the machine with hung workers. */
 const MAX_SUCCESSIONS = 3;
 
@@ -129,12 +129,10 @@ export class BrokerFinder {
    * no sign of life to it either (broker/lease.ts): that it serves is the proof. Null when it does not come to that.
    */
   async seekSuccessor(isOver: () => boolean): Promise<Life | null> {
-    const { timers, locks, generation } = this.#environment;
+    const { timers, generation } = this.#environment;
     if (this.#successions >= MAX_SUCCESSIONS) return null;
-    const free = await locks.acquire(writerLock(this.#options.namespace), { ifFree: true });
-    free?.release();
     // Nobody is the host, so nobody hangs: the worker's script is still on its way.
-    if (free !== null) return null;
+    if (!(await this.#isServed())) return null;
     const next = this.#generation + 1;
     let isLate = false;
     const cancel = timers.after(SUCCESSION_TIMEOUT, () => (isLate = true));
@@ -153,6 +151,13 @@ export class BrokerFinder {
     }
   }
 
+  /** Whether there is a host, hung or not. */
+  async #isServed(): Promise<boolean> {
+    const free = await this.#environment.locks.acquire(writerLock(this.#options.namespace), { ifFree: true });
+    free?.release();
+    return free === null;
+  }
+
   /** When no answer comes, once more through another port: the worker behind the first may have died, and nothing tells. */
   async #insist(generation: number, greeting: Omit<Greeting, "timeout">): Promise<Life> {
     try {
@@ -164,8 +169,8 @@ export class BrokerFinder {
   }
 
   /**
-   * Asks this generation's worker. As long as that only waits in line, whoever serves instead is asked at the door: a
-   * worker of another kind or build may be.
+   * Asks this generation's worker. As long as that only waits in line, or if it cannot run, whoever serves instead is asked
+   * at the door: a worker of another kind or build may be.
    */
   async #sayHello(generation: number, greeting: Greeting): Promise<Life> {
     const lockName = await this.#lifeSign.show(generation);
@@ -185,11 +190,16 @@ export class BrokerFinder {
         if (error instanceof MQError && DEFINITE_AT_DOOR.has(error.code)) visited.reject(error);
       }
     };
-    const own = this.#ask(await this.#environment.openBroker(generation), "worker", generation, lockName, {
-      ...greeting,
-      signal: finding.signal,
-      onWaiting: (worker) => void visit(worker),
-    });
+    const askOwn = async (): Promise<Life> => {
+      try {
+        return await this.#ask(await this.#environment.openBroker(generation), "worker", generation, lockName, { ...greeting, signal: finding.signal, onWaiting: (worker) => void visit(worker) });
+      } catch (error) {
+        // We can run no worker; others can, it seems.
+        if (error instanceof MQError && error.code === "UNSUPPORTED_ENVIRONMENT" && (await this.#isServed())) await visit("");
+        throw error;
+      }
+    };
+    const own = askOwn();
     try {
       const found = await Promise.race([own, visited.promise]);
       for (const other of [own, visited.promise]) other.then((life) => life === found || dismiss(life.channel), () => {});

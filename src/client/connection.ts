@@ -6,6 +6,7 @@ import { Events } from "../platform/events.ts";
 import { randomName } from "../platform/random.ts";
 import { sleep } from "../platform/timers.ts";
 import type { BrokerApi, DamagedRange, RecoveryReport } from "../protocol/api.ts";
+import { clientLock } from "../protocol/lock-names.ts";
 import { BrokerFinder, type ConnectionOptions, type Life, type Serving } from "./broker-finder.ts";
 import type { BrokerMethod, BrokerValue } from "./channel.ts";
 import { BrokerGone } from "./channel.ts";
@@ -21,7 +22,7 @@ export interface ClientEvents {
   connected: { epoch: number; recovery: RecoveryReport };
   /** The broker is gone; TabMQ looks for the next one by itself. */
   disconnected: { reason: string };
-  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. */
+  /** It is over, for good, and nothing comes after this: `close()` was called, or somebody has destroyed the namespace. `error`: what calls are refused with from now on. Who listens later is told too. */
   closed: { error: MQError };
   /** The running broker has other settings than this client asked for. */
   configIgnored: { name: string; asked: unknown; running: unknown };
@@ -55,6 +56,8 @@ export class Connection {
   /** Called when a broker serves this session; when it no longer does; and when none ever will, because the namespace was destroyed. */
   readonly lifecycle = new Events<{ open: null; lost: null; hide: null; ended: MQError }>();
   readonly witness: Witness;
+  /** Why it is over, when `closed` has been told; null = it has not. */
+  told: MQError | null = null;
   /** When it last lost a broker, on the monotonic clock. */
   lostAt = Number.NEGATIVE_INFINITY;
   #life: Life | null = null;
@@ -88,7 +91,7 @@ export class Connection {
     this.environment = environment;
     this.options = options;
     this.witness = new Witness(environment);
-    this.#lifeSign = new LifeSign(environment.locks, `tabmq/${options.namespace}/client/${randomName(environment.random)}`);
+    this.#lifeSign = new LifeSign(environment.locks, clientLock(options.namespace, randomName(environment.random)));
     this.#finder = new BrokerFinder(environment, options, this.witness, this.#lifeSign);
     this.#opened.promise.catch(() => {});
   }
@@ -357,7 +360,6 @@ export class Connection {
     this.environment.forgetNotes?.();
     this.#end(error);
     this.lifecycle.emit("ended", error);
-    this.events.emit("disconnected", { reason: error.message });
   }
 
   #end(error: MQError): void {
@@ -367,12 +369,15 @@ export class Connection {
     this.witness.note();
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#opened.reject(error);
-    this.#life?.ended.resolve("closed");
+    this.#life?.ended.resolve(error.message);
     this.#shown?.resolve();
     this.#lifeSign.end();
     this.#released = this.environment.release?.();
     // In a task of its own: after the end of the last broker.
-    this.environment.timers.after(0, () => this.events.emit("closed", { error }));
+    this.environment.timers.after(0, () => {
+      this.told = error;
+      this.events.emit("closed", { error });
+    });
   }
 }
 

@@ -178,7 +178,9 @@ class Seat {
     for (const broker of this.#brokers) broker.onError(error);
   }
 
+  /** Once: the next seat may be taken by then. */
   #leave(): void {
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#watch.abort();
     this.#cancel();

@@ -45,9 +45,11 @@ export class ScopeHosting {
     if (free !== null) return this.#hostInstead(free, broker);
     void visit(this.#environment, broker);
     const line = new AbortController();
-    void broker.arrived.then(() => line.abort());
-    this.#over.signal.addEventListener("abort", () => line.abort());
+    const leaveLine = (): void => line.abort();
+    void broker.arrived.then(leaveLine);
+    this.#over.signal.addEventListener("abort", leaveLine);
     const inTurn = await locks.acquire(name, { signal: line.signal });
+    this.#over.signal.removeEventListener("abort", leaveLine);
     if (inTurn !== null) this.#hostInstead(inTurn, broker);
   }
 

@@ -1,4 +1,5 @@
 import { connectionClosed, MQError } from "../model/errors.ts";
+import { Events } from "../platform/events.ts";
 import type { BrokerDiagnostics, Durability } from "../protocol/api.ts";
 import type { BrokerSettings } from "../protocol/broker-settings.ts";
 import { Admin } from "./admin.ts";
@@ -185,9 +186,13 @@ export class TabMQ {
     await this.#clients?.flush();
   }
 
-  /** Returns the function that stops listening. */
+  /** Returns the function that stops listening. `closed` is told also to who listens when it is over. */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return listen(this.#connection.events, CLIENT_EVENTS, event, listener);
+    const { events, told } = this.#connection;
+    if (event !== "closed" || told === null) return listen(events, CLIENT_EVENTS, event, listener);
+    const late = new Events<ClientEvents>();
+    queueMicrotask(() => late.emit("closed", { error: told }));
+    return listen(late, CLIENT_EVENTS, event, listener);
   }
 
   /** Shuts down what was created here, consumers first, and leaves the broker. */

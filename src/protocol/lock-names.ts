@@ -15,3 +15,8 @@ export function pulseLock(namespace: string): string {
 export function brokerLock(namespace: string, incarnation: string): string {
   return `tabmq/${namespace}/broker/${incarnation}`;
 }
+
+/** Held by a client as long as its tab lives; without a name, how all of them begin. */
+export function clientLock(namespace: string, name = ""): string {
+  return `tabmq/${namespace}/client/${name}`;
+}

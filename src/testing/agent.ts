@@ -45,7 +45,11 @@ export class Agent {
   }
 }
 
-/** One end of a channel inside this process. What was posted before a close or a death still arrives, as in browsers. */
+/**
+ * One end of a channel inside this process. What was posted before a close or a death still arrives, as in browsers. By
+ * microtasks, because an application's own promises and timers run beside it; our tests have a twin that freezes tabs and
+ * puts each message into one line of tasks, so that a run repeats exactly (test/support/virtual-origin.ts).
+ */
 export class LocalPort implements PortLike {
   peer: LocalPort | null = null;
   #isClosed = false;

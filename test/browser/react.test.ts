@@ -137,6 +137,18 @@ test("so is one that was given and is closed; that one is the application's to r
   await next.close();
 });
 
+test("so is one that was closed before it was given", async () => {
+  const mq = await connect({ namespace, host: "memory" });
+  const end = new Promise((resolve) => void mq.on("closed", resolve));
+  await mq.close();
+  await end;
+  render(() => {
+    const { status, error } = useTabMQ();
+    return createElement("p", null, `${status} ${error?.code ?? ""}`);
+  }, { client: mq });
+  await expect.poll(text).toBe("failed CLOSED");
+});
+
 test("why it cannot connect, or consume, is told", async () => {
   const seen: { status: string; code: string | undefined }[] = [];
   render(() => {

@@ -1,7 +1,7 @@
 /** mq.createHttpOutbox: a topic's messages to an HTTP API that fails and comes back, in virtual time. */
 import { describe, expect, test } from "vitest";
 import { EntityLines } from "../../src/client/http-outbox/entity-lines.ts";
-import type { HttpOutbox, HttpOutboxMessage, HttpOutboxOptions, HttpOutboxProgress, TabMQ } from "../../src/index.ts";
+import type { HttpOutbox, HttpOutboxMessage, HttpOutboxOptions, HttpOutboxProgress, MQError, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { HttpWorld } from "../support/http-world.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
@@ -118,7 +118,7 @@ describe("a request", () => {
   test("that cannot be sent as it is, is a dead letter: a return that was forgotten does not count as sent", inTime(async ({ http, open, send, until }) => {
     const used = new Request("https://shop.test/orders", { method: "POST", body: "x" });
     await used.text();
-    const wrong: Record<string, unknown> = { used, method: { url: "/orders", method: "TRACE" }, nothing: undefined, text: "/orders", noUrl: {}, url: { url: "https://" }, get: { url: "/orders", method: "get", body: "x" } };
+    const wrong: Record<string, unknown> = { used, method: { url: "/orders", method: "TRACE" }, nothing: undefined, text: "/orders", noUrl: {}, url: { url: "https://" }, scheme: { url: "ftp://shop.test/orders" }, typo: { url: new URL("htps://shop.test/orders") }, get: { url: "/orders", method: "get", body: "x" } };
     await send(...Object.keys(wrong).map((name) => name.toUpperCase()));
     const outbox = await open({ request: (message) => Object.entries(wrong).find(([name]) => name.toUpperCase() === message.text())![1] as never });
     await until(async () => (await outbox.waiting()) === 0);
@@ -126,6 +126,8 @@ describe("a request", () => {
     expect((await outbox.deadLetters()).map(({ properties }) => properties["DLQ_ERROR"]!.replace("request failed: ", "")).sort()).toEqual([
       "request answers a Request whose body has been read; it is asked for a new one each time.",
       "request has a body, which GET cannot have.",
+      "request has a url that fetch cannot take: ftp://shop.test/orders.",
+      "request has a url that fetch cannot take: htps://shop.test/orders.",
       "request has no url that can be read: https://.",
       "request has no url that can be read: undefined.",
       expect.stringMatching(/^request is refused by fetch: .*TRACE/),
@@ -335,6 +337,33 @@ describe("a refusal", () => {
     expect(http.timesOf("login")).toHaveLength(3);
     expect(ids).toEqual([{ id: 12 }, { id: 12 }]);
     expect(errors).toEqual(["onResponse failed: the database is busy"]);
+  }));
+
+  test("counts, also when the application never says what it makes of it", inTime(async ({ http, open, send, until }) => {
+    await send("1");
+    const outbox = await open({ maxAttempts: 3, timeout: 10 * SECOND, onResponse: () => new Promise<never>(() => {}) });
+    const errors: string[] = [];
+    const retried: unknown[] = [];
+    outbox.on("error", ({ message }) => errors.push(message));
+    outbox.on("retried", ({ status: was }) => retried.push(was));
+    await until(async () => (await outbox.deadLetters()).length === 1);
+    expect(http.seen).toHaveLength(3);
+    expect(retried).toEqual([201, 201]);
+    expect(errors).toEqual(Array(3).fill("onResponse failed: no answer within 10000 ms"));
+    expect((await outbox.deadLetters())[0]!.properties["DLQ_ERROR"]).toBe("Given up after 3 answers; the last: HTTP 201");
+  }));
+
+  test("is judged by the tab that takes over, and no error here, when this one ends meanwhile", inTime(async ({ http, open, send, until }) => {
+    await send("1");
+    const outbox = await open({ onResponse: () => new Promise<never>(() => {}) });
+    const errors: MQError[] = [];
+    outbox.on("error", (error) => errors.push(error));
+    await until(() => http.seen.length === 1);
+    await outbox.shutdown(0);
+    expect(errors).toEqual([]);
+    const next = await open();
+    await until(async () => (await next.waiting()) === 0);
+    expect(new Set(http.seen.map(({ key }) => key)).size).toBe(1);
   }));
 
   test("is sent again as it should have been: a new message with a key of its own, and the letter is gone when that is taken", inTime(async ({ http, open, send, until }) => {

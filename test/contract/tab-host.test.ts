@@ -1,5 +1,6 @@
 /** No SharedWorker: the broker runs in a worker of one tab, the others come in at its door, and when that tab goes another takes over. */
 import { describe, expect, test } from "vitest";
+import type { HostEnvironment } from "../../src/broker/host.ts";
 import type { Locks } from "../../src/platform/locks.ts";
 import type { Producer, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
@@ -120,6 +121,19 @@ describe("tabs without a SharedWorker", () => {
       expect(origin.time.monotonic() - began).toBeLessThan(1000);
       expect(await anew.admin.topics()).toEqual([]);
       expect((await hostOf(anew)).sessions).toBe(1);
+    });
+  });
+
+  test("the tab that hosts destroys the namespace, and its page goes as soon as that is done: the others have been told", async () => {
+    await live(async (origin) => {
+      const [host, ...others] = [await origin.connect(), await origin.connect(), await origin.connect()];
+      const events: string[] = [];
+      for (const mq of others) for (const event of ["closed", "loss"] as const) mq.on(event, () => events.push(event));
+      await (await producerOf(host)).send({ topic: "t", body: "x" });
+      await host.admin.destroy();
+      origin.killTab(host);
+      await origin.time.sleep(10_000);
+      expect(events).toEqual(["closed", "closed"]);
     });
   });
 
@@ -305,6 +319,69 @@ describe("tabs of both kinds", () => {
       expect(new Set(told.map(({ worker }) => worker)).size).toBe(1);
       expect(told[0]).toMatchObject({ epoch: 2, sessions: 2 });
       expect((await stored(shared, "t")).toSorted()).toEqual(["after", "from outside"]);
+    });
+  });
+});
+
+describe("a namespace that is destroyed while a tab is between two brokers", () => {
+  /** What that tab is told. Its own worker waits behind the one of the tab that destroys it, so it has no session there yet. */
+  async function told(host: Partial<HostEnvironment>): Promise<string[]> {
+    return live(async (origin) => {
+      const [between, other] = [await origin.connectShared(), await origin.connect({}, { host })];
+      const events: string[] = [];
+      between.on("loss", ({ loss }) => events.push(`loss ${loss}`));
+      between.on("closed", ({ error: { code, field } }) => events.push(`closed ${code} ${field}`));
+      await (await producerOf(between)).send({ topic: "t", body: "x" });
+      origin.killShared();
+      await other.admin.destroy();
+      const newcomer = await origin.connect();
+      expect(await newcomer.admin.topics()).toEqual([]);
+      await origin.time.sleep(10_000);
+      return events;
+    });
+  }
+
+  test("it is told, and does not go on in the empty one", async () => {
+    expect(await told({})).toEqual(["closed CLOSED namespace"]);
+  });
+
+  test("control: if only those with a session count it takes the empty one for its own", async () => {
+    expect(await told({ heldLocks: () => Promise.resolve([]) })).toEqual(["loss total"]);
+  });
+});
+
+describe("a tab whose own worker cannot be started", () => {
+  test("comes in at the door of whoever serves, also of the next one, and keeps no seat", async () => {
+    await live(async (origin) => {
+      const shared = await origin.connectShared();
+      origin.loading = null;
+      const tab = await origin.connect();
+      expect(await hostOf(tab)).toMatchObject({ isHere: false, code: "ANOTHER_SERVES", worker: "shared", epoch: 1, sessions: 2 });
+      expect(origin.locks.names().filter((name) => name.includes("/seat/"))).toEqual([]);
+      const producer = await producerOf(tab);
+      await producer.send({ topic: "t", body: "by the door" });
+      origin.killShared();
+      await producer.send({ topic: "t", body: "after" });
+      expect(await hostOf(tab)).toMatchObject({ worker: "shared", epoch: 2, sessions: 2 });
+      expect((await stored(shared, "t")).toSorted()).toEqual(["after", "by the door"]);
+    });
+  });
+
+  test("is told why when whoever serves does not let it in", async () => {
+    await live(async (origin) => {
+      await origin.connectShared({ clientId: "one" });
+      origin.loading = null;
+      await expect(origin.connect({ clientId: "one" })).rejects.toMatchObject({ code: "INVALID_PARAMETER", field: "connect.clientId" });
+    });
+  });
+
+  test("is refused with the reason when nobody opens", async () => {
+    await live(async (origin) => {
+      // Whoever holds it has no door.
+      const held = await origin.locks.acquire("tabmq/default/writer");
+      origin.loading = null;
+      await expect(origin.connect()).rejects.toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: "The script is not there." });
+      held!.release();
     });
   });
 });

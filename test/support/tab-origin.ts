@@ -232,6 +232,7 @@ export class TabOrigin {
       openStore: this.#openStore,
       loadIndexer: () => Promise.resolve(new TsIndexer()),
       openChannel: this.channels.of(agent),
+      heldLocks: () => Promise.resolve(this.locks.names().filter((name) => this.locks.isHeld(name))),
       worker: "dedicated",
       ...overrides,
     });

@@ -71,7 +71,10 @@ export class VirtualTime implements Clock, Timers {
   }
 }
 
-/** A tab or a worker: what it holds and has asked for ends with it, and nobody is told. */
+/**
+ * A tab or a worker: what it holds and has asked for ends with it, and nobody is told. Twin of the one in src/testing/agent.ts,
+ * which applications get: that one cannot freeze, and has no line of tasks, because it lives among promises that are not ours.
+ */
 export class Agent {
   isAlive = true;
   /** Nothing runs in it until then; null = it is not frozen. */

@@ -10,6 +10,8 @@ import { bundle, DIST, House, type Tab, type TabConnect, until } from "../suppor
 const WITHOUT = `<!doctype html><meta charset="utf-8"><script>delete globalThis.SharedWorker</script><script type="module" src="/page.js"></script>`;
 /** Keeps the workers that it starts. */
 const KEEPING = WITHOUT.replace("</script>", "; globalThis.made = []; globalThis.Worker = class extends Worker { constructor(...given) { super(...given); made.push(this); } };</script>");
+/** Whatever worker it asks for is not there. */
+const BROKEN = WITHOUT.replace("</script>", "; globalThis.Worker = class extends Worker { constructor() { super('/not-there.js'); } };</script>");
 const NO_DATABASE = `<!doctype html><meta charset="utf-8"><script>
   Object.defineProperty(globalThis, "indexedDB", { value: null });
   globalThis.warnings = []; console.warn = (text) => globalThis.warnings.push(text);
@@ -19,7 +21,7 @@ const REFUSING = `IDBFactory.prototype.open = () => { throw new DOMException("A 
 let house: House;
 beforeAll(async () => {
   const [built, lawless] = await Promise.all([readFile(join(DIST, "worker.js"), "utf8"), bundle(join(import.meta.dirname, "../fault/workers/no-lock-no-epoch.ts"))]);
-  house = await House.open({ pages: { "/without": WITHOUT, "/keeping": KEEPING, "/no-database": NO_DATABASE, "/refusing.js": REFUSING + built, "/lawless.js": lawless } });
+  house = await House.open({ pages: { "/without": WITHOUT, "/keeping": KEEPING, "/broken": BROKEN, "/no-database": NO_DATABASE, "/refusing.js": REFUSING + built, "/lawless.js": lawless } });
 });
 afterEach(() => house.closeTabs());
 afterAll(() => house.close());
@@ -161,6 +163,16 @@ describe("tabs without a SharedWorker", () => {
     const acked = await without.send("mixed", bodies(10, ""));
     expect(lost(acked, await shared.readAll("mixed"))).toEqual([]);
     expect(await hostOf(without)).toMatchObject({ kind: "shared", code: "ANOTHER_SERVES", isHere: false, epoch: 1, sessions: 2 });
+  });
+
+  test("so does one that can start no worker; it is refused where nobody serves", async () => {
+    const [shared, broken] = [await house.tab(), await house.tab("/broken")];
+    expect(await broken.tryConnect({ namespace: "broken" })).toMatchObject({ code: "UNSUPPORTED_ENVIRONMENT", message: expect.stringContaining("failed to start") as string });
+    await shared.connect({ namespace: "broken" });
+    await broken.connect({ namespace: "broken" });
+    const acked = await broken.send("broken", bodies(10, ""));
+    expect(lost(acked, await shared.readAll("broken"))).toEqual([]);
+    expect(await hostOf(broken)).toMatchObject({ kind: "shared", code: "ANOTHER_SERVES", isHere: false, epoch: 1, sessions: 2 });
   });
 
   test("host: \"shared\" is refused, and says what is missing", async () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +44,14 @@ test("an older copy is replaced", () => {
   expect(readFileSync(join(home, "public/tabmq-worker.js"), "utf8")).not.toContain("old");
 });
 
+test("a folder that is not there is made, and that is told", () => {
+  const { code, said, complained } = run("web/static");
+  expect({ code, complained }).toEqual({ code: 0, complained: "" });
+  expect(said).toContain(`There was no folder web/static: ${join(realpathSync(home), "web/static")} is new.`);
+  expect(readFileSync(join(home, "web/static/tabmq-worker.js"), "utf8")).toBe("(function(){})();\n");
+  expect(run("web/static").said).not.toContain("is new");
+});
+
 test("--help explains", () => {
   const { code, said } = run("--help");
   expect(code).toBe(0);
@@ -54,8 +62,8 @@ test.each([
   ["no folder", [], "Usage: tabmq-copy-worker FOLDER"],
   ["two folders", ["public", "static"], "Usage: tabmq-copy-worker FOLDER"],
   ["an option that there is not", ["--name"], "Usage: tabmq-copy-worker FOLDER"],
-  ["a folder that is not there", ["static"], "There is no folder static"],
   ["a file", ["node_modules/tabmq/package.json"], "is not a folder"],
+  ["a folder in a file", ["node_modules/tabmq/package.json/static"], "tabmq-worker.js cannot be written: ENOTDIR"],
 ])("refused: %s", (_what, args, complaint) => {
   const { code, said, complained } = run(...args);
   expect({ code, said }).toEqual({ code: 1, said: "" });

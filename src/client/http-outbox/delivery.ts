@@ -141,7 +141,8 @@ export class Delivery {
     try {
       if (onResponse !== undefined) verdict = opinion(await unlessAborted(Promise.resolve(onResponse(response.clone(), message)), signal));
     } catch (cause) {
-      signal.throwIfAborted();
+      // Another tab asks again. But at the time limit the server has answered, and that counts.
+      if (signal.aborted && (signal.reason as Error).name !== "TimeoutError") throw cause;
       onError(new MQError("INTERNAL_ERROR", `onResponse failed: ${textOf(cause)}`, { cause }));
       verdict = "retry";
     }

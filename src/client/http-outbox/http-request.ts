@@ -26,6 +26,7 @@ export async function fetchArguments({ request, idempotencyKey }: Pick<HttpOutbo
   if (isRequest(made)) return [made, made.redirect === "follow" ? { headers, redirect } : { headers }];
   const { url, ...init } = { redirect, ...made } as HttpRequest;
   if (!isAddress(url)) throw illegal(`has no url that can be read: ${String(url)}`, "request.url");
+  if (!isFetched(url)) throw illegal(`has a url that fetch cannot take: ${String(url)}`, "request.url");
   checkInit(init);
   const method = (init.method ?? "POST").toUpperCase();
   const isBare = method === "GET" || method === "HEAD";
@@ -50,14 +51,24 @@ function checkInit(init: RequestInit): void {
   }
 }
 
+/** Schemes that `fetch` knows (its standard, section "scheme fetch"), and the page's own, which an application's shell may have made up. Any other fails each time, as if there were no network. */
+function isFetched(url: string | URL): boolean {
+  const { protocol } = resolved(url);
+  return /^(https?|data|blob):$/.test(protocol) || protocol === (globalThis as { location?: { protocol: string } }).location?.protocol;
+}
+
 /** Also one that is relative to the page's address. */
 function isAddress(url: unknown): url is string | URL {
   if (typeof url !== "string") return url instanceof URL;
   try {
-    return new URL(url, "https://relative.invalid") instanceof URL;
+    return resolved(url) instanceof URL;
   } catch {
     return false;
   }
+}
+
+function resolved(url: string | URL): URL {
+  return new URL(url, "https://relative.invalid");
 }
 
 /** By its shape: it may come from another window, or be another library's. */

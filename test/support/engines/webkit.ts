@@ -120,10 +120,11 @@ class WebKitPage extends SourcePage {
 
   async call(source: string, arg: unknown): Promise<unknown> {
     const id = this.#next++;
+    // No name that the source could mean otherwise, such as `document`.
     const document = (await this.#execute(`
-      const { settled, document } = (globalThis.tabmqCalls ??= { settled: [], document: crypto.randomUUID() });
-      ${callExpression(source, arg)}.then((answer) => settled.push([${id}, answer, ""]), (error) => settled.push([${id}, null, String(error)]));
-      return document;`)) as string;
+      const tabmqOwn = (globalThis.tabmqCalls ??= { settled: [], document: crypto.randomUUID() });
+      ${callExpression(source, arg)}.then((answer) => tabmqOwn.settled.push([${id}, answer, ""]), (error) => tabmqOwn.settled.push([${id}, null, String(error)]));
+      return tabmqOwn.document;`)) as string;
     const settled = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { document, resolve, reject }));
     void this.#poll();
     return settled;

@@ -1,32 +1,31 @@
-import { asMQError, MQError, namespaceDestroyed, textOf } from "../model/errors.ts";
-import { MAX_LIBRARY_VERSION_LENGTH, MAX_LOCK_NAME_LENGTH, MAX_SESSIONS, MAX_WITNESS_GROUPS } from "../model/limits.ts";
-import { checkClientId, checkGroup, checkNamespace } from "../model/names.ts";
+import { MQError, namespaceDestroyed, textOf } from "../model/errors.ts";
+import { MAX_SESSIONS } from "../model/limits.ts";
 import type { OpenChannel } from "../platform/broadcast-port.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Deferred, deferred } from "../platform/deferred.ts";
 import type { Locks } from "../platform/locks.ts";
 import { randomName, type Random } from "../platform/random.ts";
 import { sleep, type Timers } from "../platform/timers.ts";
-import type { HelloReply, StorageKind, WitnessMark, WorkerKind } from "../protocol/api.ts";
+import type { StorageKind, WitnessMark, WorkerKind } from "../protocol/api.ts";
 import { PROTOCOL_RANGE, PROTOCOL_VERSION, STORE_FORMAT } from "../protocol/api.ts";
-import { type BrokerSettings, brokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
-import { encryptionKey, importKey, KEY_FIELD } from "../protocol/encryption-key.ts";
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from "../protocol/broker-settings.ts";
+import { KEY_FIELD } from "../protocol/encryption-key.ts";
 import type { Version } from "../protocol/door.ts";
 import { endPort, type PortLike } from "../protocol/guarded-endpoint.ts";
 import { brokerLock, clientLock } from "../protocol/lock-names.ts";
-import { integer, list, named, nullable, offset, oneOf, optional, record, text } from "../protocol/validate.ts";
 import type { BlockStore } from "../storage/block-store.ts";
 import { EncryptedStore } from "../storage/encrypted-store.ts";
 import type { Indexer } from "../storage/indexer.ts";
 import { keyMissing, keyUnwanted, keyWrong } from "../storage/key-check.ts";
 import { credible, newerMark } from "../storage/loss.ts";
 import { Broker } from "./broker.ts";
-import { serve } from "./gateway.ts";
+import { Destruction, type HeldLocks } from "./destruction.ts";
 import { Door, LAST_WORDS, standInLine } from "./door.ts";
+import { serve } from "./gateway.ts";
+import { type Hello, readHello, serving } from "./hello.ts";
 import type { EstimateRoom } from "./retention.ts";
 import { Lease } from "./lease.ts";
 import { Session } from "./session.ts";
-import { BROKER_NAME } from "./topics.ts";
 
 export interface HostEnvironment {
   locks: Locks;
@@ -41,8 +40,8 @@ export interface HostEnvironment {
   worker?: WorkerKind;
   /** Without it there is no door: only who has a port to this worker is served. */
   openChannel?: OpenChannel;
-  /** Names of all locks of the origin that are held at this moment. Without it the end of a namespace reaches only who has a session. */
-  heldLocks?: () => Promise<string[]>;
+  /** Without it the end of a namespace reaches only who has a session. */
+  heldLocks?: HeldLocks;
 }
 
 /** How long a hello waits for the broker before it is answered "not yet". */
@@ -57,32 +56,6 @@ const KNOCKS_TO_GO = 2;
 const NEWS_TIMEOUT = HELLO_PATIENCE + 500;
 /** How long a broker that gives way has to write what is left. */
 const DRAIN_TIMEOUT = 5000;
-
-const helloRequest = record({
-  namespace: named(checkNamespace),
-  clientId: named(checkClientId),
-  lockName: text(MAX_LOCK_NAME_LENGTH),
-  protocol: list(integer(1, 1_000_000), 2),
-  lib: text(MAX_LIBRARY_VERSION_LENGTH),
-  storage: oneOf("indexeddb", "memory"),
-  settings: brokerSettings,
-  witness: nullable(
-    record({
-      epoch: offset,
-      position: offset,
-      groups: list(named(checkGroup), MAX_WITNESS_GROUPS),
-    }),
-  ),
-  encryptionKey: optional(encryptionKey),
-});
-type Hello = ReturnType<typeof helloRequest> & { encryptionKey?: CryptoKey };
-
-/** The end of a namespace that somebody wants. */
-interface Destruction {
-  done: Deferred<void>;
-  /** Who does, by their locks. */
-  askers: Set<string>;
-}
 
 /**
  * What a worker runs: waits for the writer lock, then keeps a broker going for one namespace. A broker that cannot
@@ -103,10 +76,7 @@ export class BrokerHost {
   #lastError: MQError | null = null;
   /** The newest that clients, or brokers that ended here, remember of the store. */
   #witness: WitnessMark | null = null;
-  /** Somebody wants all of it deleted, and waits for that. */
-  #destruction: Destruction | null = null;
-  /** Clients of the namespace as it was before, by the names of their locks. */
-  #ended: ReadonlySet<string> = new Set();
+  readonly #destruction: Destruction;
   /** The tab that this worker hangs on goes. */
   #isRetired = false;
   /** Ends the tenure. One for each: what waits for a promise that lives as long as the worker stays with it. */
@@ -123,6 +93,8 @@ export class BrokerHost {
 
   constructor(environment: HostEnvironment) {
     this.#environment = environment;
+    const { locks, timers, heldLocks = async () => [] } = environment;
+    this.#destruction = new Destruction({ locks, timers, heldLocks, patience: NEWS_TIMEOUT });
     this.#name = environment.openChannel === undefined ? "" : randomName(environment.random);
   }
 
@@ -146,15 +118,15 @@ export class BrokerHost {
       epoch: () => this.#broker?.epoch ?? 0,
       durable: () => this.#broker?.durablePosition ?? 0,
       hello: async (request) => {
-        const hello = await withImportedKey(helloRequest(request, "hello"));
-        this.#refuseEnded(hello);
+        const hello = await readHello(request);
+        this.#destruction.refuse(hello);
         // Locks are named by us alone: a client must not make the broker wait for any other.
         if (!hello.lockName.startsWith(clientLock(hello.namespace))) {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
         const before = goodbyes;
         const broker = await this.#brokerFor(hello, isGuest);
-        this.#refuseEnded(hello);
+        this.#destruction.refuse(hello);
         // Nobody waits for this answer any more, and nobody would end the session.
         if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
         if (opened === null || !isOpen()) {
@@ -180,10 +152,9 @@ export class BrokerHost {
         if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
         // Nothing brings it back: whoever asks for it has to say what it is.
         if (namespace !== this.#namespace) throw new MQError("INVALID_PARAMETER", `This is not the namespace that is to be destroyed, but "${this.#namespace}".`, { field: "namespace" });
-        const { done, askers } = (this.#destruction ??= { done: deferred(), askers: new Set() });
-        askers.add(opened.session.lockName);
+        const done = this.#destruction.ask(opened.session.lockName);
         opened.broker.destroy(namespaceDestroyed(this.#namespace!));
-        await done.promise;
+        await done;
         return null;
       },
       calls: this.#calls,
@@ -192,11 +163,6 @@ export class BrokerHost {
         if (this.#broker !== null) this.#broker.violations++;
       },
     });
-  }
-
-  /** A client of the namespace as it was before it was destroyed; one that has not seen it can begin anew. */
-  #refuseEnded({ namespace, lockName, witness }: Hello): void {
-    if (witness !== null && this.#ended.has(lockName)) throw namespaceDestroyed(namespace);
   }
 
   /** The running broker, waited for a moment; null = not yet. */
@@ -272,6 +238,7 @@ export class BrokerHost {
     if (broker.sessions.size >= MAX_SESSIONS) {
       throw new MQError("FLOW_CONTROL", `The broker serves ${MAX_SESSIONS} connections already.`);
     }
+    this.#destruction.admit(lockName);
     const session = new Session(clientId, lockName, this.#environment.clock.now());
     session.mayBringFilters = settings.enableWasmFilter === true;
     broker.sessions.add(session);
@@ -325,6 +292,12 @@ export class BrokerHost {
 
   #isWanted(): boolean {
     return !this.#isRetired && this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
+  }
+
+  /** What was here, and who asked for it, is no more. */
+  #forget(): void {
+    this.#witness = null;
+    this.#askedAt = Number.NEGATIVE_INFINITY;
   }
 
   /** From the wish for the writer lock to its release. */
@@ -388,60 +361,19 @@ export class BrokerHost {
       onServing();
       for (const ready of [...this.#onBroker]) ready();
       const error = await Promise.race(ends);
-      const destruction = this.#destruction;
-      this.#lastError = destruction === null ? error : null;
+      this.#lastError = this.#destruction.isAsked ? null : error;
       this.#broker = null;
       // From here on nothing is taken in. Only who leaves of its own will may still write, and does.
       if (error === (await Promise.race([leaving, undefined]))) await Promise.race([broker.close(), sleep(timers, DRAIN_TIMEOUT)]);
       const clients = [...broker.sessions];
       if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
       broker.abandon(error);
-      if (destruction !== null) await this.#destroy(store, clients, destruction);
+      if (this.#destruction.isAsked) await this.#destruction.carryOut({ namespace, storage }, store, clients, () => this.#forget());
     } finally {
       this.#broker = null;
       store.close();
       alive?.release();
     }
-  }
-
-  /** Nothing is left of the namespace: its clients are told so, at the latest when they ask for the next broker, and only who comes anew gets one. */
-  async #destroy(store: BlockStore, clients: readonly Session[], { done, askers }: Destruction): Promise<void> {
-    this.#destruction = null;
-    try {
-      await store.destroy();
-      // Also those without a session at the moment: they ask for one yet.
-      this.#ended = new Set([...clients.map(({ lockName }) => lockName), ...(await this.#livingClients())]);
-      this.#witness = null;
-      this.#askedAt = Number.NEGATIVE_INFINITY;
-    } catch (error) {
-      done.reject(asMQError(error));
-      // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
-      return sleep(this.#environment.timers, LAST_WORDS);
-    }
-    // Now, because this worker may hang on one of the tabs, and nobody after it knows. Who has asked for it comes last,
-    // and may close that tab.
-    for (const { lockName, onNamespaceEnd } of clients) if (!askers.has(lockName)) onNamespaceEnd(namespaceDestroyed(this.#namespace!));
-    await this.#gone([...this.#ended].filter((lockName) => !askers.has(lockName)));
-    done.resolve();
-    await this.#gone([...askers]);
-  }
-
-  /** Whoever has heard of the end leaves; who is asleep is not waited for. */
-  async #gone(lockNames: readonly string[]): Promise<void> {
-    const { locks, timers } = this.#environment;
-    const late = new AbortController();
-    const gone = lockNames.map(async (lockName) => {
-      (await locks.acquire(lockName, { signal: late.signal }))?.release();
-    });
-    await Promise.race([Promise.all(gone), sleep(timers, NEWS_TIMEOUT)]);
-    late.abort();
-  }
-
-  /** By their locks. Those of a namespace in memory are this worker's alone, and have sessions. */
-  async #livingClients(): Promise<string[]> {
-    const { heldLocks } = this.#environment;
-    if (heldLocks === undefined || this.#storage === "memory") return [];
-    return (await heldLocks()).filter((name) => name.startsWith(clientLock(this.#namespace!)));
   }
 }
 
@@ -462,33 +394,11 @@ function isEarlier({ protocol, format }: Version): boolean {
 
 const nobodyKnows: EstimateRoom = () => Promise.resolve(null);
 
-async function withImportedKey({ encryptionKey: given, ...rest }: ReturnType<typeof helloRequest>): Promise<Hello> {
-  return given === undefined ? rest : { ...rest, encryptionKey: await importKey(given) };
-}
-
 /** Clients may have moved to the worker that knocks: a host without any lets it in. */
 function whenIdle(broker: Broker, go: () => void): () => void {
   let knocks = 0;
   return () => {
     knocks = broker.sessions.size === 0 ? knocks + 1 : 0;
     if (knocks >= KNOCKS_TO_GO) go();
-  };
-}
-
-function serving(broker: Broker, { settings, protocol }: Hello, lock: string): HelloReply {
-  // A tab asks for this for itself.
-  const current: BrokerSettings = { ...broker.settings, enableWasmFilter: settings.enableWasmFilter === true };
-  const running: Record<string, unknown> = { ...current };
-  const asked = Object.entries(settings).filter(([name, value]) => value !== running[name]);
-  return {
-    status: "serving",
-    protocol: Math.min(PROTOCOL_VERSION, protocol[1] ?? PROTOCOL_VERSION),
-    epoch: broker.epoch,
-    incarnation: broker.incarnation,
-    brokerLock: lock,
-    brokerName: BROKER_NAME,
-    settings: current,
-    ignored: asked.map(([name, value]) => ({ name, asked: value, running: running[name] })),
-    recovery: broker.recovery,
   };
 }

@@ -210,7 +210,7 @@ export class Connection {
     const expire = (): void => {
       done.reject(reason instanceof MQError && reason.code !== "DEADLINE_EXCEEDED" ? reason : notServed(this.options.namespace, this.#finder.lastStatus));
     };
-    this.#opened.promise.then(() => done.resolve(), () => {});
+    this.#opened.promise.then(() => done.resolve(), done.reject);
     this.#stopListening.push(page.onHide(() => this.#hide()), page.onShow(() => this.#show()));
     const { generation } = this.environment;
     if (generation !== undefined) this.#stopListening.push(generation.onChange(() => this.#followOthers()));
@@ -240,7 +240,9 @@ export class Connection {
         delay = RETRY_DELAY_MIN;
         await this.#live(life);
       } catch (error) {
-        if (isDestroyed(error)) return this.#destroyed(error);
+        if (isDestroyed(error) && this.witness.hasSeen) return this.#destroyed(error);
+        // Only just here, with what others have noted: there is nothing to miss, and the next hello says so.
+        if (isDestroyed(error)) this.witness.forget();
         const failure = asMQError(error);
         this.#trouble = failure instanceof BrokerGone ? this.#trouble : failure;
         onFailure(failure);

@@ -30,6 +30,11 @@ export class Witness {
     this.#environment = environment;
   }
 
+  /** Whether a broker has served this tab itself. */
+  get hasSeen(): boolean {
+    return this.#seen !== NOTHING;
+  }
+
   /** How far the log was durable when this tab last heard of it. */
   get position(): number {
     return this.#seen.position;

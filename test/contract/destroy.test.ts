@@ -1,6 +1,6 @@
 /** destroy: the namespace is no more, for everybody, and whoever connects anew finds an empty one in which nothing was lost. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { MQError, TabMQ } from "../../src/index.ts";
+import { MQError, type TabMQ } from "../../src/index.ts";
 import { Witness } from "../../src/client/witness.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
@@ -119,6 +119,28 @@ test("two at the same time, and a memory host", async () => {
   memory.makeStore = () => new MemoryStore();
   expect(await next.admin.topics()).toEqual([]);
   await memory.close();
+});
+
+test("who comes while it goes belongs to the new one, whatever becomes of that one's broker", async () => {
+  let newcomer: Promise<TabMQ> | undefined;
+  origin.host = origin.newHost({
+    heldLocks: async () => {
+      const held = () => origin.locks.names().filter((name) => origin.locks.isHeld(name));
+      const before = held().length;
+      // The tab that destroys may die before it has forgotten what was noted.
+      const memo = { text: origin.memo.text, read: () => memo.text, write: (text: string) => void (memo.text = text) };
+      newcomer ??= origin.connect({}, { memo });
+      await until(() => held().length > before);
+      return held();
+    },
+  });
+  await (await used()).admin.destroy();
+  const next = await newcomer!;
+  const producer = await next.createProducer({ producerGroup: "p" });
+  await producer.send({ topic: "t", body: "one" });
+  origin.host.broker!.destroy(new MQError("STORAGE_UNAVAILABLE", "The disk hiccups."));
+  await producer.send({ topic: "t", body: "two" });
+  expect((await next.diagnostics()).broker.epoch).toBe(2);
 });
 
 test("a store that cannot be deleted stays as it is, and says so", async () => {

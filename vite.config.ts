@@ -230,7 +230,7 @@ async function tests(): Promise<UserConfig> {
       // A page on a machine with much else to do needs longer than the second that is usual.
       expect: { poll: { timeout: 15_000 } },
       projects: [
-        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", setupFiles: "test/support/teardown.ts", maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 }),
+        project("node", ["unit", "contract", "conformance", "sim", "fuzz"], { environment: "node", setupFiles: "test/support/teardown.ts", maxWorkers: 3, testTimeout: 30_000, hookTimeout: 30_000 }),
         ...engines().flatMap((engine) => {
           const isChromium = engine === "chromium";
           const suffix = isChromium ? "" : `:${engine}`;

@@ -26,6 +26,7 @@ export type { IdempotentOptions } from "./client/idempotence.ts";
 export type { BatchListener, ConsumeContext, ConsumeResult, ExceptionPolicy, MessageListener } from "./client/listener-runner.ts";
 export type { PollOptions, PullConsumer, PullConsumerOptions, PullResult } from "./client/pull-consumer.ts";
 export type { AllocateStrategy, StandingOptions } from "./client/standing.ts";
+export type { SentBack } from "./client/settle.ts";
 export type { ReceiveOptions, SimpleConsumer, SimpleConsumerEvents, SimpleConsumerOptions } from "./client/simple-consumer.ts";
 export type { Admin, DeleteGroupOptions, QueryOptions } from "./client/admin.ts";
 export type { MessageTrace, TraceEvent, TraceEventType } from "./client/message-trace.ts";

@@ -9,7 +9,7 @@ import type { GroupMember } from "./group-member.ts";
 import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
-import { settle } from "./settle.ts";
+import { type SentBack, settle } from "./settle.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** A message whose copy the broker could not store is kept, and its listener is called again after this time, ms. RocketMQ's value. */
@@ -28,6 +28,7 @@ export interface ConcurrentConsumptionOptions {
   maxReconsumeTimes: number;
   tracer?: Tracer | null;
   timers: Timers;
+  onSentBack?: (sentBack: SentBack) => void;
   onError: (error: MQError) => void;
 }
 

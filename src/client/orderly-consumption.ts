@@ -10,7 +10,7 @@ import type { GroupMember } from "./group-member.ts";
 import { type Admission, BUSY_DELAY, type Idempotence } from "./idempotence.ts";
 import type { ListenerRunner, Verdict } from "./listener-runner.ts";
 import type { ProcessQueue } from "./process-queue.ts";
-import { settle } from "./settle.ts";
+import { type SentBack, settle } from "./settle.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** RocketMQ's bounds for how long a queue rests after a failure, ms. */
@@ -31,6 +31,7 @@ export interface OrderlyConsumptionOptions {
   suspendTime: number;
   tracer?: Tracer | null;
   timers: Timers;
+  onSentBack?: (sentBack: SentBack) => void;
   onError: (error: MQError) => void;
 }
 

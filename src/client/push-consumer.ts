@@ -24,6 +24,7 @@ import { type BatchListener, type ExceptionPolicy, ListenerRunner, type MessageL
 import type { Routes } from "./routes.ts";
 import type { SequenceGap } from "./sequence-audit.ts";
 import { Replier } from "./replier.ts";
+import type { SentBack } from "./settle.ts";
 import { allocateStrategy, type Standing, standingOf, type StandingOptions } from "./standing.ts";
 import { checkSubscribed, selector, withoutTopic, withTopic } from "./subscriptions.ts";
 import type { OpenSpan } from "./telemetry.ts";
@@ -96,6 +97,8 @@ export interface ConsumerEvents {
    * first message that this consumer gets of a producer in a queue is no gap, nor what `offsetMoved` tells.
    */
   sequenceGap: SequenceGap;
+  /** What a push consumer's listener has not consumed is stored: to be tried again, or as a dead letter. */
+  sentBack: SentBack;
   /** By `subscribe` or `unsubscribe`, of this consumer and of all others in the group, these are the group's subscriptions now. */
   subscribed: { subscriptions: Record<string, MessageSelector> };
 }
@@ -107,7 +110,7 @@ export interface OffsetMoved {
   to: number;
 }
 
-export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "sequenceGap", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
+export const CONSUMER_EVENTS = ["rebalance", "error", "offsetMoved", "sequenceGap", "sentBack", "subscribed"] as const satisfies readonly (keyof ConsumerEvents)[];
 
 const optionsCheck = record({
   consumerGroup: named(checkGroup),
@@ -193,6 +196,7 @@ export class PushConsumer {
     }));
     const common = {
       member: this.#member, runner, sender, idempotence, tracer, timers, onError, messageModel,
+      onSentBack: (sentBack: SentBack) => this.#events.emit("sentBack", sentBack),
       concurrency: checked.consumeConcurrency ?? DEFAULT_CONCURRENCY,
       batchSize: checked.batchListener === undefined ? 1 : (checked.consumeMessageBatchMaxSize ?? 1),
     };

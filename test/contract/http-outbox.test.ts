@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { EntityLines } from "../../src/client/http-outbox/entity-lines.ts";
 import type { HttpOutbox, HttpOutboxMessage, HttpOutboxOptions, HttpOutboxProgress, MQError, TabMQ } from "../../src/index.ts";
+import type { CommitBatch, CommitOutcome } from "../../src/storage/block-store.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
 import { HttpWorld } from "../support/http-world.ts";
 import { VirtualOrigin } from "../support/virtual-origin.ts";
@@ -15,6 +16,8 @@ const status = (code: number, headers: Record<string, string> = {}, body: string
 interface World {
   origin: VirtualOrigin;
   http: HttpWorld;
+  /** What a commit takes, ms. */
+  device: { delay: number };
   tab: (clientId?: string) => Promise<TabMQ>;
   /** An outbox in a tab of its own, or in the one given. */
   open: (options?: Partial<HttpOutboxOptions>, mq?: TabMQ) => Promise<HttpOutbox>;
@@ -28,7 +31,14 @@ interface World {
 function inTime(work: (world: World) => Promise<void>, { queues = 1 } = {}): () => Promise<void> {
   return async () => {
     const disk = new MemoryDisk();
-    const origin = new VirtualOrigin(() => new MemoryStore(disk), { memo: null });
+    const device = { delay: 0 };
+    class Store extends MemoryStore {
+      override async commit(batch: CommitBatch): Promise<CommitOutcome> {
+        if (device.delay > 0) await origin.time.sleep(device.delay);
+        return super.commit(batch);
+      }
+    }
+    const origin: VirtualOrigin = new VirtualOrigin(() => new Store(disk), { memo: null });
     const http = new HttpWorld(origin.time);
     const broker = { defaultTopicQueueNums: queues, fileReservedTime: 30 * DAY };
     const tab = (clientId?: string): Promise<TabMQ> => origin.connect({ broker, ...(clientId !== undefined && { clientId }) }, { network: http.network() });
@@ -46,7 +56,7 @@ function inTime(work: (world: World) => Promise<void>, { queues = 1 } = {}): () 
         return msgIds;
       };
       const open: World["open"] = async (options = {}, mq) => (mq ?? (await tab())).createHttpOutbox({ consumerGroup: "sync", topic: "orders", request, ...options });
-      await work({ origin, http, tab, open, send, pass, until });
+      await work({ origin, http, device, tab, open, send, pass, until });
     })());
     origin.killAll();
   };
@@ -292,6 +302,28 @@ describe("a refusal", () => {
     expect(letter!.properties["DLQ_ERROR"]).toMatch(/^HTTP 422: \{"error": "no tea"/);
     expect(letter!.properties["DLQ_ERROR"]!.length).toBeLessThanOrEqual(400);
     expect(dead).toMatchObject([{ msgId: first, messageGroup: "a", status: 422, attempt: 1, keys: ["a1"] }]);
+  }));
+
+  test("is told when its letter is there: who hears of it can send it again, and the last progress knows it, however slow the disk", inTime(async ({ http, device, open, send, until, pass }) => {
+    const outbox = await open();
+    const progress: HttpOutboxProgress[] = [];
+    outbox.on("progress", (now) => progress.push(now));
+    const failures: unknown[] = [];
+    const stopMending = outbox.on("dead", ({ msgId }) => void outbox.resend(msgId, { body: "2" }).catch((error: unknown) => failures.push(error)));
+    http.answer = ({ body }) => (body === "2" ? status(200) : status(422));
+    await send("1");
+    device.delay = SECOND;
+    await until(async () => http.taken.length === 1);
+    expect(failures).toEqual([]);
+    await until(async () => (await outbox.deadLetters()).length === 0);
+
+    stopMending();
+    http.answer = () => status(422);
+    device.delay = 0;
+    await send("3");
+    device.delay = SECOND;
+    await pass(60 * SECOND);
+    expect(progress.at(-1)).toMatchObject({ waiting: 0, dead: 1 });
   }));
 
   test("whose text does not end is one all the same, with what there was of it", inTime(async ({ http, open, send, until }) => {

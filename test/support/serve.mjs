@@ -26,6 +26,9 @@ const TYPES = {
   ".txt": "text/plain; charset=utf-8",
 };
 
+/** Ports that servers of this process have had. @type {Set<number>} */
+const given = new Set();
+
 /**
  * @param {object} [options]
  * @param {string} [options.folder] served at /
@@ -65,12 +68,24 @@ export async function serve({ folder, dist = DIST, pages = {}, headers = {}, pos
     response.setHeader("content-type", TYPES[extname(found)] ?? "application/octet-stream");
     createReadStream(found).on("error", () => response.destroy()).pipe(response);
   });
-  await new Promise((listening, failed) => server.once("error", failed).listen(port, "127.0.0.1", () => listening(undefined)));
-  const address = server.address();
-  if (!address || typeof address === "string") throw new Error("the server has no port");
+  const listen = async () => {
+    await new Promise((listening, failed) => server.once("error", failed).listen(port, "127.0.0.1", () => listening(undefined)));
+    const address = server.address();
+    if (!address || typeof address === "string") throw new Error("the server has no port");
+    return address.port;
+  };
+  let listened = await listen();
+  if (port === 0) {
+    // The same port would be the same origin to a browser, with all that a test before has left there.
+    while (given.has(listened)) {
+      await new Promise((closed) => server.close(closed));
+      listened = await listen();
+    }
+  }
+  given.add(listened);
   return {
-    origin: `http://127.0.0.1:${address.port}`,
-    port: address.port,
+    origin: `http://127.0.0.1:${listened}`,
+    port: listened,
     close: () =>
       new Promise((done) => {
         server.close(() => done());

@@ -1,37 +1,30 @@
 /** The example application, as built: orders in two tabs, a server that comes and goes, a refusal that somebody mends. */
 import { fileURLToPath } from "node:url";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Launched, launch } from "../support/chromium.mjs";
-import { onComplaint } from "../support/complaints.ts";
 import { accessibilityViolations } from "../support/devtools-house.ts";
+import { oneBrowser } from "../support/one-browser.ts";
 import { serve } from "../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../dist/playground", import.meta.url));
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types tabmq tabmq-playground";
 
+const browser = oneBrowser();
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
-let context: BrowserContext;
-let complaints: string[];
 
 beforeEach(async () => {
   server = await serve({ folder: FOLDER, headers: { "/order-pad.html": { "content-security-policy": POLICY } } });
-  browser = await launch();
-  context = browser.context;
-  complaints = [];
-  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {
-  await browser.close();
+  await browser.closePages();
   await server.close();
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
 });
 
 async function open(query = "?lang=en"): Promise<Page> {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await page.goto(`${server.origin}/order-pad.html${query}`);
   await page.locator("button[type=submit]:enabled").waitFor();
   return page;

@@ -1,8 +1,7 @@
 import { fileURLToPath } from "node:url";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Launched, launch } from "../support/chromium.mjs";
-import { onComplaint } from "../support/complaints.ts";
+import { oneBrowser } from "../support/one-browser.ts";
 import { serve } from "../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../dist/playground", import.meta.url));
@@ -11,24 +10,17 @@ const FOLDER = fileURLToPath(new URL("../../dist/playground", import.meta.url));
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'";
 
+const browser = oneBrowser();
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
-let context: BrowserContext;
-/** Whatever a console or a page complains about. */
-let complaints: string[];
 
 beforeEach(async () => {
   server = await serve({ folder: FOLDER, headers: { "/": { "content-security-policy": POLICY } } });
-  browser = await launch();
-  context = browser.context;
-  complaints = [];
-  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {
-  await browser.close();
+  await browser.closePages();
   await server.close();
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
 });
 
 describe("playground", () => {
@@ -88,7 +80,7 @@ describe("playground", () => {
 
   test("a second tab takes half of the queues, and every message goes to one of the two", async () => {
     const page = await open();
-    const [second] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
+    const [second] = await Promise.all([browser.context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
     await expect.poll(() => second.url()).toContain("#/live/orders?group=workers");
     await expect.poll(() => ownedQueues(second)).toBe(2);
     // Only a visible tab asks the broker how things stand.
@@ -196,7 +188,7 @@ describe("playground", () => {
 
 /** The page, with its consumer at work. */
 async function open(): Promise<Page> {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await page.goto(server.origin);
   await expect.poll(() => ownedQueues(page)).toBe(4);
   return page;

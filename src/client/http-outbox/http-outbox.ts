@@ -107,6 +107,8 @@ export class HttpOutbox {
   #inHand = 0;
   /** The same of other tabs, by client id. */
   readonly #inHandOf = new Map<string, number>();
+  /** What is to be told of a message as soon as it is a dead letter. */
+  readonly #refused = new WeakMap<MessageExt, HttpOutboxMessage>();
   #producer: Producer | null = null;
   #listeners = 0;
   #cancelTell: Cancel | null = null;
@@ -147,6 +149,11 @@ export class HttpOutbox {
     });
     this.#consumer.on("rebalance", ({ assigned }) => {
       if (assigned.length > 0) this.#blockades?.reload();
+      this.#changed();
+    });
+    this.#consumer.on("sentBack", ({ message }) => {
+      const told = this.#refused.get(message);
+      if (told !== undefined) this.#tell("dead", told);
       this.#changed();
     });
     this.#consumer.on("offsetMoved", (moved) => this.#events.emit("lost", moved));
@@ -281,7 +288,8 @@ export class HttpOutbox {
     if (verdict === "dead" && message.messageGroup !== undefined) this.#blockades?.add(message.messageGroup, message.msgId);
     const replaced = message.properties[REPLACES];
     if (replaced !== undefined) await this.#discardReplaced(replaced);
-    this.#tell(verdict === "done" ? "sent" : "dead", this.#told(message, last));
+    if (verdict === "done") this.#tell("sent", this.#told(message, last));
+    else this.#refused.set(message, this.#told(message, last));
     return delivered;
   }
 

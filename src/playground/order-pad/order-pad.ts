@@ -34,6 +34,7 @@ export class OrderPad {
   #mq!: TabMQ;
   #outbox!: TransactionalOutbox;
   #http!: HttpOutbox;
+  #rounds = 0;
 
   async open(): Promise<void> {
     try {
@@ -115,8 +116,11 @@ export class OrderPad {
   }
 
   async #read(): Promise<void> {
+    const round = ++this.#rounds;
     try {
       const [orders, letters] = await Promise.all([this.#db.getAll("orders"), this.#http.deadLetters()]);
+      // A later look knows more, and may have come back earlier.
+      if (round < this.#rounds) return;
       this.orders.value = orders.sort((a, b) => b.takenAt - a.takenAt);
       this.refusals.value = new Map(letters.map((letter: MessageExt) => [letter.keys[0]!, { msgId: letter.msgId, reason: letter.properties["DLQ_ERROR"] ?? "" }]));
     } catch (error) {

@@ -3,9 +3,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { AxeResults } from "axe-core";
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Launched, launch } from "../../support/chromium.mjs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SHORT } from "../../support/effort.ts";
+import { oneBrowser } from "../../support/one-browser.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
@@ -23,22 +23,19 @@ const LOOKS = [
 type Look = Pick<(typeof LOOKS)[number], "theme" | "language">;
 const USUAL: Look = { theme: "light", language: "en" };
 
+const browser = oneBrowser();
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
 let page: Page;
 
-beforeAll(async () => {
-  server = await serve({ folder: FOLDER, pages: { "/fill": `<link rel="icon" href="data:,"><script type="module">import * as tabmq from "/dist/index.js"; Object.assign(globalThis, { tabmq });</script>` } });
-});
-
-afterAll(() => server.close());
-
 beforeEach(async () => {
-  browser = await launch();
+  server = await serve({ folder: FOLDER, pages: { "/fill": `<link rel="icon" href="data:,"><script type="module">import * as tabmq from "/dist/index.js"; Object.assign(globalThis, { tabmq });</script>` } });
   page = await browser.context.newPage();
 });
 
-afterEach(() => browser.close());
+afterEach(async () => {
+  await browser.closePages();
+  await server.close();
+});
 
 describe("every panel", () => {
   for (const { viewport, ...look } of LOOKS.slice(0, SHORT ? 2 : undefined)) {

@@ -2,30 +2,25 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Launched, launch } from "../../support/chromium.mjs";
-import { onComplaint } from "../../support/complaints.ts";
+import { oneBrowser } from "../../support/one-browser.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; require-trusted-types-for 'script'; trusted-types tabmq tabmq-playground";
 
+const browser = oneBrowser();
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
-let complaints: string[];
 
 beforeEach(async () => {
   server = await serve({ folder: FOLDER, headers: { "/": { "content-security-policy": POLICY } } });
-  browser = await launch();
   await browser.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.origin });
-  complaints = [];
-  onComplaint(browser.context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {
-  await browser.close();
+  await browser.closePages();
   await server.close();
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
 });
 
 describe("bench panel", () => {

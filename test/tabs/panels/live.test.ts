@@ -1,9 +1,8 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Launched, launch } from "../../support/chromium.mjs";
-import { onComplaint } from "../../support/complaints.ts";
+import { oneBrowser } from "../../support/one-browser.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
@@ -27,30 +26,24 @@ const EMBEDDING = `<!doctype html><title>embedding</title><link rel="icon" href=
   document.body.append(element);
 </script>`;
 
+const browser = oneBrowser();
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
-let context: BrowserContext;
-let complaints: string[];
 
 beforeEach(async () => {
   server = await serve({ folder: FOLDER, pages: { "/application": APPLICATION, "/embedding": EMBEDDING } });
-  browser = await launch();
-  context = browser.context;
-  complaints = [];
-  onComplaint(context, (text) => complaints.push(text));
 });
 
 afterEach(async () => {
-  await browser.close();
+  await browser.closePages();
   await server.close();
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
 });
 
 describe("the live map", () => {
   test("a rebalance is seen, told and read aloud when a tab opens, and when it closes", async () => {
     const page = await open();
     expect(await shares(page)).toEqual([4]);
-    const [second] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
+    const [second] = await Promise.all([browser.context.waitForEvent("page"), page.getByRole("button", { name: "Open another tab" }).click()]);
     await expect.poll(() => shares(second)).toEqual([2, 2]);
     await page.bringToFront();
 
@@ -219,7 +212,7 @@ describe("the live map", () => {
 
   test("while there is no connection yet nothing is said to have failed; one that is over takes its consumers with it", async () => {
     // Somebody holds the namespace who lets nobody in.
-    const holder = await context.newPage();
+    const holder = await browser.context.newPage();
     await holder.goto(`${server.origin}/embedding`);
     await holder.evaluate(
       () => new Promise<void>((resolve) => {
@@ -227,7 +220,7 @@ describe("the live map", () => {
         navigator.locks.request("tabmq/held/writer", () => (resolve(), new Promise(() => {}))).catch(() => {});
       }),
     );
-    const waiting = await context.newPage();
+    const waiting = await browser.context.newPage();
     await waiting.goto(`${server.origin}/?namespace=held`);
     // First what it may be, then what the client has found out; and it goes on by itself when the way is free.
     await waiting.getByText("There is no broker yet").waitFor();
@@ -253,7 +246,7 @@ describe("the live map", () => {
   });
 
   test("the page that embeds it may change its language and colours; what there is not is the usual one, and nothing of it is kept", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     const ask = (attributes: Record<string, string>): Promise<void> =>
       page.evaluate((wanted) => Object.entries(wanted).forEach(([name, value]) => document.querySelector("tabmq-devtools")!.setAttribute(name, value)), attributes);
@@ -269,7 +262,7 @@ describe("the live map", () => {
   });
 
   test("nothing is inherited from the page around it, but that it hides the element", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     const link = page.getByRole("link", { name: "Topics" });
     await link.waitFor();
@@ -291,7 +284,7 @@ describe("the live map", () => {
   });
 
   test("an element whose height the page has given fills it and scrolls inside; nothing of it lies over the page", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     await page.getByRole("link", { name: "Broker" }).click();
     const heights = (height: string): Promise<{ element: number; frame: number; content: number; page: number }> =>
@@ -310,7 +303,7 @@ describe("the live map", () => {
   });
 
   test("an element that is moved within its page goes on; one that is taken out begins anew where it is put in", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     await page.getByRole("link", { name: "Topics" }).click();
     await page.getByRole("searchbox", { name: "Filter" }).fill("inv");
@@ -328,7 +321,7 @@ describe("the live map", () => {
   });
 
   test("a panel that could not be loaded is loaded again without the page around it", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     await page.getByRole("link", { name: "Topics" }).waitFor();
     await page.evaluate(`(() => {
@@ -348,7 +341,7 @@ describe("the live map", () => {
   });
 
   test("in an application it shows the application's topic, group and consumer", async () => {
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/embedding`);
     await expect.poll(() => shares(page)).toEqual([3]);
     expect(await page.getByLabel("Group", { exact: true }).inputValue()).toBe("billing");
@@ -371,14 +364,14 @@ describe("the live map", () => {
 });
 
 async function open(): Promise<Page> {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await page.goto(server.origin);
   await expect.poll(() => shares(page)).toEqual([4]);
   return page;
 }
 
 async function openApplication(): Promise<Page> {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await page.goto(`${server.origin}/application`);
   await page.waitForFunction("globalThis.mq");
   return page;

@@ -76,15 +76,19 @@ export class Destruction {
     // Also those without a session at the moment: they ask for one yet. (Of one in memory there are none: it is this worker's alone.)
     const held = storage === "memory" ? [] : await this.#heldLocks().catch(() => []);
     for (const name of held) if (name.startsWith(clientLock(namespace))) this.#ended.set(name, deferred());
-    this.#isGone = true;
     onDeleted();
+    this.#isGone = true;
+    await this.#tell(clients, askers, namespace, done.resolve).finally(() => (this.#isGone = false));
+  }
+
+  /** Resolves when everybody has heard of it. `onOthers`: everybody but whoever has asked for it. */
+  async #tell(clients: readonly Session[], askers: ReadonlySet<string>, namespace: string, onOthers: () => void): Promise<void> {
     // Now, because this worker may hang on one of the tabs, and nobody after it knows. Who has asked for it comes last,
     // and may close that tab.
     for (const { lockName, onNamespaceEnd } of clients) if (!askers.has(lockName)) onNamespaceEnd(namespaceDestroyed(namespace));
     await this.#gone([...this.#ended.keys()].filter((lockName) => !askers.has(lockName)));
-    done.resolve();
+    onOthers();
     await this.#gone([...askers]);
-    this.#isGone = false;
   }
 
   /** Whoever has heard of the end leaves, or begins anew; who is asleep is not waited for. */

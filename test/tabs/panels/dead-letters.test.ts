@@ -113,8 +113,8 @@ test("an edited letter that waits for another tab's turn is not sent once its di
   });
   await app.run(async ({ mq, box }) => {
     const { offsetMsgId } = (await mq.admin.deadLetters("billing"))[0]!;
-    await new Promise<void>((taken) => void navigator.locks.request(`tabmq-devtools/n/${offsetMsgId}`, () => {
-      taken();
+    await new Promise<void>((begun) => void navigator.locks.request(`tabmq-devtools/n/${offsetMsgId}`, () => {
+      begun();
       return new Promise<void>((end) => (box.end = end));
     }));
   });

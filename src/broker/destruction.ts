@@ -23,8 +23,10 @@ export class Destruction {
   readonly #patience: number;
   /** Somebody wants it, and waits. */
   #asked: { done: Deferred<void>; askers: Set<string> } | null = null;
-  /** Clients of the namespace as it was before. */
-  readonly #ended = new Set<string>();
+  /** Clients of the namespace as it was before; resolved when one has heard of it and begins anew. */
+  readonly #ended = new Map<string, Deferred<void>>();
+  /** Nothing is left, and the next broker does not run yet: whoever remembers something remembers what was. */
+  #isGone = false;
 
   constructor({ locks, timers, heldLocks, patience }: { locks: Locks; timers: Timers; heldLocks: HeldLocks; patience: number }) {
     this.#locks = locks;
@@ -46,11 +48,13 @@ export class Destruction {
 
   /** Throws for a client of the namespace as it was before; one that remembers nothing of that, any more, can begin anew. */
   refuse({ namespace, lockName, witness }: Hello): void {
-    if (witness !== null && this.#ended.has(lockName)) throw namespaceDestroyed(namespace);
+    if (witness === null) this.admit(lockName);
+    else if (this.#isGone || this.#ended.has(lockName)) throw namespaceDestroyed(namespace);
   }
 
   /** A client of the namespace as it is now, whatever it remembers from here on. */
   admit(lockName: string): void {
+    this.#ended.get(lockName)?.resolve();
     this.#ended.delete(lockName);
   }
 
@@ -63,28 +67,36 @@ export class Destruction {
     this.#asked = null;
     try {
       await store.destroy();
-      for (const { lockName } of clients) this.#ended.add(lockName);
-      // Also those without a session at the moment: they ask for one yet. (Of one in memory there are none: it is this worker's alone.)
-      if (storage !== "memory") for (const name of await this.#heldLocks()) if (name.startsWith(clientLock(namespace))) this.#ended.add(name);
     } catch (error) {
       done.reject(asMQError(error));
       // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
       return sleep(this.#timers, LAST_WORDS);
     }
+    for (const { lockName } of clients) this.#ended.set(lockName, deferred());
+    // Also those without a session at the moment: they ask for one yet. (Of one in memory there are none: it is this worker's alone.)
+    const held = storage === "memory" ? [] : await this.#heldLocks().catch(() => []);
+    for (const name of held) if (name.startsWith(clientLock(namespace))) this.#ended.set(name, deferred());
     onDeleted();
+    this.#isGone = true;
+    await this.#tell(clients, askers, namespace, done.resolve).finally(() => (this.#isGone = false));
+  }
+
+  /** Resolves when everybody has heard of it. `onOthers`: everybody but whoever has asked for it. */
+  async #tell(clients: readonly Session[], askers: ReadonlySet<string>, namespace: string, onOthers: () => void): Promise<void> {
     // Now, because this worker may hang on one of the tabs, and nobody after it knows. Who has asked for it comes last,
     // and may close that tab.
     for (const { lockName, onNamespaceEnd } of clients) if (!askers.has(lockName)) onNamespaceEnd(namespaceDestroyed(namespace));
-    await this.#gone([...this.#ended].filter((lockName) => !askers.has(lockName)));
-    done.resolve();
+    await this.#gone([...this.#ended.keys()].filter((lockName) => !askers.has(lockName)));
+    onOthers();
     await this.#gone([...askers]);
   }
 
-  /** Whoever has heard of the end leaves; who is asleep is not waited for. */
+  /** Whoever has heard of the end leaves, or begins anew; who is asleep is not waited for. */
   async #gone(lockNames: readonly string[]): Promise<void> {
     const late = new AbortController();
     const gone = lockNames.map(async (lockName) => {
-      (await this.#locks.acquire(lockName, { signal: late.signal }))?.release();
+      const free = this.#locks.acquire(lockName, { signal: late.signal }).then((lock) => lock?.release());
+      await Promise.race([free, this.#ended.get(lockName)?.promise ?? free]);
     });
     await Promise.race([Promise.all(gone), sleep(this.#timers, this.#patience)]);
     late.abort();

@@ -74,8 +74,10 @@ export class BrokerHost {
   readonly #refusals = new WeakMap<Hello, MQError>();
   #status: "waiting" | "recovering" = "waiting";
   #lastError: MQError | null = null;
-  /** The newest that clients, or brokers that ended here, remember of the store. */
+  /** The newest that brokers that ended here remember of the store. */
   #witness: WitnessMark | null = null;
+  /** What clients that wait for a broker remember of it, and when they said so. */
+  readonly #claims = new Map<PortLike, { mark: WitnessMark | null; at: number }>();
   readonly #destruction: Destruction;
   /** The tab that this worker hangs on goes. */
   #isRetired = false;
@@ -125,7 +127,7 @@ export class BrokerHost {
           throw new MQError("INVALID_PARAMETER", "lockName is not the name of a client's lock.", { field: "hello.lockName" });
         }
         const before = goodbyes;
-        const broker = await this.#brokerFor(hello, isGuest);
+        const broker = await this.#brokerFor(hello, isGuest, port);
         this.#destruction.refuse(hello);
         // Nobody waits for this answer any more, and nobody would end the session.
         if (broker === null || goodbyes > before) return { status: this.#status, worker: this.#name };
@@ -141,15 +143,17 @@ export class BrokerHost {
           opened.session.lastCallTimestamp = this.#environment.clock.now();
           return opened;
         }
-        throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
+        throw sessionUnknown(opened !== null);
       },
       leave: () => {
         if (opened !== null && isOpen()) opened.broker.endSession(opened.session);
         opened = null;
         goodbyes++;
+        // Somebody else serves it, and may have told it that there is nothing to miss.
+        this.#claims.delete(port);
       },
       destroy: async (namespace) => {
-        if (opened === null || !isOpen()) throw new MQError("SESSION_UNKNOWN", "This connection has no session with the running broker; say hello first.");
+        if (opened === null || !isOpen()) throw sessionUnknown(opened !== null);
         // Nothing brings it back: whoever asks for it has to say what it is.
         if (namespace !== this.#namespace) throw new MQError("INVALID_PARAMETER", `This is not the namespace that is to be destroyed, but "${this.#namespace}".`, { field: "namespace" });
         const done = this.#destruction.ask(opened.session.lockName);
@@ -166,7 +170,7 @@ export class BrokerHost {
   }
 
   /** The running broker, waited for a moment; null = not yet. */
-  async #brokerFor(hello: Hello, isGuest: boolean): Promise<Broker | null> {
+  async #brokerFor(hello: Hello, isGuest: boolean, port: PortLike): Promise<Broker | null> {
     const [min = 0, max = 0] = hello.protocol;
     // A later version, which has a worker in line: we are about to give way to that.
     if (isGuest && min > PROTOCOL_RANGE[1]) {
@@ -186,10 +190,12 @@ export class BrokerHost {
         field: "hello.namespace",
       });
     }
-    this.#witness = newerMark(this.#witness, credible(hello.witness));
     this.#askedAt = this.#environment.clock.monotonic();
     this.#asked.resolve();
-    if (this.#broker === null) this.#newest = hello;
+    if (this.#broker === null) {
+      this.#newest = hello;
+      this.#claims.set(port, { mark: credible(hello.witness), at: this.#askedAt });
+    }
     if (isFirst) void this.#run(hello);
     if (this.#broker === null) {
       await new Promise<void>((resolve) => {
@@ -294,10 +300,21 @@ export class BrokerHost {
     return !this.#isRetired && this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
   }
 
+  /** The newest that is known of the store. Who waits says so again and again; who has stopped may know of an end that nobody has told us. */
+  #recall(): WitnessMark | null {
+    let newest = this.#witness;
+    for (const { mark, at } of this.#claims.values()) if (this.#environment.clock.monotonic() - at < WANTED_FOR) newest = newerMark(newest, mark);
+    this.#claims.clear();
+    return newest;
+  }
+
   /** What was here, and who asked for it, is no more. */
   #forget(): void {
     this.#witness = null;
+    this.#claims.clear();
     this.#askedAt = Number.NEGATIVE_INFINITY;
+    // Who waits for a broker hears at once that it is over.
+    for (const ready of [...this.#onBroker]) ready();
   }
 
   /** From the wish for the writer lock to its release. */
@@ -348,7 +365,7 @@ export class BrokerHost {
     const store = (this.#store = key === undefined ? opened : new EncryptedStore(opened, namespace, key, random));
     try {
       const merged: BrokerSettings = { ...DEFAULT_BROKER_SETTINGS, ...settings };
-      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: this.#witness, estimateRoom });
+      const broker = await Broker.start({ store, indexer: await loadIndexer(), clock, timers, incarnation, settings: merged, witness: (this.#witness = this.#recall()), estimateRoom });
       const ends = [broker.end, leaving];
       if (lease !== null) {
         ends.push(lease.lost.then(() => new MQError("FENCED", "Another host took the writer lock.")));
@@ -366,7 +383,8 @@ export class BrokerHost {
       // From here on nothing is taken in. Only who leaves of its own will may still write, and does.
       if (error === (await Promise.race([leaving, undefined]))) await Promise.race([broker.close(), sleep(timers, DRAIN_TIMEOUT)]);
       const clients = [...broker.sessions];
-      if (storage === "indexeddb") this.#witness = newerMark(this.#witness, broker.mark());
+      // What another host does from here on, this one does not hear: its clients will say it.
+      if (storage === "indexeddb") this.#witness = error.code === "FENCED" ? null : newerMark(this.#witness, broker.mark());
       broker.abandon(error);
       if (this.#destruction.isAsked) await this.#destruction.carryOut({ namespace, storage }, store, clients, () => this.#forget());
     } finally {
@@ -375,6 +393,11 @@ export class BrokerHost {
       alive?.release();
     }
   }
+}
+
+/** Applications see it too, as the reason of `disconnected`. */
+function sessionUnknown(hadOne: boolean): MQError {
+  return new MQError("SESSION_UNKNOWN", hadOne ? "The broker that served this connection has ended." : "This connection has no session with a broker; say hello first.");
 }
 
 function retired(): MQError {

@@ -168,7 +168,7 @@ export class Connection {
     // Nobody is to remember afterwards that there was something.
     this.environment.forgetNotes?.();
     try {
-      await this.call("destroy", [this.options.namespace], DESTROY_TIMEOUT);
+      await this.witness.quietly(() => this.call("destroy", [this.options.namespace], DESTROY_TIMEOUT));
     } catch (error) {
       // The news may come before the answer.
       if (!isDestroyed(error)) throw error;

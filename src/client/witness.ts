@@ -25,6 +25,8 @@ export class Witness {
   /** What was noted when the page was put aside. */
   #left: WitnessMark | null = null;
   #cancel: Cancel | null = null;
+  /** The store is about to be destroyed. */
+  #isQuiet = false;
 
   constructor(environment: ClientEnvironment) {
     this.#environment = environment;
@@ -73,6 +75,17 @@ export class Witness {
     this.#environment.memo?.write("");
   }
 
+  /** Notes nothing while the store is being destroyed: whoever comes meanwhile would miss what was in it. */
+  async quietly<T>(work: () => Promise<T>): Promise<T> {
+    this.#isQuiet = true;
+    this.#cancel?.();
+    this.#cancel = null;
+    return work().finally(() => {
+      this.#isQuiet = false;
+      this.#noteSoon();
+    });
+  }
+
   /** The page is put aside. */
   hide(): void {
     this.note();
@@ -95,7 +108,7 @@ export class Witness {
   }
 
   #noteSoon(): void {
-    if (this.#environment.memo === null) return;
+    if (this.#environment.memo === null || this.#isQuiet || !this.hasSeen) return;
     this.#cancel ??= this.#environment.timers.after(WITNESS_INTERVAL, () => this.note());
   }
 }

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MQError, type TabMQ } from "../../src/index.ts";
 import { Witness } from "../../src/client/witness.ts";
+import { systemTimers } from "../../src/platform/timers.ts";
 import { MemoryStore } from "../../src/storage/memory-store.ts";
 import { NodeOrigin, until } from "../support/node-broker.ts";
 
@@ -141,6 +142,33 @@ test("who comes while it goes belongs to the new one, whatever becomes of that o
   origin.host.broker!.destroy(new MQError("STORAGE_UNAVAILABLE", "The disk hiccups."));
   await producer.send({ topic: "t", body: "two" });
   expect((await next.diagnostics()).broker.epoch).toBe(2);
+});
+
+test("a newcomer that has nothing to hear holds nobody up", async () => {
+  const held = () => origin.locks.names().filter((name) => origin.locks.isHeld(name));
+  let newcomer: Promise<TabMQ> | undefined;
+  origin.host = origin.newHost({
+    // Nobody's patience ends: what resolves has heard of it.
+    timers: { ...systemTimers, after: (ms, run) => (ms === 1500 ? () => {} : systemTimers.after(ms, run)) },
+    heldLocks: async () => {
+      const before = held().length;
+      newcomer ??= origin.connect({}, { memo: null });
+      await until(() => held().length > before);
+      return held();
+    },
+  });
+  await (await used()).admin.destroy();
+  expect((await (await newcomer!).diagnostics()).broker.epoch).toBe(1);
+});
+
+test("a browser that does not tell its locks: it is destroyed all the same, and who is connected hears it", async () => {
+  origin.host = origin.newHost({ heldLocks: () => Promise.reject(new Error("no query")) });
+  const [mq, other] = [await used(), await origin.connect()];
+  const codes: string[] = [];
+  other.on("closed", ({ error: { code } }) => codes.push(code));
+  await mq.admin.destroy();
+  await until(() => codes.length > 0);
+  expect([codes, origin.disk.log.size]).toEqual([["CLOSED"], 0]);
 });
 
 test("a store that cannot be deleted stays as it is, and says so", async () => {

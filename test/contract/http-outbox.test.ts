@@ -128,13 +128,14 @@ describe("a request", () => {
   test("that cannot be sent as it is, is a dead letter: a return that was forgotten does not count as sent", inTime(async ({ http, open, send, until }) => {
     const used = new Request("https://shop.test/orders", { method: "POST", body: "x" });
     await used.text();
-    const wrong: Record<string, unknown> = { used, method: { url: "/orders", method: "TRACE" }, nothing: undefined, text: "/orders", noUrl: {}, url: { url: "https://" }, scheme: { url: "ftp://shop.test/orders" }, typo: { url: new URL("htps://shop.test/orders") }, get: { url: "/orders", method: "get", body: "x" } };
+    const wrong: Record<string, unknown> = { used, foreign: new Request("ftp://shop.test/orders"), method: { url: "/orders", method: "TRACE" }, nothing: undefined, text: "/orders", noUrl: {}, url: { url: "https://" }, scheme: { url: "ftp://shop.test/orders" }, typo: { url: new URL("htps://shop.test/orders") }, get: { url: "/orders", method: "get", body: "x" } };
     await send(...Object.keys(wrong).map((name) => name.toUpperCase()));
     const outbox = await open({ request: (message) => Object.entries(wrong).find(([name]) => name.toUpperCase() === message.text())![1] as never });
     await until(async () => (await outbox.waiting()) === 0);
     expect(http.seen).toEqual([]);
     expect((await outbox.deadLetters()).map(({ properties }) => properties["DLQ_ERROR"]!.replace("request failed: ", "")).sort()).toEqual([
       "request answers a Request whose body has been read; it is asked for a new one each time.",
+      "request answers a Request whose url fetch cannot take: ftp://shop.test/orders.",
       "request has a body, which GET cannot have.",
       "request has a url that fetch cannot take: ftp://shop.test/orders.",
       "request has a url that fetch cannot take: htps://shop.test/orders.",

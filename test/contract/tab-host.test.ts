@@ -1,6 +1,8 @@
 /** No SharedWorker: the broker runs in a worker of one tab, the others come in at its door, and when that tab goes another takes over. */
 import { describe, expect, test } from "vitest";
 import type { HostEnvironment } from "../../src/broker/host.ts";
+import type { ClientEnvironment } from "../../src/client/environment.ts";
+import { WITNESS_INTERVAL } from "../../src/model/limits.ts";
 import type { Locks } from "../../src/platform/locks.ts";
 import type { Producer, TabMQ } from "../../src/index.ts";
 import { MemoryDisk, MemoryStore } from "../../src/storage/memory-store.ts";
@@ -347,6 +349,47 @@ describe("a namespace that is destroyed while a tab is between two brokers", () 
 
   test("control: if only those with a session count it takes the empty one for its own", async () => {
     expect(await told({ heldLocks: () => Promise.resolve([]) })).toEqual(["loss total"]);
+  });
+});
+
+describe("who comes to an empty namespace misses nothing of the one before", () => {
+  /** A place for notes that a destroy clears, as local storage is. */
+  function noteBook(): Partial<ClientEnvironment> {
+    const memo = { text: null as string | null, read: () => memo.text, write: (text: string) => void (memo.text = text) };
+    return { memo, forgetNotes: () => void (memo.text = null) };
+  }
+  const lossOf = async (mq: TabMQ): Promise<string> => (await mq.diagnostics()).broker.recovery.loss;
+
+  test("to a worker that stood in line meanwhile, with a tab that remembered it", async () => {
+    await live(async (origin) => {
+      const [between, other] = [await origin.connectShared(), await origin.connect()];
+      await (await producerOf(between)).send({ topic: "t", body: "x" });
+      origin.killShared();
+      // That tab's next worker stands in line, and knows what it remembers.
+      await origin.time.sleep(300);
+      await other.admin.destroy();
+      await other.close();
+      const next = await origin.connectShared();
+      expect([await hostOf(next), await lossOf(next)]).toMatchObject([{ worker: "shared" }, "none"]);
+    });
+  });
+
+  test.each([0, 50, 500, 1400])("%i ms after the end was asked for, while a tab that is asleep is waited for", async (delay) => {
+    await live(async (origin) => {
+      const overrides = noteBook();
+      const [host, other, asleep] = [await origin.connect({}, { overrides }), await origin.connect({}, { overrides }), await origin.connect({}, { overrides })];
+      await (await producerOf(other)).send({ topic: "t", body: "x" });
+      // Almost: what the tab has seen is about to be noted.
+      await origin.time.sleep(WITNESS_INTERVAL - 10);
+      origin.freeze(asleep);
+      const destroyed = other.admin.destroy();
+      await origin.time.sleep(delay);
+      const newcomer = await origin.connect({}, { overrides });
+      await destroyed;
+      expect(await lossOf(newcomer)).toBe("none");
+      expect(await newcomer.admin.topics()).toEqual([]);
+      await host.close();
+    });
   });
 });
 

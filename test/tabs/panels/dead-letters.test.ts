@@ -103,6 +103,33 @@ test("that there is no such group is said, and not that it has no letters; a gro
   expect(await page.getByText("There is no group with this name").count()).toBe(0);
 });
 
+test("an edited letter that waits for another tab's turn is not sent once its dialog is closed", async () => {
+  await page.getByRole("link", { name: "billing" }).click();
+  await expect.poll(rows).toBe(5);
+  const lines = (): Promise<[held: number, waiting: number]> => app.run(async () => {
+    const { held = [], pending = [] } = await navigator.locks.query();
+    const turns = (locks: LockInfo[]): number => locks.filter(({ name }) => name?.startsWith("tabmq-devtools/") === true).length;
+    return [turns(held), turns(pending)];
+  });
+  await app.run(async ({ mq, box }) => {
+    const { offsetMsgId } = (await mq.admin.deadLetters("billing"))[0]!;
+    await new Promise<void>((begun) => void navigator.locks.request(`tabmq-devtools/n/${offsetMsgId}`, () => {
+      begun();
+      return new Promise<void>((end) => (box.end = end));
+    }));
+  });
+  await page.getByRole("button", { name: "Edit, resend" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Send, and discard the letter" }).click();
+  await expect.poll(lines).toEqual([1, 1]);
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect.poll(lines).toEqual([1, 0]);
+  await app.run(({ box }) => (box.end as () => void)());
+  await expect.poll(lines).toEqual([0, 0]);
+  expect(await letters()).toHaveLength(5);
+  expect(await taken()).toEqual([]);
+});
+
 test("what another tab does is seen; an edited letter is a new message for all groups, and the letter is gone", async () => {
   await page.getByRole("link", { name: "billing" }).click();
   await expect.poll(rows).toBe(5);

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { type Message, MQError } from "../../../index.ts";
 import { useAsked } from "../../asked.ts";
 import { useDevtools, useTranslate } from "../../context.ts";
@@ -28,7 +29,10 @@ export function EditLetter({ box, letter, onDone, onClose }: EditLetterProps) {
   const { session } = useDevtools();
   const t = useTranslate();
   const message = useAsked(() => session.mq.admin.viewMessage(letter.offsetMsgId).catch(nullWhenAbsent), [letter.offsetMsgId]);
-  const inTurn = <T,>(work: () => Promise<T>): Promise<T> => navigator.locks.request(`tabmq-devtools/${session.namespace}/${letter.offsetMsgId}`, work);
+  // Whoever closes the dialog while another tab has its turn does not send any more.
+  const closing = useRef(new AbortController()).current;
+  useEffect(() => () => closing.abort(), []);
+  const inTurn = <T,>(work: () => Promise<T>): Promise<T> => navigator.locks.request(`tabmq-devtools/${session.namespace}/${letter.offsetMsgId}`, { signal: closing.signal }, work);
   const onSend = (draft: Message): Promise<void> => inTurn(async () => {
     if (!(await box.stillHas(session.mq.admin, letter))) throw new Error(t("deadLetters.edit.settled"));
     const { msgId } = await session.send(draft);

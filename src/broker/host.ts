@@ -194,6 +194,7 @@ export class BrokerHost {
     this.#asked.resolve();
     if (this.#broker === null) {
       this.#newest = hello;
+      this.#dropOldClaims();
       this.#claims.set(port, { mark: credible(hello.witness), at: this.#askedAt });
     }
     if (isFirst) void this.#run(hello);
@@ -300,12 +301,19 @@ export class BrokerHost {
     return !this.#isRetired && this.#environment.clock.monotonic() - this.#askedAt < WANTED_FOR;
   }
 
-  /** The newest that is known of the store. Who waits says so again and again; who has stopped may know of an end that nobody has told us. */
+  /** The newest that is known of the store. */
   #recall(): WitnessMark | null {
+    this.#dropOldClaims();
     let newest = this.#witness;
-    for (const { mark, at } of this.#claims.values()) if (this.#environment.clock.monotonic() - at < WANTED_FOR) newest = newerMark(newest, mark);
+    for (const { mark } of this.#claims.values()) newest = newerMark(newest, mark);
     this.#claims.clear();
     return newest;
+  }
+
+  /** Who waits says so again and again; who has stopped has gone, or may know of an end that nobody has told us. */
+  #dropOldClaims(): void {
+    const now = this.#environment.clock.monotonic();
+    for (const [port, { at }] of this.#claims) if (now - at >= WANTED_FOR) this.#claims.delete(port);
   }
 
   /** What was here, and who asked for it, is no more. */

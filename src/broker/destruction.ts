@@ -23,7 +23,7 @@ export class Destruction {
   readonly #patience: number;
   /** Somebody wants it, and waits. */
   #asked: { done: Deferred<void>; askers: Set<string> } | null = null;
-  /** Clients of the namespace as it was before; resolved when one has heard of it and begins anew. */
+  /** Clients of the namespace as it was just before; resolved when one has heard of it and begins anew. */
   readonly #ended = new Map<string, Deferred<void>>();
   /** Nothing is left, and the next broker does not run yet: whoever remembers something remembers what was. */
   #isGone = false;
@@ -72,6 +72,7 @@ export class Destruction {
       // A lock is faster than a message: whoever has asked for it shall hear the answer before the broker's end.
       return sleep(this.#timers, LAST_WORDS);
     }
+    this.#ended.clear();
     for (const { lockName } of clients) this.#ended.set(lockName, deferred());
     // Also those without a session at the moment: they ask for one yet. (Of one in memory there are none: it is this worker's alone.)
     const held = storage === "memory" ? [] : await this.#heldLocks().catch(() => []);

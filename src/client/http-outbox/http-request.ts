@@ -21,10 +21,12 @@ export async function fetchArguments({ request, idempotencyKey }: Pick<HttpOutbo
   // A key that the application has chosen is the better one: it knows what is the same order.
   if (!headers.has("idempotency-key")) headers.set("idempotency-key", idempotencyKey?.(message) ?? quoted(message.msgId));
   const redirect = "manual";
-  // A Request follows unless it was told otherwise, and does not tell whether it was.
-  if (isRequest(made) && made.bodyUsed) throw illegal("answers a Request whose body has been read; it is asked for a new one each time", "request");
-  if (isRequest(made) && !isFetched(made.url)) throw illegal(`answers a Request whose url fetch cannot take: ${made.url}`, "request");
-  if (isRequest(made)) return [made, made.redirect === "follow" ? { headers, redirect } : { headers }];
+  if (isRequest(made)) {
+    if (made.bodyUsed) throw illegal("answers a Request whose body has been read; it is asked for a new one each time", "request");
+    if (!isFetched(made.url)) throw illegal(`answers a Request whose url fetch cannot take: ${made.url}`, "request");
+    // It follows unless it was told otherwise, and does not tell whether it was.
+    return [made, made.redirect === "follow" ? { headers, redirect } : { headers }];
+  }
   const { url, ...init } = { redirect, ...made } as HttpRequest;
   if (!isAddress(url)) throw illegal(`has no url that can be read: ${String(url)}`, "request.url");
   if (!isFetched(url)) throw illegal(`has a url that fetch cannot take: ${String(url)}`, "request.url");

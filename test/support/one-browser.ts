@@ -1,4 +1,4 @@
-/** One Chromium for all tests of a file, because starting one takes longer than many of them. What keeps them apart is the origin: each has a server of its own, and serve.mjs gives no port twice. */
+/** One Chromium for all tests of a file, because starting one takes longer than many of them. What keeps them apart, where they have to be, is the origin: a server of its own for each, and serve.mjs gives no port twice. */
 import type { BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { type Launched, launch } from "./chromium.mjs";

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { transformWithOxc } from "vite";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Launched, launch } from "../../support/chromium.mjs";
-import { onComplaint } from "../../support/complaints.ts";
 import { SHORT } from "../../support/effort.ts";
+import { oneBrowser } from "../../support/one-browser.ts";
 import { serve } from "../../support/serve.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../../dist/playground", import.meta.url));
@@ -37,26 +36,14 @@ interface Survey {
 }
 
 let server: Awaited<ReturnType<typeof serve>>;
-let browser: Launched;
-let context: BrowserContext;
-/** Whatever a console or a page complains about. */
-let complaints: string[];
+const browser = oneBrowser();
 
 beforeAll(async () => {
   server = await serve({ folder: FOLDER, headers: { "/": { "content-security-policy": POLICY } }, pages: SURVEY });
-  browser = await launch();
-  context = browser.context;
-  onComplaint(context, (text) => complaints.push(text));
 });
 
-afterAll(async () => {
-  await browser.close();
-  await server.close();
-});
-
-afterEach(async () => {
-  for (const page of context.pages().slice(1)) await page.close();
-});
+afterEach(() => browser.closePages());
+afterAll(() => server.close());
 
 async function begin(page: Page, name: string, query = "pace=fast"): Promise<void> {
   await page.goto(`${server.origin}/#/scenarios/${name}?${query}`);
@@ -76,8 +63,7 @@ async function violations(page: Page): Promise<string[]> {
 
 /** Plays it, and gives what its check list says: every line has to be good. */
 async function play(name: string, query = "pace=fast"): Promise<{ page: Page; found: Record<string, string> }> {
-  complaints = [];
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await begin(page, name, query);
   await expect.poll(() => phaseOf(page), { timeout: STORY }).not.toMatch(/preparing|playing/);
   expect(await page.locator("[data-phase]").innerText()).toContain("As promised.");
@@ -89,12 +75,12 @@ async function play(name: string, query = "pace=fast"): Promise<{ page: Page; fo
     found[key] = (await line.getAttribute("data-actual"))!;
   }
   expect(await page.locator("[data-step]:not(.done)").count()).toBe(0);
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
   return { page, found };
 }
 
 async function survey(namespace: string): Promise<Survey> {
-  const page = await context.newPage();
+  const page = await browser.context.newPage();
   await page.goto(`${server.origin}/survey`);
   await expect.poll(() => page.title()).toBe("ready");
   return page.evaluate(async (name) => {
@@ -130,7 +116,7 @@ const sorted = (keys: string[]): string[] => keys.toSorted((a, b) => a.localeCom
 
 /** What is copied for a page of one's own, as that page's bundler would leave it. */
 async function copied(page: Page): Promise<string> {
-  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.getByRole("button", { name: "Copy for a page of my own" }).click();
   await page.getByText("Copied.", { exact: true }).first().waitFor();
   const { code } = await transformWithOxc(await page.evaluate(() => navigator.clipboard.readText()), "story.ts");
@@ -254,8 +240,7 @@ describe("scenarios", () => {
   });
 
   test("control: where the page's clock is slow, messages seem to come early, and the list says so", async () => {
-    complaints = [];
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.addInitScript(() => {
       const [now, start] = [Date.now, Date.now()];
       Date.now = () => start + (now() - start) / 4;
@@ -267,8 +252,7 @@ describe("scenarios", () => {
   });
 
   test("who reads Chinese is told what happened in Chinese; the code stays as it is", async () => {
-    complaints = [];
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.addInitScript(() => Object.defineProperty(navigator, "language", { get: () => "zh-CN" }));
     await page.goto(`${server.origin}/#/scenarios/retry-and-resend?pace=fast`);
     await page.getByRole("button", { name: "播放", exact: true }).click();
@@ -280,16 +264,15 @@ describe("scenarios", () => {
     // Lines that are there already are said anew in the language that is chosen.
     await page.locator("tabmq-playground").evaluate((element) => element.setAttribute("lang", "en"));
     await expect.poll(() => page.locator(".story-log li > span:last-child").allInnerTexts()).toContain("o-2, try 1: fails");
-    expect(complaints).toEqual([]);
+    expect(browser.complaints).toEqual([]);
   });
 
   test("stopped, a story leaves nobody behind, and the next play begins with nothing; two pages do not play at once", async () => {
-    complaints = [];
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await begin(page, "peak-shaving", "messages=1000&workers=1");
     await expect.poll(() => page.locator("[data-step=drain][aria-current]").count()).toBe(1);
     expect(await page.locator("iframe").count()).toBe(2);
-    const other = await context.newPage();
+    const other = await browser.context.newPage();
     await begin(other, "peak-shaving");
     await expect.poll(() => other.locator("[data-phase]").innerText()).toContain("in another tab");
 
@@ -302,26 +285,25 @@ describe("scenarios", () => {
     await page.getByRole("button", { name: "Play again" }).click();
     await expect.poll(() => phaseOf(page), { timeout: STORY }).toBe("over");
     expect(await page.locator('[data-check="stored"]').getAttribute("data-actual")).toBe("100");
-    expect(complaints).toEqual([]);
+    expect(browser.complaints).toEqual([]);
   });
 
   // One with a crash and settings of the broker, one with more of the library, one with parameters and many tabs; and the others.
   const stories = ["transaction", "sql-filter", "consumer-groups", "peak-shaving", "order", "retry-and-resend", "order-timeout", "broadcasting", "exactly-once", "backlog", "replay"];
   for (const name of SHORT ? stories.slice(0, 3) : stories) {
     test(`the code of ${name}, copied with its stage, plays in a page of one's own`, async () => {
-      complaints = [];
-      const page = await context.newPage();
+      const page = await browser.context.newPage();
       await page.goto(`${server.origin}/#/scenarios/${name}?pace=fast`);
       await expect.poll(() => page.locator(".story-code").first().textContent()).toContain("run(stage");
       const own = await serve({ pages: { "/": '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body></body><script type="module" src="/story.js"></script>', "/story.js": await copied(page) } });
       try {
-        const app = await context.newPage();
+        const app = await browser.context.newPage();
         await app.goto(own.origin);
         await expect.poll(() => app.locator("body").innerText(), { timeout: STORY }).toContain("The story is over.");
         const said = await app.locator("body").innerText();
         expect(said).toContain("✓ ");
         expect(said).not.toContain("✗ ");
-        expect(complaints).toEqual([]);
+        expect(browser.complaints).toEqual([]);
       } finally {
         await own.close();
       }
@@ -329,19 +311,17 @@ describe("scenarios", () => {
   }
 
   test("what of a story's address cannot be read is named, and what there is instead is played", async () => {
-    complaints = [];
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/#/scenarios/order?messages=81&pace=slow`);
     await expect.poll(() => page.getByRole("alert").innerText()).toBe("The address says pace=slow&messages=81: that cannot be read, and is passed over.");
     expect(await page.getByRole("radio", { name: "80", exact: true }).isChecked()).toBe(true);
     await page.goto(`${server.origin}/#/scenarios/order?messages=200&pace=fast`);
     await expect.poll(() => page.getByRole("alert").count()).toBe(0);
-    expect(complaints).toEqual([]);
+    expect(browser.complaints).toEqual([]);
   });
 
   test("the gallery leads to every story; a story shows its own code, and nothing that axe objects to", async () => {
-    complaints = [];
-    const page = await context.newPage();
+    const page = await browser.context.newPage();
     await page.goto(`${server.origin}/#/scenarios`);
     const cards = page.locator(".story-card");
     await expect.poll(() => cards.count()).toBe(12);
@@ -351,7 +331,7 @@ describe("scenarios", () => {
     await expect.poll(() => page.url()).toContain("#/scenarios/kill-the-broker");
     const code = readFileSync(fileURLToPath(new URL("../../../src/playground/panels/scenarios/scenarios/kill-the-broker.ts", import.meta.url)), "utf8");
     await expect.poll(() => page.locator(".story-code").first().textContent()).toBe(code.replace(/import type \{ Stage \}.*\n/, "").replace(/"[./]+index.ts"/, '"tabmq"').replace(/stage: Stage<[^>]*>/, "stage").trim());
-    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy", exact: true }).click();
     await page.getByText("Copied.", { exact: true }).first().waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(await page.locator(".story-code").first().textContent());
